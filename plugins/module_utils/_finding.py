@@ -1,0 +1,86 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finding, version 1: one answer of a check about one subject."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ._errors import RemediationError
+from ._faults import FAULTS
+from ._mask import mask_all
+
+STATUSES = ("ok", "warning", "critical", "unknown")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer. Identity is host + check + subject + code.
+
+    code: "" when all is well. severity: P0 to P3, "" when ok. evidence: small, masked, what texts need;
+    ``evidence.blocked_by`` names the code that kept an ``unknown`` from being asked, ``evidence.not_asked`` what a
+    least-privileged account may not see. checked_at: RFC 3339, UTC. duration_ms: what the sources took.
+    """
+
+    check: str
+    area: str
+    code: str = ""
+    subject: str = ""
+    status: str = "ok"
+    severity: str = ""
+    asked_from: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    value: Any = None
+    threshold: Any = None
+    unit: str = ""
+    remedies: tuple[str, ...] = ()
+    checked_at: str = ""
+    duration_ms: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form, masked."""
+        data = asdict(self)
+        data["remedies"] = list(self.remedies)
+        data["evidence"] = mask_all(self.evidence)
+        return data
+
+
+def ok(check: str, subject: str = "", **fields: Any) -> Finding:
+    """Say that all is well with one subject of a check."""
+    return Finding(check=check, area=area_of(check), subject=subject, **fields)
+
+
+def fault(code: str, check: str, subject: str = "", **fields: Any) -> Finding:
+    """Report a fault of the catalogue; a code that is not in it raises KeyError."""
+    entry = FAULTS[code]
+    return Finding(
+        check=check,
+        area=area_of(check),
+        code=code,
+        subject=subject,
+        status=entry.status,
+        severity=entry.severity,
+        remedies=tuple(remedy.id for remedy in entry.remedies),
+        **fields,
+    )
+
+
+def unknown(check: str, reason: str, *, code: str = "run.check_unknown", blocked_by: str = "", subject: str = "") -> Finding:
+    """Say that a question could not be asked, and why; ``blocked_by`` is the code of the finding that explains it."""
+    evidence = {"reason": reason}
+    if blocked_by:
+        evidence["blocked_by"] = blocked_by
+    return fault(code, check, subject, evidence=evidence)
+
+
+def from_error(check: str, error: RemediationError) -> Finding:
+    """Turn the error of a source into the ``unknown`` finding of a check that needed it."""
+    code = {"too_slow": "run.check_timeout", "crashed": "run.check_crashed"}.get(error.kind, "run.check_unknown")
+    return unknown(check, error.message, code=code)
+
+
+def area_of(check: str) -> str:
+    """Return the area of a check id, ``<area>.<question>``."""
+    return check.split(".", 1)[0]
