@@ -29,9 +29,7 @@ class WrongQuestion(RemediationError):
     kind = "wrong_question"
 
     def __init__(self, option: str, given: Any, problem: str, remedy: str) -> None:
-        super().__init__(
-            f"{option}: {given!r} {problem}; {remedy}", option=option, given=given, problem=problem, remedy=remedy
-        )
+        super().__init__(f"{option}: {given!r} {problem}; {remedy}", option=option, given=given, problem=problem, remedy=remedy)
 
     @classmethod
     def from_details(cls, details: dict[str, Any]) -> WrongQuestion:
@@ -45,9 +43,7 @@ class NeedsUser(RemediationError):
     kind = "needs_user"
 
     def __init__(self, user: str, why: str) -> None:
-        super().__init__(
-            f"{why}; run as root or as {user} (become: true, or become_user: {user})", user=user, why=why
-        )
+        super().__init__(f"{why}; run as root or as {user} (become: true, or become_user: {user})", user=user, why=why)
 
     @classmethod
     def from_details(cls, details: dict[str, Any]) -> NeedsUser:

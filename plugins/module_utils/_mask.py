@@ -13,14 +13,27 @@ from typing import Any
 
 HIDDEN = "********"
 
-_SECRET_WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|credential|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|authorization|cookie"
+_SECRET_WORDS = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|credential|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|authorization|cookie"
+)
 _RULES = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), HIDDEN),
     (re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{12,}"), HIDDEN),
     (re.compile(r"\b(eyJ[\w-]{5,})\.[\w-]+\.[\w-]+"), HIDDEN),
     (re.compile(r"([a-z][a-z0-9+.-]{1,20}://[^/\s:@]{1,100}):[^@\s/]{1,200}@", re.I), rf"\1:{HIDDEN}@"),
-    (re.compile(rf"([\"']?[\w.-]{{0,40}}(?:{_SECRET_WORDS})[\w.-]{{0,20}}[\"']?\s*[=:]\s*)(?:Bearer\s+|Basic\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&}}\])]+)", re.I), rf"\1{HIDDEN}"),
-    (re.compile(r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{0,39}[0-9+/])(?=[A-Za-z0-9/+]{0,39}[A-Z])(?=[A-Za-z0-9/+]{0,39}[a-z])(?!/)[A-Za-z0-9+/]{40}(?![A-Za-z0-9/+=])"), HIDDEN),
+    (
+        re.compile(
+            rf"([\"']?[\w.-]{{0,40}}(?:{_SECRET_WORDS})[\w.-]{{0,20}}[\"']?\s*[=:]\s*)(?:Bearer\s+|Basic\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&}}\])]+)",
+            re.I,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{0,39}[0-9+/])(?=[A-Za-z0-9/+]{0,39}[A-Z])(?=[A-Za-z0-9/+]{0,39}[a-z])(?!/)[A-Za-z0-9+/]{40}(?![A-Za-z0-9/+=])"
+        ),
+        HIDDEN,
+    ),
     (re.compile(r"\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"), r"\1***@\2"),
 )
 _SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS}|^key$)", re.I)

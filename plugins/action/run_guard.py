@@ -1,0 +1,61 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refuse a run that could not tell what it did: no host, no record keeper, a setting that means nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
+from ansible_collections.ops.remediation.plugins.plugin_utils import record
+
+CALLBACK = "ops.remediation.run_record"
+
+
+class ActionModule(ActionBase):
+    """ops.remediation.run_guard; runs on the controller alone."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the settings of the run for the callback, or fail with one line."""
+        super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(
+            {
+                "cadence": {"type": "str", "required": True},
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "pattern": {"type": "str", "default": "all"},
+                "fail_on": {"type": "str", "default": "critical", "choices": list(record.FAIL_ON)},
+                "language": {"type": "str", "default": "en", "choices": list(record.LANGUAGES)},
+                "home": {"type": "path"},
+            }
+        )
+        if record.VERDICT_VARIABLE not in os.environ:
+            return {"failed": True, "msg": _callback_is_missing()}
+        settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}
+        settings["home"] = arguments["home"] or ""
+        told = {"remediation_run": settings, "check_mode": self._task.check_mode}
+        if not arguments["hosts"]:
+            return {**told, **_no_hosts(arguments["pattern"])}
+        return {"changed": False, **told}
+
+
+def _callback_is_missing() -> str:
+    return (
+        f"callbacks_enabled: {CALLBACK} is not enabled, so nothing would be recorded; add 'callbacks_enabled = {CALLBACK}' to [defaults]"
+        f" in ansible.cfg, or export ANSIBLE_CALLBACKS_ENABLED={CALLBACK}"
+    )
+
+
+def _no_hosts(pattern: str) -> dict[str, Any]:
+    message = (
+        f"remediation_hosts: {pattern!r} matches no host of this inventory (with its --limit); nothing would be checked;"
+        " name a group or host that exists (ansible-inventory --graph shows them)"
+    )
+    finding = fault("run.no_hosts", "run.guard", evidence={"pattern": pattern})
+    return {"failed": True, "msg": message, "findings": [finding.as_dict()], "expected": ["run.guard"]}

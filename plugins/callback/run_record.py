@@ -1,0 +1,129 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collects findings during a run; at its end writes the run record and the report, and prints the summary."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: run_record
+type: aggregate
+short_description: Write the run record and the report of a run, and print its summary
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Collects the findings that tasks of this collection return, adds what was expected and not checked, folds them by cause,
+    and at the end writes C(runs/RUN_ID/record.json) and C(report.md) under C(remediation_home) and prints a summary.
+  - The playbooks of this collection refuse to run without it.
+  - In check mode it prints the summary and writes nothing.
+requirements:
+  - enabled in the configuration, C(callbacks_enabled = ops.remediation.run_record)
+"""
+
+import json
+import os
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.ops.remediation.plugins.plugin_utils import record, render
+from ansible_collections.ops.remediation.plugins.plugin_utils.version import VERSION
+
+
+def _result_of(task_result):
+    """Return the result's dictionary; the attribute's name changed with ansible-core 2.19."""
+    return task_result.result if hasattr(type(task_result), "result") else task_result._result
+
+
+def _host_of(task_result):
+    host = task_result.host if hasattr(type(task_result), "host") else task_result._host
+    return str(host.get_name())
+
+
+def _task_of(task_result):
+    return task_result.task if hasattr(type(task_result), "task") else task_result._task
+
+
+class CallbackModule(CallbackBase):
+    """The run record's collector."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "ops.remediation.run_record"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self):
+        super().__init__()
+        self._record = None
+
+    def v2_playbook_on_start(self, playbook):
+        """Begin a record; tasks learn from the environment that somebody keeps one."""
+        self._record = record.RunRecord(os.path.basename(playbook._file_name), VERSION)
+        self._publish()
+
+    def v2_playbook_on_play_start(self, play):
+        """Let the tasks of the coming play know the verdict so far."""
+        self._record.check_mode = self._record.check_mode or bool(getattr(play, "check_mode", False))
+        self._publish()
+
+    def v2_runner_on_ok(self, result):
+        """Take the guard's settings, and findings."""
+        answer = _result_of(result)
+        if "remediation_run" in answer:
+            self._record.configure(answer["remediation_run"])
+            self._record.check_mode = bool(answer.get("check_mode"))
+        self._take(result, answer)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        """Take the findings that a failed task still has; what it did not answer counts as unknown."""
+        answer = _result_of(result)
+        self._take(result, answer)
+        if not ignore_errors and "remediation_verdict" not in answer:
+            self._record.failed(_host_of(result), str(_task_of(result).get_name()), str(answer.get("msg", "failed")))
+
+    def v2_runner_on_unreachable(self, result):
+        """Nothing could be asked here."""
+        answer = _result_of(result)
+        self._take(result, answer)
+        self._record.unreachable(_host_of(result), str(answer.get("msg", "unreachable")))
+
+    def v2_playbook_on_stats(self, stats):
+        """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
+        document = self._record.document()
+        if not self._record.settings.guarded and not document["findings"]:
+            return
+        place = None
+        if not document["check_mode"]:
+            place = self._write(document)
+        self._display.display(render.summary(document, place, color=self._color()))
+
+    def _take(self, result, answer):
+        if isinstance(answer.get("findings"), list) and "expected" in answer:
+            self._record.answered(_host_of(result), answer)
+
+    def _write(self, document):
+        home = self._record.settings.home or record.default_home()
+        try:
+            return str(record.write(document, render.report(document), home) / "report.md")
+        except OSError as error:
+            self._display.warning(
+                f"remediation_home: the run record cannot be written under {home} ({error.strerror}); give a folder that this user may write"
+            )
+            return None
+
+    def _publish(self):
+        os.environ[record.VERDICT_VARIABLE] = json.dumps(self._record.verdict())
+
+    @staticmethod
+    def _color():
+        from ansible import constants
+        from ansible.utils.color import ANSIBLE_COLOR, stringc
+
+        if not ANSIBLE_COLOR:
+            return render.plain
+        colors = {
+            "critical": constants.COLOR_ERROR,
+            "unknown": constants.COLOR_UNREACHABLE,
+            "warning": constants.COLOR_WARN,
+            "ok": constants.COLOR_OK,
+        }
+        return lambda text, status: stringc(text, colors[status])

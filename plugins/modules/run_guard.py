@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is documentation for an action plugin that has no module of its own.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_guard
+short_description: Refuse a run that would check nothing or record nothing
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - First task of every playbook of this collection, with C(run_once).
+  - Ansible ends with exit code 0 when a group is empty. This task fails instead, with one line that says what to do.
+  - It also fails when the callback P(ops.remediation.run_record#callback) is not enabled.
+  - It hands the settings of the run to the callback. It runs on the controller and connects to no host.
+attributes:
+  check_mode:
+    support: full
+    description: Does the same.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Never reports a change.
+  action:
+    support: full
+    description: Runs on the controller only.
+options:
+  cadence:
+    description: What kind of run this is, such as V(daily_check).
+    type: str
+    required: true
+  hosts:
+    description: The hosts that this run is to check.
+    type: list
+    elements: str
+    required: true
+  pattern:
+    description: The pattern that O(hosts) came from, for the message.
+    type: str
+    default: all
+  fail_on:
+    description: The mildest status that makes the run fail. A run that checked nothing fails in any case.
+    type: str
+    choices: [critical, unknown, warning, never]
+    default: critical
+  language:
+    description: Language of the summary and the report. The record holds both.
+    type: str
+    choices: [en, ko]
+    default: en
+  home:
+    description: Folder on the controller for run records, by default C(~/.local/state/ops-remediation).
+    type: path
+extends_documentation_fragment:
+  - ops.remediation.attributes
+seealso:
+  - module: ops.remediation.run_verdict
+"""
+
+EXAMPLES = r"""
+- name: Guard the run
+  hosts: all:localhost
+  gather_facts: false
+  tasks:
+    - name: Refuse a run that would check nothing
+      ops.remediation.run_guard:
+        cadence: daily_check
+        hosts: "{{ query('ansible.builtin.inventory_hostnames', 'all') | intersect(ansible_play_hosts_all) }}"
+      run_once: true
+"""
+
+RETURN = r"""
+remediation_run:
+  description: The settings of the run.
+  returned: always
+  type: dict
+  sample:
+    cadence: daily_check
+    hosts:
+      - tank-app
+    fail_on: critical
+    language: en
+    home: ""
+"""

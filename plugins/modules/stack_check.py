@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_check
+short_description: Ask a list of checks on a host, all at once
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Asks any number of checks in one task and returns their findings.
+  - What several checks need is read once, every reading in a child process of its own under a deadline and as the right
+    user, so that nothing hangs and one sick part does not hide the others.
+  - A fault that was found is a successful run. The module fails only for a question that was wrongly put.
+  - It changes nothing on the host but its own notes for the next run in O(state_dir), and not even those in check mode.
+  - The checks and their parameters are listed in C(docs/checks.md) of the collection.
+attributes:
+  check_mode:
+    support: full
+    description: Runs the same checks, and keeps no notes for the next run.
+  diff_mode:
+    support: none
+    description: Nothing is changed, so there is nothing to show.
+  idempotent:
+    support: full
+    description: Never reports a change.
+  action:
+    support: full
+    description: The parameters are verified on the controller before anything is sent.
+options:
+  checks:
+    description: The questions, in any order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      check:
+        description: Id of the check, such as V(pm2.processes).
+        type: str
+        required: true
+      params:
+        description: Parameters of the check. Secrets are refused; checks take references to them.
+        type: dict
+        default: {}
+      deadline:
+        description: Seconds that the readings of this check may take. Where checks share a reading, the longest counts.
+        type: float
+        default: 10
+  state_dir:
+    description:
+      - Folder on the host for what one run keeps for the next (mode 0700).
+      - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others.
+    type: path
+  asked_from:
+    description: Inventory name of the host that asks, for the findings. Filled in by the action plugin.
+    type: str
+extends_documentation_fragment:
+  - ops.remediation.attributes
+"""
+
+EXAMPLES = r"""
+- name: Ask whether PM2 and its processes are well
+  ops.remediation.stack_check:
+    checks:
+      - check: pm2.daemon
+        params:
+          pm2_home: /home/tankmail/.pm2
+      - check: pm2.processes
+        params:
+          pm2_home: /home/tankmail/.pm2
+          processes:
+            - backend
+            - worker
+        deadline: 5
+  register: answer
+
+- name: Show what is not well
+  ansible.builtin.debug:
+    msg: "{{ answer.findings | rejectattr('status', 'equalto', 'ok') }}"
+"""
+
+RETURN = r"""
+findings:
+  description: One entry or more for each check, in the finding's published form.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Id of the check.
+      type: str
+      sample: pm2.processes
+    area:
+      description: Area of the check.
+      type: str
+      sample: pm2
+    code:
+      description: Code of the fault in the catalogue, empty when all is well.
+      type: str
+      sample: pm2.stopped
+    subject:
+      description: Which process, target, mount or identity, empty when there is only one.
+      type: str
+      sample: worker
+    status:
+      description: One of V(ok), V(warning), V(critical), V(unknown).
+      type: str
+      sample: critical
+    severity:
+      description: From V(P0), sending stops, to V(P3), advice; empty when ok.
+      type: str
+      sample: P1
+    asked_from:
+      description: Inventory name of the host that asked.
+      type: str
+      sample: tank-app
+    evidence:
+      description: What the texts need and a person wants to see, without secrets.
+      type: dict
+      sample:
+        exit_code: 3
+    value:
+      description: The measured value, where the finding is a measure.
+      type: raw
+    threshold:
+      description: The value at which the finding is made.
+      type: raw
+    unit:
+      description: Unit of value and threshold.
+      type: str
+    remedies:
+      description: Ids of the remedies, best first.
+      type: list
+      elements: str
+      sample:
+        - pm2.start
+    checked_at:
+      description: RFC 3339, UTC.
+      type: str
+      sample: "2026-11-21T09:10:12Z"
+    duration_ms:
+      description: How long the readings took.
+      type: int
+      sample: 4
+expected:
+  description: Ids of all checks that were asked.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - pm2.daemon
+    - pm2.processes
+site:
+  description: Value of the variable C(stack_site); causes are looked for within one site.
+  returned: always
+  type: str
+  sample: seoul
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry, _state
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+
+
+def main():
+    """Ask, and return what was found."""
+    module = AnsibleModule(
+        argument_spec={
+            "checks": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "check": {"type": "str", "required": True},
+                    "params": {"type": "dict", "default": {}},
+                    "deadline": {"type": "float", "default": 10},
+                },
+            },
+            "state_dir": {"type": "path"},
+            "asked_from": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    asked_from = module.params["asked_from"] or "localhost"
+    state = _state.State(module.params["state_dir"] or _state.default_directory(asked_from), read_only=module.check_mode)
+    try:
+        questions = _registry.parse(module.params["checks"], ArgumentSpecValidator)
+    except RemediationError as error:
+        module.fail_json(msg=error.message, findings=[], expected=[])
+    answer = _ask.ask(questions, asked_from=asked_from, state=state)
+    for warning in answer.warnings:
+        module.warn(warning)
+    result = {"findings": answer.findings, "expected": [question.check.id for question in questions]}
+    if answer.wrong:
+        module.fail_json(msg="; ".join(answer.wrong), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

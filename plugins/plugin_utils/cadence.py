@@ -1,0 +1,63 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cadence is data: a list of checks that an inventory extends, tunes or switches off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from ansible_collections.ops.remediation.plugins.module_utils._finding import area_of
+
+
+class WrongCadence(ValueError):
+    """An entry of the inventory names a check that the cadence does not have, or is no check at all."""
+
+
+def choose(
+    checks: Iterable[Mapping[str, Any]],
+    areas: Sequence[str],
+    extra: Iterable[Mapping[str, Any]] = (),
+    off: Iterable[str] = (),
+    tune: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the ``{check, params, deadline}`` entries for a host.
+
+    Kept are the checks of the host's areas and all extra ones, without those switched off; ``tune`` maps a check id to
+    ``{params, deadline}`` that replace single values. A parameter that is null is left out, so that the check's own
+    default holds. Raises WrongCadence for an id that the cadence does not know.
+    """
+    everything = [*(_entry(check) for check in checks), *(_entry(check) for check in extra)]
+    extras = {entry["check"] for entry in (_entry(check) for check in extra)}
+    tune = tune or {}
+    known = [entry["check"] for entry in everything]
+    for option, ids in (("off", off), ("tune", tune)):
+        for identifier in ids:
+            _must_be_known(option, identifier, known)
+    chosen = [entry for entry in everything if area_of(entry["check"]) in areas or entry["check"] in extras]
+    return [_tuned(entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
+
+
+def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(check, Mapping) or not check.get("check"):
+        raise WrongCadence(f"{check!r} is not a check; write {{check: <id>, params: {{...}}, deadline: <seconds>}}")
+    return dict(check)
+
+
+def _must_be_known(option: str, identifier: str, known: Sequence[str]) -> None:
+    if identifier in known:
+        return
+    close = get_close_matches(str(identifier), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
+    raise WrongCadence(f"{option}: {identifier!r} is not in this list of checks; {hint}")
+
+
+def _tuned(entry: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    strange = set(change) - {"params", "deadline"}
+    if strange:
+        raise WrongCadence(f"tune: {entry['check']} has {', '.join(sorted(strange))}; only params and deadline can be tuned")
+    params = {**(entry.get("params") or {}), **(change.get("params") or {})}
+    tuned = {**entry, **change, "params": {name: value for name, value in params.items() if value is not None}}
+    return {name: value for name, value in tuned.items() if value is not None}

@@ -1,0 +1,228 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The run record: one JSON document per run. Collected while the run goes on, completed and judged at its end.
+
+The document's schema is published as ``plugin_utils/schemas/run_record-1.json``. Nothing here prints or sends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ops.remediation.plugins.module_utils import _finding
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
+from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
+
+SCHEMA = "ops.remediation/run_record/1"
+FAIL_ON = {"critical": ("critical",), "unknown": ("critical", "unknown"), "warning": ("critical", "unknown", "warning"), "never": ()}
+LANGUAGES = faults_catalogue.LANGUAGES
+# How the callback tells the tasks of the run what it knows: they are forked from its process and inherit it.
+VERDICT_VARIABLE = "OPS_REMEDIATION_RUN"
+
+
+@dataclass
+class Settings:
+    """What the guard play read from the inventory; ``home`` is the controller's folder for runs."""
+
+    cadence: str = ""
+    hosts: list[str] = field(default_factory=list)
+    fail_on: str = "critical"
+    language: str = "en"
+    home: str = ""
+    guarded: bool = False
+
+
+class RunRecord:
+    """Collects what tasks returned. Times are RFC 3339 in UTC, durations milliseconds."""
+
+    def __init__(self, playbook: str, collection_version: str) -> None:
+        """Begin a run."""
+        self.started = datetime.now(timezone.utc)
+        self.run_id = f"{self.started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.playbook = playbook
+        self.collection_version = collection_version
+        self.check_mode = False
+        self.settings = Settings()
+        self._expected: dict[str, list[str]] = {}
+        self._findings: dict[str, dict[str, Any]] = {}
+        self._actions: list[dict[str, Any]] = []
+        self._unreachable: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+        self._sites: dict[str, str] = {}
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Take the settings that the guard play read."""
+        self.settings = Settings(guarded=True, **settings)
+
+    def answered(self, host: str, answer: Mapping[str, Any]) -> None:
+        """Take what a task that returns findings said about a host; later answers replace earlier ones."""
+        self._expected.setdefault(host, []).extend(
+            check for check in answer.get("expected", []) if check not in self._expected.get(host, [])
+        )
+        self._sites[host] = str(answer.get("site", ""))
+        for finding in answer.get("findings") or []:
+            entry = {"host": host, "site": self._sites[host], **finding}
+            self._findings["|".join((host, entry["check"], entry["subject"], entry["code"]))] = entry
+
+    def unreachable(self, host: str, reason: str) -> None:
+        """Note that a host could not be reached."""
+        self._unreachable[host] = _one_line(reason)
+
+    def failed(self, host: str, task: str, reason: str) -> None:
+        """Note that a task failed on a host; what it should have checked stays unchecked."""
+        self._failed[host] = _one_line(f"{task}: {reason}" if task else reason)
+
+    def acted(self, action: Mapping[str, Any]) -> None:
+        """Note something that was changed, or would be in check mode."""
+        self._actions.append(dict(action))
+
+    def verdict(self) -> dict[str, Any]:
+        """Return {failed, reason, fail_on, run_id, counts...} for what is known so far."""
+        return self.document()["verdict"]
+
+    def document(self) -> dict[str, Any]:
+        """Return the run record as it stands."""
+        finished = datetime.now(timezone.utc)
+        findings = fold([*self._findings.values(), *self._controller_findings()])
+        for finding in findings:
+            finding["texts"] = faults_catalogue.render(finding) if finding["status"] != "ok" else {}
+        totals = self._totals(findings)
+        return {
+            "schema": SCHEMA,
+            "run_id": self.run_id,
+            "collection_version": self.collection_version,
+            "cadence": self.settings.cadence,
+            "playbook": self.playbook,
+            "check_mode": self.check_mode,
+            "language": self.settings.language,
+            "started_at": _rfc3339(self.started),
+            "finished_at": _rfc3339(finished),
+            "hosts": self._hosts(findings),
+            "findings": findings,
+            "actions": self._actions,
+            "totals": totals,
+            "timing": {"duration_ms": round((finished - self.started).total_seconds() * 1000)},
+            "verdict": {"run_id": self.run_id, "fail_on": self.settings.fail_on, **_judge(totals, self.settings.fail_on)},
+        }
+
+    def _host_names(self) -> list[str]:
+        names = [*self.settings.hosts, *self._expected, *self._unreachable, *self._failed]
+        return list(dict.fromkeys(names))
+
+    def _hosts(self, findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        answered = {(finding["host"], finding["check"]) for finding in findings if finding["status"] != "unknown"}
+        return [
+            {
+                "host": host,
+                "site": self._sites.get(host, ""),
+                "state": self._state_of(host),
+                "expected": self._expected.get(host, []),
+                "checked": [check for check in self._expected.get(host, []) if (host, check) in answered],
+            }
+            for host in self._host_names()
+        ]
+
+    def _state_of(self, host: str) -> str:
+        if host in self._unreachable:
+            return "unreachable"
+        if host in self._failed:
+            return "failed"
+        if host not in self._expected:
+            return "not_asked"
+        return "asked" if self._expected[host] else "nothing_to_check"
+
+    def _controller_findings(self) -> list[dict[str, Any]]:
+        """Make visible what was expected and not checked."""
+        made = []
+        for host in self._host_names():
+            if host in self._unreachable:
+                made.append((host, _finding.fault("run.unreachable", "run.reach", evidence={"reason": self._unreachable[host]})))
+            elif host not in self._expected:
+                reason = self._failed.get(host) or "the run ended before this host was asked"
+                made.append((host, _finding.unknown("run.reach", reason)))
+            made.extend((host, finding) for finding in self._unchecked(host))
+        moment = _rfc3339(datetime.now(timezone.utc))
+        return [
+            {"host": host, "site": self._sites.get(host, ""), **finding.as_dict(), "checked_at": moment, "asked_from": "localhost"}
+            for host, finding in made
+        ]
+
+    def _unchecked(self, host: str) -> list[_finding.Finding]:
+        answered = {entry["check"] for entry in self._findings.values() if entry["host"] == host}
+        blocked_by = "run.unreachable" if host in self._unreachable else ""
+        reason = self._unreachable.get(host) or self._failed.get(host) or "no answer came back for this check"
+        return [_finding.unknown(check, reason, blocked_by=blocked_by) for check in self._expected.get(host, []) if check not in answered]
+
+    def _totals(self, findings: list[Mapping[str, Any]]) -> dict[str, int]:
+        hosts = self._hosts(findings)
+        by_status = Counter(finding["status"] for finding in findings)
+        roots = Counter(finding["status"] for finding in findings if not finding["follows_from"])
+        totals = {
+            "hosts": len(hosts),
+            "expected": sum(len(host["expected"]) for host in hosts),
+            "checked": sum(len(host["checked"]) for host in hosts),
+        }
+        for status in _finding.STATUSES:
+            totals[status] = by_status[status]
+        totals["roots"] = sum(roots[status] for status in ("critical", "unknown", "warning"))
+        return totals
+
+
+def _judge(totals: Mapping[str, int], fail_on: str) -> dict[str, Any]:
+    """Decide whether the run has failed, and say why in one line."""
+    if not totals["expected"]:
+        return {"failed": True, "reason": "nothing was checked: no host of this run has a check for its stack_areas"}
+    if not totals["checked"]:
+        return {"failed": True, "reason": f"nothing was checked: none of {totals['expected']} expected checks could be asked"}
+    counted = {status: totals[status] for status in FAIL_ON[fail_on] if totals[status]}
+    if counted:
+        return {"failed": True, "reason": ", ".join(f"{number} {status}" for status, number in counted.items())}
+    return {"failed": False, "reason": f"{totals['checked']} of {totals['expected']} checks answered"}
+
+
+def write(record: Mapping[str, Any], report: str, home: str) -> Path:
+    """Keep a record and its report under ``<home>/runs/<run_id>/``; returns the folder. Raises OSError."""
+    folder = Path(home) / "runs" / record["run_id"]
+    folder.mkdir(mode=0o700, parents=True)
+    _write(folder / "record.json", json.dumps(record, ensure_ascii=False, indent=1))
+    _write(folder / "report.md", report)
+    _point(folder.parent / "latest", folder.name)
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _point(link: Path, target: str) -> None:
+    # Replaced in one step, so that a reader always finds one whole run.
+    with tempfile.TemporaryDirectory(dir=link.parent, prefix=".") as folder:
+        new = Path(folder) / "latest"
+        new.symlink_to(target)
+        os.replace(new, link)
+
+
+def default_home() -> str:
+    """Return the user's folder for runs, following XDG."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(base) / "ops-remediation")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
