@@ -1,0 +1,635 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Talk to a PM2 daemon through its socket, and read the files of a PM2_HOME. Never starts a daemon.
+
+Every PM2 command starts a daemon when none runs, and hangs when it hangs; the socket does neither. Secrets stand
+twice in PM2's own list and in its dumps, so only named fields are taken from them. Works with PM2 5, 6 and 7.
+Everything here runs as the owner of the PM2_HOME, in a child with a deadline. Times are epoch seconds (only
+``created_at`` stays in PM2's milliseconds: it is an identity more than a time), sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import json
+import os
+import pwd
+import re
+import shlex
+import socket
+import stat
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import _pm2_log
+from ._errors import CannotRead, NeedsUser, WrongQuestion
+from ._mask import mask
+from ._process import call as bounded
+from ._process import user_name
+
+UP, STOPPED, KILLED, DENIED, HUNG = "up", "stopped", "killed", "denied", "hung"
+ANSWER_WITHIN = 5.0  # seconds a daemon may take to answer
+MAX_FRAME = 16 * 1024 * 1024
+MAX_DUMP = 16 * 1024 * 1024
+DAEMON_LOG_TAIL = 1024 * 1024
+ERROR_LOG_TAIL = 16 * 1024
+MAX_EVENTS = 4000
+MAX_REASONS = 12  # processes whose error log is read
+REASONS_WITHIN = 1.5  # seconds for all error logs together: they may lie on a dead mount
+FRESH_REASON = 10.0  # seconds that the last word in an error log may be older than the last start
+DEFAULT_UNIT_DIRECTORY = "/etc/systemd/system"
+
+_HOME_REMEDY = "give the PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2"
+
+
+class DaemonAway(CannotRead):
+    """The daemon gave no answer; ``details["state"]`` is stopped, killed, denied or hung."""
+
+
+class Refused(CannotRead):
+    """The daemon answered with an error of its own."""
+
+
+# --- whose daemon
+
+
+def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
+    """Return the user id to become: the given user, else the owner of the socket, else of the PM2_HOME.
+
+    Raises WrongQuestion for a PM2_HOME that is no directory or a user that does not exist, NeedsUser where the
+    PM2_HOME cannot even be seen.
+    """
+    try:
+        found = os.stat(pm2_home)
+    except PermissionError as error:
+        keeper = user or _keeper(pm2_home)
+        raise NeedsUser(keeper, f"{pm2_home} cannot be looked into by {user_name(os.geteuid())}") from error
+    except (OSError, ValueError) as error:
+        raise WrongQuestion("pm2_home", pm2_home, "does not exist on this host", _HOME_REMEDY) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise WrongQuestion("pm2_home", pm2_home, "is not a directory", _HOME_REMEDY)
+    if user:
+        return _user_id(user)
+    try:
+        return os.lstat(_socket_path(pm2_home)).st_uid
+    except OSError:
+        return found.st_uid
+
+
+def _user_id(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        remedy = "give the name of the user that runs PM2, or leave it out"
+        raise WrongQuestion("user", user, "does not exist on this host", remedy) from error
+
+
+def _keeper(path: str) -> str:
+    """Return the owner of the nearest folder above a path that can be seen."""
+    while True:
+        path = os.path.dirname(path) or "/"
+        try:
+            return user_name(os.stat(path).st_uid)
+        except PermissionError:
+            continue
+        except OSError:
+            return "root"
+
+
+def _socket_path(pm2_home: str) -> str:
+    return os.path.join(pm2_home, "rpc.sock")
+
+
+# --- the daemon's socket
+
+
+def call(pm2_home: str, method: str, *arguments: Any, within: float = ANSWER_WITHIN) -> Any:
+    """Call one method of the daemon and return the first value of its answer.
+
+    The daemon speaks axon-rpc; the framing is the same in PM2 5, 6 and 7. within: seconds, connecting included.
+    Raises DaemonAway when there is no daemon or no answer, Refused when it answers with an error, CannotRead
+    when what answers is not PM2.
+    """
+    end = time.monotonic() + within
+    connection = _connect(pm2_home, end)
+    with connection:
+        request = {"type": "call", "method": method, "args": list(arguments)}
+        return _ask(connection, request, end)
+
+
+def _connect(pm2_home: str, end: float) -> socket.socket:
+    path = _socket_path(pm2_home)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(max(0.05, end - time.monotonic()))
+        connection.connect(path)
+    except OSError as error:
+        connection.close()
+        raise _away(path, error) from error
+    return connection
+
+
+def _away(path: str, error: OSError) -> CannotRead:
+    if isinstance(error, TimeoutError) or error.errno in (errno.EAGAIN, errno.EINPROGRESS):
+        return _hung(path)
+    if error.errno == errno.ENOENT:
+        return DaemonAway(f"no PM2 daemon runs: {path} does not exist", state=STOPPED)
+    if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE):
+        return DaemonAway(f"no PM2 daemon runs: nothing listens on {path}, which one left behind", state=KILLED)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return DaemonAway(f"{path} may not be opened by {user_name(os.geteuid())}", state=DENIED)
+    return CannotRead(f"{path} cannot be used as PM2's socket: {error.strerror or error}")
+
+
+def _hung(path: str) -> DaemonAway:
+    return DaemonAway(f"the PM2 daemon behind {path} does not answer", state=HUNG)
+
+
+def _ask(connection: socket.socket, request: Mapping[str, Any], end: float) -> Any:
+    path = str(connection.getpeername())
+    try:
+        connection.settimeout(max(0.05, end - time.monotonic()))
+        connection.sendall(pack(b"j:" + json.dumps(request).encode(), b"s:1"))
+        answer = _message(connection, end)
+    except OSError as error:
+        raise _away(path, error) from error
+    if not isinstance(answer, dict):
+        raise CannotRead(f"what answers on {path} does not speak PM2's protocol")
+    if "error" in answer:
+        raise Refused(f"PM2 refused {request['method']}: {mask(str(answer['error']))}")
+    values = answer.get("args")
+    return values[0] if isinstance(values, list) and values else None
+
+
+def pack(*parts: bytes) -> bytes:
+    """Build one frame: a byte with version and count, then each part behind its length (big-endian)."""
+    return bytes([0x10 | len(parts)]) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _message(connection: socket.socket, end: float) -> Any:
+    head = _exactly(connection, 1, end)[0]
+    if head >> 4 != 1 or not head & 0x0F:
+        raise CannotRead(f"what answers on {connection.getpeername()} does not speak PM2's protocol")
+    parts = []
+    for _number in range(head & 0x0F):
+        length = struct.unpack(">I", _exactly(connection, 4, end))[0]
+        if length > MAX_FRAME:
+            raise CannotRead(f"PM2's answer has {length} bytes, over {MAX_FRAME}")
+        parts.append(_exactly(connection, length, end))
+    try:
+        return json.loads(parts[0][2:]) if parts[0][:2] == b"j:" else None
+    except (ValueError, RecursionError) as error:
+        raise CannotRead(f"PM2's answer on {connection.getpeername()} is not JSON") from error
+
+
+def _exactly(connection: socket.socket, size: int, end: float) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        piece = connection.recv(min(size - len(data), 1 << 20))
+        if not piece:
+            raise CannotRead(f"{connection.getpeername()} was closed in the middle of an answer")
+        data += piece
+    return bytes(data)
+
+
+# --- source pm2.list
+
+
+def read_list(pm2_home: str, user: str | None = None, answer_within: float | None = None) -> dict[str, Any]:
+    """Return the state of the daemon and its processes, without ever starting one.
+
+    ``state``: up, stopped (clean), killed (its socket is left behind), denied, hung (connects, no answer within
+    ``answer_within`` seconds); ``problem``: the same in a sentence; ``user``: whom the PM2_HOME serves;
+    ``daemon``: ``pid uid frozen`` (frozen: stopped by a signal, state T in /proc); ``version``; ``orphans``:
+    applications that outlived their daemon; ``processes``: see :func:`_process`. ``oom_kills``: processes that the
+    kernel killed for memory since boot, None where it does not count them. ``read_at``: epoch seconds.
+    Raises CannotRead when what listens there is not PM2.
+    """
+    within = answer_within or ANSWER_WITHIN
+    known = {"user": user or user_name(os.geteuid()), "read_at": time.time(), "problem": "", "version": "", "processes": [], "orphans": []}
+    try:
+        daemon = _daemon(pm2_home, within)
+        version = call(pm2_home, "getVersion", {}, within=within)
+        entries = call(pm2_home, "getMonitorData", {}, within=within)
+    except DaemonAway as away:
+        known.update(state=away.details["state"], problem=away.message, daemon=_daemon_or_none(pm2_home, within))
+        if known["state"] in (STOPPED, KILLED):
+            known["orphans"] = _orphans(pm2_home)
+        return known
+    known.update(state=UP, version=str(version or ""), daemon=daemon, processes=processes(entries))
+    known["oom_kills"] = _oom_kills()
+    _add_reasons(known["processes"])
+    return known
+
+
+def processes(entries: Any) -> list[dict[str, Any]]:
+    """Return the named fields of PM2's own list; raises CannotRead when it is none."""
+    if not isinstance(entries, list):
+        raise CannotRead("PM2's answer is not a list of processes")
+    return [_process(entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one process, named fields only.
+
+    ``name pm_id pid status restarts unstable_restarts exit_code exec_mode (fork or cluster) script namespace
+    autorestart module`` (a PM2 module, no application) ``created_at`` (ms, also of the last restart by hand)
+    ``started_at`` (epoch seconds) ``cpu`` (%) ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the
+    running process, else None) ``run_as`` (what PM2 was told) ``log_line``.
+    """
+    env = entry.get("pm2_env")
+    env = env if isinstance(env, dict) else {}
+    monit = entry.get("monit")
+    monit = monit if isinstance(monit, dict) else {}
+    status = _text(env.get("status"))
+    pid = _number(entry.get("pid")) if status in ("online", "launching", "stopping") else 0
+    return {
+        "name": _text(entry.get("name") or env.get("name")),
+        "pm_id": _number(entry.get("pm_id", env.get("pm_id")), -1),
+        "pid": pid,
+        "status": status,
+        "restarts": _number(env.get("restart_time")),
+        "unstable_restarts": _number(env.get("unstable_restarts")),
+        "exit_code": env["exit_code"] if isinstance(env.get("exit_code"), int) else None,
+        "exec_mode": _mode(env.get("exec_mode")),
+        "script": _text(env.get("pm_exec_path")),
+        "namespace": _text(env.get("namespace")),
+        "autorestart": str(env.get("autorestart", True)).lower() != "false",
+        "module": bool(env.get("pmx_module")),
+        "created_at": _number(env.get("created_at")),
+        "started_at": _number(env.get("pm_uptime")) / 1000,
+        "restart_delay": _number(env.get("restart_delay")) / 1000,
+        "cpu": monit.get("cpu") if isinstance(monit.get("cpu"), (int, float)) else 0,
+        "memory": _number(monit.get("memory")),
+        "max_memory": _number(env.get("max_memory_restart")),
+        "out_log": _text(env.get("pm_out_log_path")),
+        "err_log": _text(env.get("pm_err_log_path")),
+        "uid": uid_of(pid) if pid else None,
+        "run_as": _text(env.get("uid")) if isinstance(env.get("uid"), (int, str)) else "",
+        "log_line": "",
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None or isinstance(value, (dict, list)) else str(value)
+
+
+def _number(value: Any, default: int = 0) -> int:
+    """Return a whole number; PM2 writes some of them as text or null."""
+    try:
+        return default if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
+
+
+def _mode(value: Any) -> str:
+    return _text(value).replace("_mode", "") or "fork"
+
+
+# --- what /proc knows
+
+
+def uid_of(pid: int) -> int | None:
+    """Return the effective user id of a process; the owner of /proc/<pid> is root for some, so its status is read."""
+    match = re.search(r"^Uid:\s+\d+\s+(\d+)", _proc_text(pid, "status"), re.M)
+    return int(match.group(1)) if match else None
+
+
+def state_of(pid: int) -> str:
+    """Return the state letter of a process (R S D T Z ...), "" when there is none."""
+    match = re.search(r"^State:\s+(\w)", _proc_text(pid, "status"), re.M)
+    return match.group(1) if match else ""
+
+
+def _proc_text(pid: int, name: str) -> str:
+    try:
+        with open(f"/proc/{int(pid)}/{name}", encoding="utf-8", errors="replace") as file:
+            return file.read(65536)
+    except OSError:
+        return ""
+
+
+def _oom_kills() -> int | None:
+    try:
+        with open("/proc/vmstat", encoding="ascii", errors="replace") as file:
+            match = re.search(r"^oom_kill (\d+)$", file.read(65536), re.M)
+    except OSError:
+        return None
+    return int(match.group(1)) if match else None
+
+
+def _daemon(pm2_home: str, within: float) -> dict[str, Any]:
+    """Return who listens on the socket; the kernel tells, so it works for a daemon that hangs."""
+    connection = _connect(pm2_home, time.monotonic() + within)
+    with connection:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _gid = struct.unpack("3i", credentials)
+    return {"pid": pid, "uid": uid, "frozen": state_of(pid) in ("T", "t")}
+
+
+def _daemon_or_none(pm2_home: str, within: float) -> dict[str, Any] | None:
+    try:
+        return _daemon(pm2_home, min(within, 0.5))
+    except CannotRead:
+        return None
+
+
+def _orphans(pm2_home: str) -> list[dict[str, Any]]:
+    """Return applications of this PM2_HOME that still run without a daemon: a resurrect would start them twice."""
+    found = []
+    home = os.path.abspath(pm2_home)
+    for path in sorted(glob.glob(os.path.join(glob.escape(home), "pids", "*.pid")))[:200]:
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                pid = int(file.read(32).strip() or 0)
+        except (OSError, ValueError):
+            continue
+        if pid > 1 and state_of(pid) not in ("", "Z") and f"pm_pid_path={path}" in _proc_text(pid, "environ").split("\0"):
+            found.append({"name": re.sub(r"-\d+$", "", os.path.basename(path)[:-4]), "pid": pid})
+    return found
+
+
+# --- why an application ended
+
+
+def _add_reasons(listed: Sequence[dict[str, Any]]) -> None:
+    """Put the line that says why into each process that ended at least once.
+
+    Error logs are read in a child of their own: on a dead mount they must not take the list with them.
+    """
+    ill = [process for process in listed if process["status"] != "online" or process["restarts"] > 0][:MAX_REASONS]
+    if not ill:
+        return
+    reasons = bounded(lambda: [_reason(process) for process in ill], REASONS_WITHIN).value or []
+    for process, reason in zip(ill, reasons):
+        process["log_line"] = reason
+
+
+def _reason(process: Mapping[str, Any]) -> str:
+    """Return the last reason in the logs of a process, unless it is older than its last run."""
+    not_before = process["started_at"] - process["restart_delay"] - FRESH_REASON if process["started_at"] else 0.0
+    for path in (process["err_log"], process["out_log"]):
+        text, modified = tail(path, ERROR_LOG_TAIL)
+        if not text or modified < not_before:
+            continue
+        reason = _pm2_log.reason(text, not_before)
+        if reason:
+            return reason
+    return ""
+
+
+def tail(path: str, size: int) -> tuple[str, float]:
+    """Return the end of a regular file as text, and its modification time; ("", 0.0) when it cannot be read."""
+    if not path or path == os.devnull:
+        return "", 0.0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return "", 0.0
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return "", 0.0
+        data = os.pread(descriptor, size, max(0, found.st_size - size))
+    except OSError:
+        return "", 0.0
+    finally:
+        os.close(descriptor)
+    if found.st_size > size:
+        data = data.partition(b"\n")[2]
+    return data.decode("utf-8", "replace"), found.st_mtime
+
+
+# --- source pm2.log
+
+
+def read_daemon_log(pm2_home: str, **_others: Any) -> dict[str, Any]:
+    """Return the events of the end of pm2.log: ``present``, ``since`` (time of the oldest event read), ``events``.
+
+    See :func:`_pm2_log.parse_events` for an event. A log that was rotated lately is read together with what it
+    was rotated to. An absent log has no events; the memory of the last run has to do then.
+    """
+    path = os.path.join(pm2_home, "pm2.log")
+    text, modified = tail(path, DAEMON_LOG_TAIL)
+    events = _pm2_log.parse_events(text, modified) if text else []
+    if len(text) < DAEMON_LOG_TAIL // 2:
+        older, then = tail(_rotated(pm2_home), DAEMON_LOG_TAIL)
+        events = (_pm2_log.parse_events(older, then) if older else []) + events
+    events = events[-MAX_EVENTS:]
+    times = [event["time"] for event in events if event["time"] is not None]
+    return {"present": bool(modified), "since": min(times) if times else None, "last_write": modified or None, "events": events}
+
+
+def _rotated(pm2_home: str) -> str:
+    """Return the newest readable file that pm2.log was rotated to (logrotate, pm2-logrotate), "" for none."""
+    home = glob.escape(pm2_home)
+    names = [name for pattern in ("pm2.log.*", "pm2.log-*", "pm2__*.log") for name in glob.glob(os.path.join(home, pattern))]
+    dated = []
+    for name in names:
+        if not name.endswith((".gz", ".bz2", ".xz", ".zst")):
+            try:
+                dated.append((os.stat(name).st_mtime, name))
+            except OSError:
+                continue
+    return max(dated)[1] if dated else ""
+
+
+# --- source pm2.dump
+
+
+def read_dump(pm2_home: str, **_others: Any) -> dict[str, Any]:
+    """Return what a reboot would bring back: ``dump`` and ``backup`` (dump.pm2, dump.pm2.bak).
+
+    Each: ``path present problem`` ("" or why its content is of no use) ``mode`` ("0644") ``owner`` ``exposed``
+    (other users can really read it: the folders above let them through) ``saved_at`` (epoch seconds)
+    ``entries`` (``name script exec_mode status module``, one for each instance).
+    """
+    path = os.path.join(pm2_home, "dump.pm2")
+    return {"dump": _dump(path), "backup": _dump(path + ".bak")}
+
+
+def _dump(path: str) -> dict[str, Any]:
+    known: dict[str, Any] = {"path": path, "present": False, "problem": "", "mode": "", "owner": ""}
+    known.update(exposed=False, saved_at=None, entries=[])
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return known
+    except OSError as error:
+        return {**known, "present": True, "problem": f"cannot be looked at ({error.strerror})"}
+    known.update(
+        present=True,
+        mode=f"{stat.S_IMODE(found.st_mode):04o}",
+        owner=user_name(found.st_uid),
+        exposed=bool(found.st_mode & stat.S_IROTH) and reachable_by_others(path),
+        saved_at=found.st_mtime,
+    )
+    known["entries"], known["problem"] = _dump_entries(path, found)
+    return known
+
+
+def _dump_entries(path: str, found: os.stat_result) -> tuple[list[dict[str, Any]], str]:
+    if not stat.S_ISREG(found.st_mode):
+        return [], "is not a file"
+    if found.st_size > MAX_DUMP:
+        return [], f"has {found.st_size} bytes, over {MAX_DUMP}"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            saved = json.load(file)
+    except OSError as error:
+        return [], f"cannot be read ({error.strerror})"
+    except (ValueError, RecursionError):
+        return [], "is not JSON"
+    if not isinstance(saved, list):
+        return [], "is not a list of processes"
+    return [_dump_entry(entry) for entry in saved if isinstance(entry, dict)], ""
+
+
+def _dump_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": _text(entry.get("name")),
+        "script": _text(entry.get("pm_exec_path")),
+        "exec_mode": _mode(entry.get("exec_mode")),
+        "status": _text(entry.get("status")),
+        "module": bool(entry.get("pmx_module")),
+    }
+
+
+def reachable_by_others(path: str) -> bool:
+    """Whether every folder above a file lets other users through; a 0644 file in a 0700 home is out of reach."""
+    folder = os.path.dirname(os.path.realpath(path))
+    while True:
+        try:
+            if not os.stat(folder).st_mode & stat.S_IXOTH:
+                return False
+        except OSError:
+            return False
+        if folder == "/":
+            return True
+        folder = os.path.dirname(folder)
+
+
+# --- source pm2.startup
+
+
+def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = None) -> dict[str, Any]:
+    """Return the boot unit that serves a PM2_HOME (manual 2, section 3: ``pm2 startup``), without systemctl.
+
+    ``present path enabled masked user pm2_home path_dirs command command_exists resurrects node_found`` and
+    ``expected`` (name of the unit that ``pm2 startup`` writes) ``wanted_user wanted_home unit_dir_present``.
+    Only PM2_HOME and PATH are taken from its environment.
+    """
+    directory = unit_dir or DEFAULT_UNIT_DIRECTORY
+    wanted_user = user or user_name(os.geteuid())
+    expected = f"pm2-{wanted_user}.service"
+    known: dict[str, Any] = {
+        "expected": expected,
+        "unit_dir": directory,
+        "unit_dir_present": os.path.isdir(directory),
+        "wanted_user": wanted_user,
+        "wanted_home": pm2_home,
+        "present": False,
+    }
+    name = _unit_name(directory, expected, pm2_home)
+    if not name:
+        return known
+    path = os.path.join(directory, name)
+    return {**known, "present": True, "path": path, "enabled": _enabled(directory, name), **_unit(path)}
+
+
+def _unit_name(directory: str, expected: str, pm2_home: str) -> str:
+    """Return the usual unit, else another one that serves this PM2_HOME (``pm2 startup --service-name``)."""
+    if os.path.lexists(os.path.join(directory, expected)):
+        return expected
+    for path in sorted(glob.glob(os.path.join(glob.escape(directory), "*.service")))[:500]:
+        if f"PM2_HOME={pm2_home}" in tail(path, 65536)[0]:
+            return os.path.basename(path)
+    return ""
+
+
+def _enabled(directory: str, name: str) -> bool:
+    links = (os.path.join(glob.escape(directory), f"*.{kind}", glob.escape(name)) for kind in ("wants", "requires"))
+    return any(glob.glob(pattern) or _dangling(pattern) for pattern in links)
+
+
+def _dangling(pattern: str) -> bool:
+    # glob follows links in its last part: a link that was made in an image and points elsewhere counts as well.
+    folders = glob.glob(os.path.dirname(pattern))
+    return any(os.path.islink(os.path.join(folder, os.path.basename(pattern))) for folder in folders)
+
+
+def _unit(path: str) -> dict[str, Any]:
+    masked = os.path.realpath(path) == os.devnull
+    settings = _unit_settings(path)
+    run_as = settings.get("User", [""])[-1]
+    environment = _unit_environment(settings)
+    home = environment.get("PM2_HOME") or _default_pm2_home(run_as)
+    path_dirs = [folder for folder in environment.get("PATH", os.defpath).split(os.pathsep) if folder]
+    words = _words(next((line for line in reversed(settings.get("ExecStart", [])) if line), ""))
+    command = words[0].lstrip("-@:+!") if words else ""
+    return {
+        "masked": masked,
+        "user": run_as or "root",
+        "pm2_home": home,
+        "path_dirs": path_dirs,
+        "command": command,
+        "command_exists": bool(command) and os.access(command, os.X_OK),
+        "resurrects": "resurrect" in words,
+        "node_found": any(os.access(os.path.join(folder, "node"), os.X_OK) for folder in path_dirs),
+    }
+
+
+def _default_pm2_home(run_as: str) -> str:
+    try:
+        return os.path.join(pwd.getpwnam(run_as or "root").pw_dir, ".pm2")
+    except KeyError:
+        return ""
+
+
+def _unit_settings(path: str) -> dict[str, list[str]]:
+    """Return the [Service] settings of a unit and its drop-ins; an empty assignment clears, as in systemd."""
+    settings: dict[str, list[str]] = {}
+    for name in [path, *sorted(glob.glob(os.path.join(glob.escape(path) + ".d", "*.conf")))]:
+        section = ""
+        for line in re.sub(r"\\\n", " ", tail(name, 65536)[0]).split("\n"):
+            line = line.strip()
+            if line.startswith("["):
+                section = line
+            key, separator, value = line.partition("=")
+            if section != "[Service]" or not separator or line[0] in "#;":
+                continue
+            if value.strip():
+                settings.setdefault(key.strip(), []).append(value.strip())
+            else:
+                settings[key.strip()] = []
+    return settings
+
+
+def _unit_environment(settings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return PM2_HOME and PATH, and nothing else: the rest may hold secrets."""
+    assignments = []
+    for name in settings.get("EnvironmentFile", []):
+        assignments += [word for line in tail(name.lstrip("-"), 65536)[0].split("\n") for word in _words(line)[:1]]
+    from_files = _wanted_variables(assignments)
+    direct = _wanted_variables(word for value in settings.get("Environment", []) for word in _words(value))
+    return {**direct, **from_files}
+
+
+def _wanted_variables(assignments: Any) -> dict[str, str]:
+    pairs = (assignment.partition("=") for assignment in assignments)
+    return {key: value for key, _equals, value in pairs if key in ("PM2_HOME", "PATH")}
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
