@@ -1,0 +1,1 @@
+"""A small Tank of real parts on this machine: see README.md."""

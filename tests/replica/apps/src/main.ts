@@ -1,0 +1,15 @@
+/** Entry of the process `backend`: the API under /api on 127.0.0.1:PORT. */
+import 'reflect-metadata';
+import { Logger } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import { NestFactory } from '@nestjs/core';
+import { BackendModule } from './backend.module.js';
+import { logLevels } from './config/environment.js';
+
+const app = await NestFactory.create(BackendModule);
+const config = app.get(ConfigService);
+app.useLogger(logLevels(config.getOrThrow('LOG_LEVEL')));
+app.setGlobalPrefix('api');
+app.enableShutdownHooks();
+await app.listen(config.getOrThrow<number>('PORT'), '127.0.0.1');
+new Logger('Backend').log(`Backend listens on ${await app.getUrl()}`);

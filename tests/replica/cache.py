@@ -1,0 +1,117 @@
+"""What all instances share: the npm packages and the built applications, each made once and then never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .paths import SOURCES
+from .system import clean_environment, progress, remove_tree, run_or_fail
+from .toolchain import Node
+
+APPS = SOURCES / "apps"
+_PACKAGE_FILES = ("package.json", "package-lock.json", ".npmrc")
+_BUILD_TREES = ("src", "frontend/src", "frontend/index.html", "frontend/vite.config.js", "tsconfig.json")
+_KEPT_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Folders of the cache that belong to the sources as they are now."""
+
+    packages: Path
+    build: Path
+
+    @property
+    def modules(self) -> Path:
+        return self.packages / "node_modules"
+
+    @property
+    def pm2(self) -> Path:
+        return self.modules / "pm2" / "bin" / "pm2"
+
+    def ready(self) -> bool:
+        return self.packages.exists() and self.build.exists()
+
+
+def cache_for_sources(folder: Path) -> Cache:
+    """The cache's folders for the present sources and lock file; they need not exist yet."""
+    packages = _digest([APPS / name for name in _PACKAGE_FILES])
+    sources = [path for name in _BUILD_TREES for path in _files(APPS / name)]
+    build = _digest([APPS / "package-lock.json", *sources])
+    return Cache(folder / f"packages-{packages}", folder / f"build-{build}")
+
+
+def prepare(cache: Cache, node: Node) -> None:
+    """Install and build what is not there yet."""
+    _make_once(cache.packages, lambda folder: _install_packages(folder, node))
+    _make_once(cache.build, lambda folder: _build(folder, cache.modules, node))
+    for folder in (cache.packages, cache.build):
+        os.utime(folder)
+    _forget_unused(cache)
+
+
+def _files(top: Path) -> list[Path]:
+    return [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(APPS)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _make_once(folder: Path, make: Callable[[Path], None]) -> None:
+    """Make a folder beside its place and rename it: a killed run leaves no half-made one."""
+    if folder.exists():
+        return
+    part = folder.with_name(f"{folder.name}.part")
+    remove_tree(part)
+    part.mkdir(parents=True)
+    old = os.umask(0o022)
+    try:
+        make(part)
+    finally:
+        os.umask(old)
+    part.rename(folder)
+
+
+def _install_packages(folder: Path, node: Node) -> None:
+    progress("installing npm packages (about 20 s) ...")
+    for name in _PACKAGE_FILES:
+        shutil.copyfile(APPS / name, folder / name)
+    # npm keeps the caller's environment: it may need its proxy and certificates.
+    env = {**os.environ, "PATH": f"{node.executable.parent}:{os.environ.get('PATH', '')}"}
+    argv = [str(node.executable), str(node.npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run_or_fail("npm ci", argv, cwd=folder, env=env, timeout=900, umask=0o022)
+
+
+def _build(folder: Path, modules: Path, node: Node) -> None:
+    progress("building backend, worker and frontend (about 5 s) ...")
+    for name in _BUILD_TREES:
+        for path in _files(APPS / name):
+            target = folder / path.relative_to(APPS)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    shutil.copyfile(APPS / "package.json", folder / "package.json")
+    (folder / "node_modules").symlink_to(modules)
+    env = clean_environment([str(node.executable.parent)], HOME=str(folder), NODE_ENV="production")
+    for what, program in (("tsc", "typescript/bin/tsc"), ("vite build", "vite/bin/vite.js")):
+        arguments = ["-p", "tsconfig.json"] if what == "tsc" else ["build", "frontend", "--logLevel", "warn"]
+        argv = [str(node.executable), str(modules / program), *arguments]
+        run_or_fail(what, argv, cwd=folder, env=env, timeout=300, umask=0o022)
+
+
+def _forget_unused(cache: Cache) -> None:
+    """Remove what older sources left and nobody used for a week."""
+    for folder in cache.packages.parent.iterdir():
+        old = time.time() - folder.stat().st_mtime > _KEPT_S
+        if old and folder.name.startswith(("packages-", "build-")) and folder not in (cache.packages, cache.build):
+            remove_tree(folder)

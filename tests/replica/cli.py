@@ -1,0 +1,125 @@
+"""The command `replica`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from . import lifecycle, toolchain
+from .interface import APP
+from .paths import Paths
+from .system import ReplicaError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        paths = Paths.of(options.name)
+        return options.command(options, paths)
+    except ReplicaError as error:
+        print(f"replica: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("replica: interrupted; `replica up` or `replica down` puts things right", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="replica", description="A small Tank of real parts on this machine.")
+    name = os.environ.get("TANK_REPLICA_NAME", "default")
+    parser.add_argument("--name", default=name, help="instance (default: %(default)s; environment TANK_REPLICA_NAME)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(title: str, function: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(title, help=text, description=text)
+        command.set_defaults(command=function)
+        return command
+
+    add("prepare", _prepare, "install the npm packages and build the applications")
+    add("up", _up, "start what does not run, repair what is broken")
+    down = add("down", _down, "end every process of the instance")
+    down.add_argument("--purge", action="store_true", help="remove the instance's folder too")
+    status = add("status", _status, "show the parts; exit code 1 when one is not healthy")
+    status.add_argument("--json", action="store_true", help="facts and parts as JSON")
+    logs = add("logs", _logs, "show the end of the logs")
+    logs.add_argument("part", nargs="?", choices=["backend", "worker", "nginx", "logsdb", "pm2"], help="default: all")
+    logs.add_argument("-n", type=int, default=20, help="lines of each file (default: 20)")
+    fault = add("fault", _fault, "break something for real, and mend it")
+    fault.add_argument("action", choices=["list", "set", "clear"])
+    fault.add_argument("code", nargs="?", help="code or code:variant; clear without a code heals everything")
+    return parser
+
+
+def _prepare(options: argparse.Namespace, paths: Paths) -> int:
+    toolchain.find_postgres()
+    toolchain.find_nginx()
+    cache = lifecycle.prepared_cache(paths)
+    print(f"prepared    {cache.packages.parent}")
+    return 0
+
+
+def _up(options: argparse.Namespace, paths: Paths) -> int:
+    begin = time.monotonic()
+    with lifecycle.locked(paths):
+        replica = lifecycle.up(paths)
+        for part in lifecycle.components(replica):
+            print(f"{part.name:<12}{'ok' if part.healthy else 'NOT HEALTHY':<12} {part.where}")
+    print(f"up in {time.monotonic() - begin:.1f} s")
+    return 0
+
+
+def _down(options: argparse.Namespace, paths: Paths) -> int:
+    begin = time.monotonic()
+    with lifecycle.locked(paths):
+        lifecycle.down(paths, options.purge)
+    print(f"down in {time.monotonic() - begin:.1f} s, no process left")
+    return 0
+
+
+def _status(options: argparse.Namespace, paths: Paths) -> int:
+    replica = lifecycle.open_replica(paths)
+    parts = lifecycle.components(replica)
+    healthy = all(part.healthy for part in parts)
+    if options.json:
+        answer = {"healthy": healthy, "parts": [asdict(part) for part in parts], "faults": _faults_set(paths), "facts": replica.facts}
+        print(json.dumps(answer, indent=2))
+    else:
+        for part in parts:
+            print(f"{part.name:<12}{'ok' if part.healthy else 'NOT HEALTHY':<12} {part.where}")
+        for code in _faults_set(paths):
+            print(f"fault set   {code}")
+    return 0 if healthy else 1
+
+
+def _logs(options: argparse.Namespace, paths: Paths) -> int:
+    replica = lifecycle.open_replica(paths)
+    pm2 = paths.pm2_home
+    files = {
+        "backend": sorted((pm2 / "logs").glob("backend-*.log")),
+        "worker": sorted((pm2 / "logs").glob("worker-*.log")),
+        "nginx": [replica.site.error_log, replica.site.access_log],
+        "logsdb": [replica.database.log_file],
+        "pm2": [pm2 / "pm2.log"],
+    }
+    for file in [path for part, found in files.items() if options.part in (None, part) for path in found]:
+        print(f"==> {file}")
+        print(replica.run(["tail", "-n", str(options.n), str(file)], user=APP).stdout, end="")
+    return 0
+
+
+def _faults_set(paths: Paths) -> list[str]:
+    try:
+        return json.loads(Path(paths.faults_file).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def _fault(options: argparse.Namespace, paths: Paths) -> int:
+    raise ReplicaError("no faults yet")

@@ -1,0 +1,214 @@
+"""Plausible past of LogsDB as COPY rows: the same for the same days, whoever asks.
+
+Runs, mails and attachments follow the schedule of `customers`. Now and then something failed, and a few days were
+bad ones; the last two days before the end went well, so that a fresh replica is healthy.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+from .customers import AUTOMATIONS, BY_AUTOMATION, CUSTOMERS, DEPARTMENTS, Automation, Customer
+
+DAYS = 56
+_CLEAN = timedelta(days=2)
+_FAILURE_SHARE = 0.008
+_BAD_DAY_SHARE = 0.06
+_FAILURES = (
+    ("FILE", "NOT_FOUND", "File not found: {file}", 5),
+    ("FILE", "DUPLICATED", "2 files of this name", 1),
+    ("FILE", "INVALID", "size is 0", 2),
+    ("Throttling", "FOUND", "Maximum sending rate exceeded.", 3),
+    ("MessageRejected", "FOUND", "Email address is not verified.", 1),
+    ("InvalidParameter", "FOUND", "Invalid address", 2),
+)
+_OUTAGE = "ORA-12541: TNS:no listener"
+
+RUN_COLUMNS = (
+    "run_id auto_id org_id start_at end_at status total_target success_count fail_count "
+    "file_error_count db_error_count ses_error_count message"
+).split()
+SEND_COLUMNS = (
+    "run_id auto_id org_id cust_id email subject attach_file_name status error_type error_message "
+    "ses_message_id update_query_ok send_at"
+).split()
+ATTACHMENT_COLUMNS = "run_id auto_id org_id cust_id file_name status message created_at".split()
+ERROR_COLUMNS = "auto_id org_id module error_message stack_trace created_at".split()
+EVENT_COLUMNS = "email type detail received_at".split()
+
+Row = tuple[object, ...]
+
+
+@dataclass
+class History:
+    """Rows by table, in the order of the column lists above."""
+
+    next_run_id: int
+    runs: list[Row] = field(default_factory=list)
+    sends: list[Row] = field(default_factory=list)
+    attachments: list[Row] = field(default_factory=list)
+    errors: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+
+    def copy_commands(self) -> str:
+        """The rows as COPY statements for psql."""
+        tables = (
+            ("auto_run_log", RUN_COLUMNS, self.runs),
+            ("email_send_log", SEND_COLUMNS, self.sends),
+            ("attachment_log", ATTACHMENT_COLUMNS, self.attachments),
+            ("system_error_log", ERROR_COLUMNS, self.errors),
+            ("ses_event_log", EVENT_COLUMNS, self.events),
+        )
+        return "".join(copy_command(table, columns, rows) for table, columns, rows in tables)
+
+
+def copy_command(table: str, columns: Iterable[str], rows: Iterable[Row]) -> str:
+    """One COPY ... FROM stdin with its rows; None becomes NULL. Values hold no tab, newline or backslash."""
+    lines = ("\t".join("\\N" if value is None else str(value) for value in row) for row in rows)
+    return f"COPY {table} ({', '.join(columns)}) FROM stdin;\n" + "".join(f"{line}\n" for line in lines) + "\\.\n"
+
+
+def between(start: datetime, end: datetime, first_run_id: int) -> History:
+    """What happened from `start` up to `end` (local times)."""
+    history = History(first_run_id)
+    day = start.date()
+    while day <= end.date():
+        for moment, automation, customers, luck in _runs_of(day):
+            if start <= moment < end:
+                clean = moment > end - _CLEAN
+                _add_run(history, moment, automation, customers, luck, clean)
+        day += timedelta(days=1)
+    return history
+
+
+def _runs_of(day: date) -> Iterator[tuple[datetime, Automation, tuple[Customer, ...], random.Random]]:
+    """Runs of a day in the order of their start; `luck` is a generator of its own for each run."""
+    luck = random.Random(f"tank {day.isoformat()}")
+    midnight = datetime.combine(day, time())
+    found: list[tuple[datetime, Automation, tuple[Customer, ...]]] = []
+    for automation in AUTOMATIONS:
+        customers = BY_AUTOMATION[automation.auto_id]
+        if automation.type == "REALTIME":
+            found += [(moment, automation, (customer,)) for customer in customers for moment in _moments(midnight, customer, luck)]
+        elif _runs_on(automation, day):
+            start = midnight + timedelta(hours=automation.hour, minutes=automation.minute, seconds=luck.uniform(1, 6))
+            found.append((start, automation, customers))
+    for moment, automation, chosen in sorted(found, key=lambda run: run[0]):
+        yield moment, automation, chosen, random.Random(f"tank {moment.isoformat()} {automation.auto_id}")
+
+
+def _moments(midnight: datetime, customer: Customer, luck: random.Random) -> Iterator[datetime]:
+    minute = luck.uniform(0, customer.cycle_minutes)
+    while minute < 24 * 60:
+        yield midnight + timedelta(minutes=minute)
+        minute += customer.cycle_minutes * luck.uniform(0.97, 1.03)
+
+
+def _runs_on(automation: Automation, day: date) -> bool:
+    if automation.type == "DAILY":
+        return day.isoweekday() < 6
+    if automation.type == "WEEKLY":
+        return day.isoweekday() == automation.day
+    return day.day == automation.day
+
+
+def _add_run(
+    history: History, start: datetime, automation: Automation, customers: tuple[Customer, ...], luck: random.Random, clean: bool
+) -> None:
+    run_id = history.next_run_id
+    history.next_run_id += 1
+    if not clean and len(customers) > 1 and luck.random() < _BAD_DAY_SHARE:
+        _add_outage(history, run_id, start, automation, len(customers))
+        return
+    moment = start
+    errors = {"FILE": 0, "SES": 0}
+    for customer in customers:
+        moment += timedelta(milliseconds=luck.uniform(20, 90))
+        failure = None if clean or luck.random() > _FAILURE_SHARE else luck.choices(_FAILURES, [f[3] for f in _FAILURES])[0]
+        _add_mail(history, run_id, moment, customer, failure, luck)
+        if failure:
+            errors["FILE" if failure[0] == "FILE" else "SES"] += 1
+    failed = sum(errors.values())
+    sent = len(customers) - failed
+    status = "SUCCESS" if not failed else "PARTIAL" if sent else "FAIL"
+    ids = (run_id, automation.auto_id, automation.org_id)
+    counts = (len(customers), sent, failed, errors["FILE"], 0, errors["SES"])
+    history.runs.append((*ids, start, moment + timedelta(milliseconds=40), status, *counts, None))
+
+
+def _add_outage(history: History, run_id: int, start: datetime, automation: Automation, targets: int) -> None:
+    end = start + timedelta(seconds=3)
+    ids = (automation.auto_id, automation.org_id)
+    history.runs.append((run_id, *ids, start, end, "FAIL", targets, 0, targets, 0, targets, 0, f"Oracle connection failed: {_OUTAGE}"))
+    history.errors.append((*ids, "DBIO", f"Oracle connection failed: {_OUTAGE}", None, end))
+
+
+def _add_mail(
+    history: History, run_id: int, moment: datetime, customer: Customer, failure: tuple[str, str, str, int] | None, luck: random.Random
+) -> None:
+    automation = customer.automation
+    ids = (run_id, automation.auto_id, automation.org_id, customer.cust_id)
+    file = customer.attachment(moment.strftime("%Y%m%d"))
+    error_type, found, text, _ = failure or (None, "FOUND", "", 0)
+    message = text.format(file=file) or None
+    history.attachments.append((*ids, file, found, message if found != "FOUND" else None, moment))
+    message_id = None if failure else f"local-{luck.getrandbits(64):016x}"
+    outcome = ("FAIL" if failure else "SUCCESS", error_type, message, message_id, "N" if failure else "Y")
+    history.sends.append((*ids, customer.masked_email, automation.name, file, *outcome, moment))
+    if failure and found == "FOUND":
+        history.errors.append((automation.auto_id, automation.org_id, "SES", f"SES send error: {error_type}: {message}", None, moment))
+    if not failure and luck.random() < 0.004:
+        kind = "COMPLAINT" if luck.random() < 0.02 else "BOUNCE"
+        history.events.append((customer.masked_email, kind, "mailbox full", moment + timedelta(seconds=30)))
+
+
+def fixed_rows(now: datetime) -> str:
+    """COPY statements for what does not change: departments, automations, queries, templates, customers."""
+    a = AUTOMATIONS
+    query = "SELECT CUST_ID, EMAIL_ADDR, CUST_NAME, ATTACH_FILE_NAME FROM TARGET_VIEW WHERE AUTO_ID = {}"
+    html = "<html><body><p>Dear $(CUST_NAME),</p><p>please find $(ATTACH_FILE_NAME) attached.</p></body></html>"
+    luck = random.Random("tank customers")
+    customers = [(c.automation.auto_id, c.cust_id, c.email, c.name, c.attachment("{date}"), *_due(c, now, luck)) for c in CUSTOMERS]
+    return "".join(
+        (
+            copy_command("org_group", ["org_id", "org_name"], DEPARTMENTS.items()),
+            copy_command("automation", ["auto_id", "org_id", "auto_name", "status"], [(x.auto_id, x.org_id, x.name, "ACTIVE") for x in a]),
+            copy_command(
+                "scheduler",
+                ["scheduler_id", "auto_id", "type", "day", "hour", "minute", "status"],
+                [(x.auto_id, x.auto_id, x.type, x.day, x.hour, x.minute, "ACTIVE") for x in a],
+            ),
+            copy_command("dbio_target", ["target_id", "auto_id", "query_text"], [(x.auto_id, x.auto_id, query.format(x.auto_id)) for x in a]),
+            copy_command(
+                "dbio_mapping",
+                ["map_id", "auto_id", "query_text", "map_type"],
+                [(x.auto_id, x.auto_id, "SELECT CUST_NAME FROM CUSTOMER WHERE CUST_ID = $(CUST_ID)", "SIMPLE") for x in a],
+            ),
+            copy_command(
+                "dbio_update",
+                ["update_id", "auto_id", "query_text"],
+                [(x.auto_id, x.auto_id, "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = $(CUST_ID)") for x in a],
+            ),
+            copy_command("template", ["template_id", "auto_id", "html_content", "valid_yn"], [(x.auto_id, x.auto_id, html, "Y") for x in a]),
+            copy_command(
+                "email_setting",
+                ["setting_id", "auto_id", "sender_email", "subject_template"],
+                [(x.auto_id, x.auto_id, "notice@example.com", x.name) for x in a],
+            ),
+            copy_command(
+                "customer_target",
+                ["auto_id", "cust_id", "email_addr", "cust_name", "attach_pattern", "next_due_at", "cycle"],
+                customers,
+            ),
+        )
+    )
+
+
+def _due(customer: Customer, now: datetime, luck: random.Random) -> tuple[datetime, str]:
+    """When a customer is due first, and the time until the next mail; scheduled ones are due whenever their run comes."""
+    if customer.automation.type != "REALTIME":
+        return now, "1 hour"
+    return now + timedelta(minutes=luck.uniform(0, customer.cycle_minutes)), f"{customer.cycle_minutes} minutes"

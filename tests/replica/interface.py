@@ -1,0 +1,162 @@
+"""What a fault may do to a replica. The local replica and one in containers differ in `run` only."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .system import ReplicaError, Result, wait_until
+
+APP = "app"
+ROOT = "root"
+
+
+@dataclass(frozen=True)
+class ManagedProcess:
+    """One entry of PM2's list."""
+
+    name: str
+    pm_id: int
+    pid: int
+    status: str
+    restarts: int
+    script: str
+    exec_mode: str
+    exit_code: int | None
+    autorestart: bool
+    memory_limit: int | None
+    out_log: str
+    error_log: str
+
+
+class Replica(ABC):
+    """A running Tank. `facts` is the content of run/replica.json; paths are those inside the replica."""
+
+    facts: Mapping[str, Any]
+    admin: str  # ROOT where root is to be had, else APP
+
+    @abstractmethod
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = APP,
+        env: Mapping[str, str] | None = None,
+        text_in: str | None = None,
+        timeout: float = 30,
+    ) -> Result:
+        """Run a command as the application's user or as root, with the environment of an operator and umask 077."""
+
+    @abstractmethod
+    def deploy(self) -> None:
+        """Put the application's files, folders and configuration there again as they were delivered; restarts nothing."""
+
+    @abstractmethod
+    def install_boot_unit(self) -> None:
+        """What `pm2 startup` leaves: the unit of the application's user, enabled."""
+
+    @abstractmethod
+    def give_home_back(self) -> None:
+        """Make the application's user the owner of all in PM2_HOME and in the application's log folders."""
+
+    @abstractmethod
+    def get(self, url: str) -> str:
+        """Body of a good HTTP answer, "" when there is none."""
+
+    # Commands
+
+    def must(self, argv: Sequence[str], **options: Any) -> str:
+        """Standard output of a command that must succeed."""
+        done = self.run(argv, **options)
+        if done.rc != 0:
+            raise ReplicaError(f"{' '.join(argv[:4])}: rc {done.rc}: {(done.stderr or done.stdout).strip()[-300:]}")
+        return done.stdout
+
+    def pm2(self, *arguments: str, user: str = APP, timeout: float = 30) -> Result:
+        return self.run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+
+    def must_pm2(self, *arguments: str, **options: Any) -> str:
+        return self.must([self.facts["pm2_executable"], *arguments], **options)
+
+    def signal(self, pid: int, name: str, *, user: str = APP) -> None:
+        """Send a signal, named as `kill` names it (STOP, CONT, TERM, KILL)."""
+        self.must(["kill", "-s", name, str(pid)], user=user)
+
+    # Files
+
+    def read(self, path: str, *, user: str = APP) -> str:
+        return self.must(["cat", path], user=user)
+
+    def write(self, path: str, text: str, mode: int = 0o644, *, user: str = APP) -> None:
+        self.must(["sh", "-c", 'cat >"$1" && chmod "$2" "$1"', "sh", path, f"{mode:o}"], text_in=text, user=user)
+
+    def remove(self, *paths: str, user: str = APP) -> None:
+        self.must(["rm", "-rf", *paths], user=user)
+
+    def move(self, old: str, new: str, *, user: str = APP) -> None:
+        self.must(["mv", "-T", old, new], user=user)
+
+    def chmod(self, path: str, mode: int, *, user: str = APP) -> None:
+        self.must(["chmod", f"{mode:o}", path], user=user)
+
+    def exists(self, path: str) -> bool:
+        return self.run(["test", "-e", path]).rc == 0
+
+    def wait_until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
+        wait_until(condition, timeout, what, interval=0.2)
+
+    # PM2
+
+    def daemon_pid(self) -> int:
+        """Pid of the living PM2 daemon by its pid file, 0 when none lives."""
+        pid = self.run(["cat", f"{self.facts['pm2_home']}/pm2.pid"]).stdout.strip()
+        if not pid.isdigit():
+            return 0
+        return int(pid) if "God Daemon" in self.run(["cat", f"/proc/{pid}/cmdline"]).stdout else 0
+
+    def daemon_stopped(self) -> bool:
+        """True when the daemon lives and is frozen (SIGSTOP)."""
+        stat = self.run(["cat", f"/proc/{self.daemon_pid()}/stat"]).stdout
+        return stat.rpartition(")")[2].split()[:1] == ["T"]
+
+    def processes(self) -> list[ManagedProcess]:
+        """PM2's list; empty when no daemon lives (and none is started by asking)."""
+        if not self.daemon_pid() or self.daemon_stopped():
+            return []
+        answer = self.must_pm2("jlist", "-s", timeout=10)
+        return [_process(entry) for entry in json.loads(answer)]
+
+    def process(self, name: str) -> ManagedProcess:
+        for entry in self.processes():
+            if entry.name == name:
+                return entry
+        raise ReplicaError(f"{name} is not in PM2's list")
+
+    def restart(self, name: str) -> None:
+        """As an operator does it; the exit code does not tell whether it stays up."""
+        self.must_pm2("restart", name)
+
+    def script(self, name: str) -> str:
+        """Full path of the script that a process of the healthy replica runs."""
+        return next(wanted["script"] for wanted in self.facts["processes"] if wanted["name"] == name)
+
+
+def _process(entry: Mapping[str, Any]) -> ManagedProcess:
+    environment = entry["pm2_env"]
+    return ManagedProcess(
+        name=entry["name"],
+        pm_id=entry["pm_id"],
+        pid=entry.get("pid") or 0,
+        status=environment["status"],
+        restarts=environment.get("restart_time", 0),
+        script=environment["pm_exec_path"],
+        exec_mode=environment["exec_mode"],
+        exit_code=environment.get("exit_code"),
+        autorestart=environment.get("autorestart", True),
+        memory_limit=environment.get("max_memory_restart"),
+        out_log=environment["pm_out_log_path"],
+        error_log=environment["pm_err_log_path"],
+    )

@@ -1,0 +1,232 @@
+"""up, down and status of an instance."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+from . import pm2_processes, toolchain
+from .attachments import ensure_attachments, statement_folder
+from .cache import Cache, cache_for_sources, prepare
+from .local import LocalReplica, Made
+from .logsdb import LogsDb, local_now
+from .paths import SOURCES, Paths
+from .processes import belonging_to, end_all
+from .system import ReplicaError, app_account, free_port, give_to, is_root, port_is_free, progress, remove_tree, replace_file, wait_until
+from .web import Web, body_of
+
+_NODE = frozenset({"node"})
+_NGINX = frozenset({"nginx"})
+_POSTGRES = frozenset({"postgres", "initdb", "pg_ctl", "psql"})
+_DATA_SOURCES = ("schema.sql", "customers.py", "history.py")
+_START_S = 15
+
+
+@dataclass(frozen=True)
+class Component:
+    """State of one part, as `status` shows it."""
+
+    name: str
+    healthy: bool
+    where: str
+
+
+@contextmanager
+def locked(paths: Paths) -> Iterator[None]:
+    """One up, down or fault command at a time for an instance; the lock ends with the process that holds it."""
+    paths.base.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"waiting for another command on {paths.name!r} ...")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def prepared_cache(paths: Paths) -> Cache:
+    """The cache for the present sources, made when it is missing."""
+    cache = cache_for_sources(paths.cache)
+    if not cache.ready():
+        paths.cache.mkdir(parents=True, exist_ok=True)
+        with locked(Paths(paths.base, ".cache")):
+            prepare(cache, toolchain.find_node())
+    return cache
+
+
+def open_replica(paths: Paths) -> LocalReplica:
+    """The instance as it was made; ReplicaError when there is none."""
+    made = _made(paths)
+    if not made:
+        raise ReplicaError(f"no replica {paths.name!r} in {paths.base}: run `replica up`")
+    return _replica(paths, cache_for_sources(paths.cache), made)
+
+
+def _replica(paths: Paths, cache: Cache, made: Made) -> LocalReplica:
+    account = app_account()
+    node = toolchain.reachable_node(toolchain.find_node(), paths.cache, account)
+    database = LogsDb(paths, account, toolchain.find_postgres())
+    return LocalReplica(paths, account, cache, node, database, Web(paths, account, toolchain.find_nginx()), made)
+
+
+def _made(paths: Paths) -> Made | None:
+    try:
+        return Made(**json.loads(paths.made_file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def up(paths: Paths) -> LocalReplica:
+    """Start what does not run, repair what is broken; the replica is ready when this returns."""
+    cache = prepared_cache(paths)
+    before = _made(paths)
+    wanted = Made(
+        application=f"{cache.packages.name} {cache.build.name}",
+        data=_data_version(),
+        ports=before.ports if before else _new_ports(),
+        licence_key=before.licence_key if before else secrets.token_hex(12),
+    )
+    replica = _replica(paths, cache, wanted)
+    for folder in (paths.run, paths.home, paths.nas_root):
+        folder.mkdir(parents=True, exist_ok=True)
+    if before == wanted and all(part.healthy for part in components(replica)):
+        ensure_attachments(paths.nas_root, local_now(), replica.account)
+        return replica
+    _clear_the_way(replica, before)
+    replica = _replica(paths, cache, replace(wanted, ports=_usable_ports(replica)))
+    replace_file(paths.made_file, json.dumps(asdict(replica.made)), mode=0o600)
+    _start_parts(replica)
+    _write_facts(replica)
+    paths.faults_file.unlink(missing_ok=True)
+    return replica
+
+
+def _data_version() -> str:
+    digest = hashlib.sha256()
+    for name in _DATA_SOURCES:
+        digest.update((SOURCES / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _new_ports() -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for part in ("backend", "web", "logsdb"):
+        ports[part] = free_port(list(ports.values()))
+    return ports
+
+
+def _clear_the_way(replica: LocalReplica, before: Made | None) -> None:
+    """End what does not work or was made from other sources, and what a killed run left."""
+    paths, wanted = replica.paths, replica.made
+    if before and before.application != wanted.application:
+        progress("the sources have changed: making the application part again")
+        end_all(paths.instance, _NODE | _NGINX)
+        remove_tree(paths.app)
+        remove_tree(paths.pm2_home)
+    if not before or before.data != wanted.data or not replica.database.complete():
+        end_all(paths.instance)
+        remove_tree(paths.pg)
+    elif not replica.database.answers(replica.ports["logsdb"]):
+        end_all(paths.instance, _POSTGRES)
+    if not replica.daemon_pid():
+        end_all(paths.instance, _NODE)
+    if not _page_served(replica):
+        end_all(paths.instance, _NGINX)
+
+
+def _usable_ports(replica: LocalReplica) -> dict[str, int]:
+    """The ports of the instance; another one for a part whose port somebody else has taken meanwhile."""
+    ports = dict(replica.ports)
+    ours = {"backend": bool(replica.daemon_pid()), "web": _page_served(replica), "logsdb": replica.database.answers(ports["logsdb"])}
+    for part, port in ports.items():
+        if not ours[part] and not port_is_free(port):
+            ports[part] = free_port(list(ports.values()))
+    return ports
+
+
+def _start_parts(replica: LocalReplica) -> None:
+    paths, account, ports = replica.paths, replica.account, replica.ports
+    give_to(account, paths.home)
+    replica.database.ensure(ports["logsdb"])
+    ensure_attachments(paths.nas_root, local_now(), account)
+    replica.deploy()
+    replica.install_boot_unit()
+    replica.site.configure(ports["web"], ports["backend"])
+    if not _page_served(replica):
+        replica.site.start()
+        wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
+    pm2_processes.ensure_healthy(replica)
+
+
+def _write_facts(replica: LocalReplica) -> None:
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    replace_file(replica.paths.facts_file, json.dumps({**replica.facts, "started_at": started}, indent=2) + "\n")
+
+
+def _page_served(replica: LocalReplica) -> bool:
+    return bool(replica.site.pid_file.exists()) and 'id="root"' in body_of(replica.facts["web_url"])
+
+
+def components(replica: LocalReplica) -> list[Component]:
+    """State of every part; nothing is started or changed by asking."""
+    paths, ports = replica.paths, replica.ports
+    local = "127.0.0.1:{}".format
+    today = statement_folder(paths.nas_root, local_now())
+    well = pm2_processes.all_well(replica)
+    return [
+        Component("logsdb", replica.database.answers(ports["logsdb"]), local(ports["logsdb"])),
+        Component("attachments", today.is_dir(), str(today)),
+        Component("nginx", _page_served(replica), replica.facts["web_url"]),
+        Component("pm2", well, str(paths.pm2_home)),
+        Component("backend", pm2_processes.backend_ok(replica), replica.facts["health_url"]),
+        Component("worker", well and pm2_processes.worker_ready(replica), str(paths.app / "worker")),
+        Component("facts", paths.facts_file.exists(), str(paths.facts_file)),
+    ]
+
+
+def down(paths: Paths, purge: bool = False) -> int:
+    """End every process of the instance; the number of processes that did not end by a polite word. With `purge` the folder goes too."""
+    if _made(paths):
+        _stop_politely(paths)
+    left = end_all(paths.instance)
+    for name in ("rpc.sock", "pub.sock", "pm2.pid"):
+        (paths.pm2_home / name).unlink(missing_ok=True)
+    paths.facts_file.unlink(missing_ok=True)
+    paths.faults_file.unlink(missing_ok=True)
+    if purge:
+        remove_tree(paths.instance)
+    if pids := belonging_to(paths.instance):
+        raise ReplicaError(f"still running: {pids}")
+    return left
+
+
+def _stop_politely(paths: Paths) -> None:
+    try:
+        replica = open_replica(paths)
+        if replica.daemon_pid() and not replica.daemon_stopped() and pm2_processes.daemon_user(replica) == replica.account.name:
+            replica.pm2("kill", timeout=15)
+        replica.site.stop()
+        if replica.database.complete():
+            replica.database.stop()
+    except ReplicaError as error:
+        progress(f"{error}; ending the processes directly")
+
+
+def needs_missing(needs: frozenset[str]) -> set[str]:
+    """Those of a fault's needs that this machine does not have."""
+    have = {"root"} if is_root() else set()
+    if os.access("/dev/fuse", os.R_OK | os.W_OK):
+        have.add("fuse")
+    if os.path.isdir("/run/systemd/system"):
+        have.add("systemd")
+    return set(needs) - have

@@ -1,0 +1,121 @@
+"""The healthy state under PM2: the daemon lives, backend and worker are online and ready, the saved list is theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from .interface import APP, ManagedProcess, Replica
+
+READY_S = 30
+
+
+def ensure_healthy(replica: Replica) -> None:
+    """Start what is missing, replace what is not as delivered, wait until it works, save when the saved list differs."""
+    revive_daemon(replica)
+    right, wrong = _sorted_out(replica, replica.processes())
+    for entry in wrong:
+        replica.must_pm2("delete", str(entry.pm_id))
+    for wanted in replica.facts["processes"]:
+        if wanted["name"] not in {entry.name for entry in right}:
+            replica.must_pm2("start", wanted["script"], "--name", wanted["name"])
+    wait_ready(replica)
+    save_if_needed(replica)
+
+
+def restart_and_settle(replica: Replica, *names: str) -> None:
+    """Restart processes as an operator does after a repair, then see to it that all is well."""
+    revive_daemon(replica)
+    listed = {entry.name for entry in replica.processes()}
+    for name in names:
+        if name in listed:
+            replica.restart(name)
+    ensure_healthy(replica)
+
+
+def revive_daemon(replica: Replica) -> None:
+    """Wake a frozen daemon; end one that another account than the application's runs."""
+    pid = replica.daemon_pid()
+    if not pid:
+        return
+    if replica.daemon_stopped():
+        replica.signal(pid, "CONT", user=replica.admin)
+    if daemon_user(replica) != replica.facts["user"]:
+        replica.pm2("kill", user=replica.admin)
+        replica.give_home_back()
+
+
+def daemon_user(replica: Replica) -> str:
+    """Account of the PM2 daemon."""
+    return replica.must(["stat", "-c", "%U", f"/proc/{replica.daemon_pid()}"], user=replica.admin).strip()
+
+
+def wait_ready(replica: Replica) -> None:
+    """Until the backend answers ok and the present worker has logged its first round."""
+    replica.wait_until(lambda: backend_ok(replica), READY_S, f"backend does not answer ok on {replica.facts['health_url']}")
+    replica.wait_until(lambda: worker_ready(replica), READY_S, "worker has not logged `Scheduler created`")
+
+
+def backend_ok(replica: Replica) -> bool:
+    return '"status":"ok"' in replica.get(replica.facts["health_url"])
+
+
+def worker_ready(replica: Replica) -> bool:
+    """True when the worker that PM2 lists now has finished a round of its scheduler."""
+    for entry in replica.processes():
+        if entry.name == "worker" and entry.status == "online":
+            tail = replica.run(["tail", "-n", "400", entry.out_log]).stdout
+            return any(f"[Nest] {entry.pid} " in line and "Scheduler created" in line for line in tail.splitlines())
+    return False
+
+
+def all_well(replica: Replica) -> bool:
+    """True when nothing is to be done: asked with one look at each thing, nothing is started."""
+    if not replica.daemon_pid() or replica.daemon_stopped():
+        return False
+    entries = replica.processes()
+    right, wrong = _sorted_out(replica, entries)
+    return len(right) == len(replica.facts["processes"]) and not wrong and _saved_well(replica, entries) and backend_ok(replica)
+
+
+def save_if_needed(replica: Replica) -> None:
+    """`pm2 save` twice when needed, so that the backup of the saved list is a good one too."""
+    if _saved_well(replica, replica.processes()):
+        return
+    replica.remove(*_dumps(replica), user=replica.admin)
+    for _ in range(2):
+        replica.must_pm2("save")
+
+
+def _sorted_out(replica: Replica, entries: Iterable[ManagedProcess]) -> tuple[list[ManagedProcess], list[ManagedProcess]]:
+    """Entries that are as delivered and online, and all others."""
+    scripts = {wanted["name"]: wanted["script"] for wanted in replica.facts["processes"]}
+    right: dict[str, ManagedProcess] = {}
+    wrong = []
+    for entry in entries:
+        delivered = entry.script == scripts.get(entry.name) and entry.exec_mode == "fork_mode"
+        plain = entry.autorestart and not entry.memory_limit
+        if delivered and plain and entry.status == "online" and entry.pid and entry.name not in right:
+            right[entry.name] = entry
+        else:
+            wrong.append(entry)
+    return list(right.values()), wrong
+
+
+def _saved_well(replica: Replica, entries: Iterable[ManagedProcess]) -> bool:
+    """The saved list and its backup exist, are private, and hold what is listed."""
+    listed = sorted((entry.name, entry.script, entry.status) for entry in entries)
+    for path in _dumps(replica):
+        if replica.run(["stat", "-c", "%a %U", path]).stdout.split() != ["600", replica.facts["user"]]:
+            return False
+        try:
+            saved = json.loads(replica.read(path, user=APP))
+        except ValueError:
+            return False
+        if sorted((entry["name"], entry["pm_exec_path"], entry["status"]) for entry in saved) != listed:
+            return False
+    return True
+
+
+def _dumps(replica: Replica) -> list[str]:
+    return [f"{replica.facts['pm2_home']}/dump.pm2", f"{replica.facts['pm2_home']}/dump.pm2.bak"]
