@@ -17,6 +17,7 @@ import os
 import pwd
 import select
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 MAX_OUTPUT = 1024 * 1024
 CONCURRENT_CHILDREN = 8
 REAP_GRACE = 0.2
+_LENGTH = struct.Struct("!Q")
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,9 @@ def _child(work: Call, send: int) -> None:
             os.dup2(null, descriptor)
         os.closerange(3, send)
         os.closerange(send + 1, 4096)
-        answer = _answer(work)
-        data = json.dumps(answer).encode()
-        if len(data) > MAX_ANSWER:
-            data = json.dumps({"error": Crashed(f"the answer has {len(data)} bytes, over {MAX_ANSWER}").as_dict()}).encode()
+        sys.stdin = sys.stdout = sys.stderr = open(os.devnull, "r+")  # noqa: SIM115 - for the life of this process
+        data = _answer(work)
+        data = _LENGTH.pack(len(data)) + data
         sent = 0
         while sent < len(data):
             sent += os.write(send, data[sent:])
@@ -161,18 +162,22 @@ def _child(work: Call, send: int) -> None:
         os._exit(0)
 
 
-def _answer(work: Call) -> dict[str, Any]:
+def _answer(work: Call) -> bytes:
     try:
         uid = work.user() if work.user else None
         if work.lock:
             _hold(work.lock, work.deadline)
         if uid is not None:
             become(uid)
-        return {"value": work.function()}
+        data = json.dumps({"value": work.function()}).encode()
+        if len(data) > MAX_ANSWER:
+            raise Crashed(f"the answer has {len(data)} bytes, over {MAX_ANSWER}")
+        return data
     except RemediationError as error:
-        return {"error": error.as_dict()}
+        failure = error
     except BaseException as error:
-        return {"error": Crashed(describe_crash(error)).as_dict()}
+        failure = Crashed(describe_crash(error))
+    return json.dumps({"error": failure.as_dict()}, default=str).encode()
 
 
 def describe_crash(error: BaseException) -> str:
@@ -214,11 +219,15 @@ def _collect(running: Mapping[Hashable, _Child]) -> None:
     for pipe in ready:
         child = by_pipe[pipe]
         data = os.read(pipe, 1 << 20)
-        if data:
-            child.answer += data
-        else:
+        child.answer += data
+        if not data or _is_whole(child.answer):
             os.close(pipe)
             child.pipe = -1
+
+
+def _is_whole(answer: bytearray) -> bool:
+    """Whether all of an answer is here; something that the child left behind may keep the pipe open."""
+    return len(answer) >= _LENGTH.size and len(answer) >= _LENGTH.size + _LENGTH.unpack_from(answer)[0]
 
 
 def _is_over(child: _Child) -> bool:
@@ -236,7 +245,7 @@ def _finish(child: _Child) -> Outcome:
         limit = round(child.deadline - child.started, 1)
         return Outcome(error=TooSlow(f"no answer within {limit:g} s", deadline=limit), duration_ms=took)
     try:
-        answer = json.loads(child.answer)
+        answer = json.loads(child.answer[_LENGTH.size :])
     except ValueError:
         return Outcome(error=Crashed("the reading process ended without an answer (killed, or out of memory)"), duration_ms=took)
     if "error" in answer:

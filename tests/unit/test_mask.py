@@ -1,0 +1,91 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No secret and no personal data leaves a host."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.ops.remediation.plugins.module_utils._mask import is_secret_name, mask, mask_all
+
+SECRET = "Tr0ub4dor-planted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ORACLE_PASS={SECRET}",
+        f"DB_PASS: '{SECRET}'",
+        f'{{"password": "{SECRET}", "user": "tank"}}',
+        f"connect failed: postgres://tank:{SECRET}@127.0.0.1:5432/logs",
+        f"SES_SECRET_KEY = {SECRET} ",
+        f"Authorization: Bearer {SECRET}",
+        f"api-key={SECRET}&x=1",
+        "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "credentials AKIAIOSFODNN7EXAMPLE were used",
+        "got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY back",
+        "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----",
+        "token eyJhbGciOiJIUzI1NiJ9.cGxhbnRlZA.c2ln was refused",
+    ],
+)
+def test_secrets_are_hidden(text):
+    masked = mask(text)
+    assert "********" in masked
+    for part in (SECRET, "planted", "wJalr", "IOSFODNN7", "cGxhbnRlZA"):
+        assert part not in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("hong@test.com", "h***@test.com"),
+        ("to <kim.cs@mail.example.co.kr> failed", "to <k***@mail.example.co.kr> failed"),
+        ("\x1b[31mERROR\x1b[39m boom\r", "ERROR boom"),
+        ("no secret here", "no secret here"),
+        ('Config validation error: "ORACLE_HOST" is required', 'Config validation error: "ORACLE_HOST" is required'),
+        ("Cannot find module '/opt/tank-mail-app/backend/dist/main.js'", "Cannot find module '/opt/tank-mail-app/backend/dist/main.js'"),
+    ],
+)
+def test_what_people_need_stays_readable(text, masked):
+    assert mask(text) == masked
+
+
+def test_long_text_is_cut_and_says_so():
+    assert mask("x " * 500, limit=50) == "x " * 24 + "x…"
+
+
+def test_a_nest_is_masked_all_through():
+    assert mask_all({"a": ["x@y.kr", 3, None, {"b": "pass=planted"}], "n": 1.5}) == {
+        "a": ["x***@y.kr", 3, None, {"b": "pass=********"}],
+        "n": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", ["password", "oracle_pass", "AWS_SECRET_KEY", "apiKey", "token", "credentials", "SES_ACCESS_KEY", "key"])
+def test_secret_names(name):
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["pm2_home", "user", "processes", "env_file", "unit_dir", "window", "keep", "passive" if False else "paths"]
+)
+def test_other_names(name):
+    assert not is_secret_name(name)
+
+
+@given(st.text(max_size=300), st.from_regex(r"[A-Za-z0-9]{12,30}", fullmatch=True))
+def test_a_labelled_secret_never_comes_through(noise, secret):
+    assert secret not in mask(f"password={secret} " + re.sub(re.escape(secret), "", noise))
+
+
+def test_masking_is_fast_on_hostile_text():
+    started = time.monotonic()
+    for text in ("a" * 100_000, "pass" * 20_000, "x@" * 50_000, "-----BEGIN PRIVATE KEY-----" * 3000, "://a:" * 20_000):
+        mask(text, limit=20_000)
+    assert time.monotonic() - started < 5

@@ -1,0 +1,248 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry, and asking: validation, shared sources, deadlines, memories."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry
+from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._sources import Source
+from ansible_collections.ops.remediation.plugins.module_utils._state import State
+
+PATH = {
+    "path": {"type": "path", "required": True, "description": "what to read"},
+    "limit": {"type": "int", "default": 3, "description": "how many"},
+}
+
+
+def counted(path):
+    """Leave a mark for every reading."""
+    with open(path, "a", encoding="ascii") as file:
+        file.write("x")
+    return {"size": os.path.getsize(path)}
+
+
+COUNTED = Source("test.counted", counted, ("path",), remember=lambda value: value["size"])
+HANGS = Source("test.hangs", lambda path: time.sleep(60), ("path",))
+CRASHES = Source("test.crashes", lambda path: 1 / 0, ("path",))
+
+
+def unreadable(path):
+    raise CannotRead(f"{path}: not a list")
+
+
+UNREADABLE = Source("test.unreadable", unreadable, ("path",))
+
+
+def check(name, *sources, function=None):
+    def read_all(asked):
+        values = {source.name: asked.read(source.name) for source in sources}
+        return [
+            ok(f"host.{name}", evidence={"values": values, "before": asked.remembered(COUNTED.name), "limit": asked.parameters["limit"]})
+        ]
+
+    return _registry.Check(f"host.{name}", "Is it?", function or read_all, sources, PATH)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    def raise_wrong(asked):
+        raise WrongQuestion("path", asked.parameters["path"], "does not exist", "give one that does")
+
+    def crash(asked):
+        raise KeyError("surprise")
+
+    checks = [
+        check("first", COUNTED),
+        check("second", COUNTED),
+        check("hangs", HANGS),
+        check("crashing_source", CRASHES),
+        check("unreadable", UNREADABLE),
+        check("crash", function=crash),
+        check("silent", function=lambda asked: []),
+        check("wrong", COUNTED, function=raise_wrong),
+        check("fault", function=lambda asked: [fault("pm2.stopped", "host.fault", "worker", evidence={"mail": "hong@test.com"})]),
+    ]
+    monkeypatch.setattr(_registry, "CHECKS", {entry.id: entry for entry in checks})
+
+
+def parse(*entries):
+    return _registry.parse(entries, ArgumentSpecValidator)
+
+
+def ask(tmp_path, *entries, read_only=False, **options):
+    return _ask.ask(parse(*entries), asked_from="tank-app", state=State(str(tmp_path / "state"), read_only=read_only), **options)
+
+
+def entry(name, tmp_path, **more):
+    return {"check": f"host.{name}", "params": {"path": str(tmp_path / "file")}, **more}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"check": "host.frist"}, r"checks\[0\].check: 'host.frist' is not a check of this collection; did you mean host.first\?"),
+        ({"check": "zzz"}, r"checks\[0\].check: 'zzz' is not a check .*; known checks: host.crash"),
+        ({"check": None}, r"checks\[0\].check: None is not a check"),
+        ({"check": ["host.first"]}, r"checks\[0\].check: \['host.first'\] is not a check"),
+        (
+            {"check": "host.first"},
+            r"checks\[0\].params: 'host.first' has wrong parameters \(missing required arguments: path\); it takes path \(path, required\), limit",
+        ),
+        ({"check": "host.first", "params": {"path": "/x", "limit": "many"}}, r"wrong parameters \(.*limit.*int"),
+        ({"check": "host.first", "params": {"path": "/x", "lmit": 3}}, r"wrong parameters \(.*lmit"),
+        (
+            {"check": "host.first", "params": {"path": "/x"}, "deadline": "soon"},
+            r"checks\[0\].deadline: 'soon' is not a usable time; give seconds",
+        ),
+        ({"check": "host.first", "params": {"path": "/x"}, "deadline": 0}, r"deadline: 0 is not a usable time"),
+        ({"check": "host.first", "params": {"path": "/x"}, "deadline": float("nan")}, r"deadline: nan is not a usable time"),
+        (
+            {"check": "host.first", "params": {"path": "/x"}, "deadline": 1e9},
+            r"is not a usable time; give seconds, more than 0, at most 600",
+        ),
+    ],
+)
+def test_a_wrong_question_gets_one_line(registry, given, message):
+    with pytest.raises(WrongQuestion, match=message) as caught:
+        parse(given)
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"path": "/x", "oracle_pass": "planted"},
+        {"path": "/x", "AWS_SECRET_KEY": "planted"},
+        {"path": "/x", "token": "planted"},
+        {"path": "postgres://tank:planted@db/logs"},
+        {"path": "/x", "limit": {"deep": ["http://u:planted@h/"]}},
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(registry, params):
+    with pytest.raises(WrongQuestion, match="looks like a secret") as caught:
+        parse({"check": "host.first", "params": params})
+    assert "planted" not in str(caught.value) + repr(caught.value.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("identifier", "parameters", "message"),
+    [
+        ("host.x", {"db_password": {"type": "str", "description": "no"}}, "is a secret"),
+        ("host.x", {"login": {"type": "str", "no_log": True, "description": "no"}}, "is a secret"),
+        ("host.x", {"path": {"type": "str"}}, "has no description"),
+        ("disk.x", {}, "the area is none of"),
+    ],
+)
+def test_the_registry_refuses_a_check_that_breaks_its_rules(identifier, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        _registry.Check(identifier, "Is it?", lambda asked: [], (), parameters)
+
+
+def test_the_registry_refuses_a_source_whose_parameters_the_check_has_not():
+    with pytest.raises(ValueError, match="wants parameters that the check has not: .'path'."):
+        _registry.Check("host.x", "Is it?", lambda asked: [], (COUNTED,), {})
+
+
+def test_a_shared_source_is_read_once(registry, tmp_path):
+    answer = ask(tmp_path, entry("first", tmp_path), entry("second", tmp_path))
+    assert (tmp_path / "file").read_text() == "x"
+    assert [finding["check"] for finding in answer.findings] == ["host.first", "host.second"]
+
+
+def test_other_parameters_are_another_reading(registry, tmp_path):
+    other = {"check": "host.second", "params": {"path": str(tmp_path / "other")}}
+    ask(tmp_path, entry("first", tmp_path), other)
+    assert (tmp_path / "file").read_text() == (tmp_path / "other").read_text() == "x"
+
+
+def test_what_a_source_remembers_is_there_the_next_time(registry, tmp_path):
+    before = [ask(tmp_path, entry("first", tmp_path)).findings[0]["evidence"]["before"] for _round in range(3)]
+    assert before == [None, 1, 2]
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in (tmp_path / "state").iterdir())
+
+
+def test_check_mode_keeps_nothing(registry, tmp_path):
+    ask(tmp_path, entry("first", tmp_path), read_only=True)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_damaged_memory_is_no_memory(registry, tmp_path):
+    ask(tmp_path, entry("first", tmp_path))
+    next((tmp_path / "state").iterdir()).write_text("{ not json")
+    assert ask(tmp_path, entry("first", tmp_path)).findings[0]["evidence"]["before"] is None
+
+
+def test_one_sick_source_harms_only_its_own_checks(registry, tmp_path):
+    started = time.monotonic()
+    names = ("hangs", "crashing_source", "unreadable", "crash", "silent", "first")
+    answer = ask(tmp_path, *(entry(name, tmp_path, deadline=1) for name in names))
+    assert time.monotonic() - started < 3
+    found = {finding["check"]: finding for finding in answer.findings}
+    assert {check: finding["code"] for check, finding in found.items()} == {
+        "host.hangs": "run.check_timeout",
+        "host.crashing_source": "run.check_crashed",
+        "host.unreadable": "run.check_unknown",
+        "host.crash": "run.check_crashed",
+        "host.silent": "run.check_crashed",
+        "host.first": "",
+    }
+    assert {finding["status"] for finding in answer.findings} == {"unknown", "ok"}
+    assert found["host.hangs"]["evidence"]["reason"] == "no answer within 1 s"
+    assert found["host.unreadable"]["evidence"]["reason"].endswith("not a list")
+    assert "KeyError: 'surprise' at test_registry.py" in found["host.crash"]["evidence"]["reason"]
+    assert answer.wrong == []
+
+
+def test_a_wrong_question_found_on_the_host_keeps_the_other_findings(registry, tmp_path):
+    answer = ask(tmp_path, entry("wrong", tmp_path), entry("first", tmp_path))
+    assert len(answer.wrong) == 1
+    assert answer.wrong[0].endswith("does not exist; give one that does")
+    assert {finding["check"]: finding["status"] for finding in answer.findings} == {"host.wrong": "unknown", "host.first": "ok"}
+
+
+def test_a_finding_has_the_published_form(registry, tmp_path):
+    finding = ask(tmp_path, entry("fault", tmp_path), now=1_800_000_000).findings[0]
+    assert finding == {
+        "check": "host.fault",
+        "area": "host",
+        "code": "pm2.stopped",
+        "subject": "worker",
+        "status": "critical",
+        "severity": "P1",
+        "asked_from": "tank-app",
+        "evidence": {"mail": "h***@test.com"},
+        "value": None,
+        "threshold": None,
+        "unit": "",
+        "remedies": ["pm2.start"],
+        "checked_at": "2027-01-15T08:00:00Z",
+        "duration_ms": 0,
+    }
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(registry, tmp_path):
+    (tmp_path / "state").write_text("a file")
+    answer = ask(tmp_path, entry("first", tmp_path))
+    assert answer.findings[0]["status"] == "ok"
+    assert "state_dir: " in answer.wrong[0]
+
+
+def test_a_full_disk_does_not_cost_the_findings(registry, tmp_path, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    answer = ask(tmp_path, entry("first", tmp_path))
+    assert answer.findings[0]["status"] == "ok"
+    assert answer.wrong == []
+    assert "No space left on device" in answer.warnings[0]
