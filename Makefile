@@ -1,0 +1,66 @@
+# Everything for work from a checkout. `make` alone lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup daily-check test unit lint sanity packaging integration faults bench docs replica-up replica-down clean
+
+BIN := $(CURDIR)/.venv/bin
+REPLICA := $(BIN)/python tests/replica/replica
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections:$(CURDIR)/collections
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+# No byte code beside the sources: it would end in copies of the checkout.
+export PYTHONDONTWRITEBYTECODE := 1
+export LC_ALL := C.UTF-8
+# Colours are for people; a file or a pipe gets none.
+ifndef MAKE_TERMOUT
+export ANSIBLE_NOCOLOR := 1
+endif
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 22
+
+setup: ## Install what is missing (all other targets do it too)
+	@tools/setup
+
+daily-check: setup ## Start the replica and run the daily check on it
+	@$(REPLICA) up
+	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
+
+test: setup ## Run all tests
+	@$(BIN)/python tools/run_stages
+
+unit: setup ## Run the unit tests
+	@$(BIN)/python tools/run_stages unit
+
+lint: setup ## Run ruff, yamllint, ansible-lint and the changelog lint
+	@$(BIN)/python tools/run_stages lint
+
+sanity: setup ## Run ansible-test sanity
+	@$(BIN)/python tools/run_stages sanity
+
+packaging: setup ## Build the archive, install it and run from it
+	@$(BIN)/python tools/run_stages packaging
+
+integration: setup ## Run the integration targets and tests on a replica
+	@$(BIN)/python tools/run_stages integration
+
+faults: setup ## Make each fault on a replica, and expect it to be found
+	@$(BIN)/python tools/run_stages faults
+
+bench: setup ## Measure against the bars
+	@$(BIN)/python tests/bench/run
+
+docs: setup ## Write docs/*.md and the tables of the role READMEs
+	@$(BIN)/python tools/make_docs.py
+
+replica-up: setup ## Start the replica
+	@$(REPLICA) up
+
+replica-down: setup ## Stop the replica
+	@$(REPLICA) down
+
+clean: ## Remove .venv and everything that was made in the checkout
+	rm -rf .venv .cache .ansible .pytest_cache .ruff_cache .hypothesis ops-remediation-*.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
