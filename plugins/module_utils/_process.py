@@ -10,6 +10,7 @@ Times are seconds, sizes are bytes.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fcntl
 import json
@@ -92,6 +93,9 @@ def become(uid: int) -> None:
         return
     if os.geteuid() != 0:
         raise NeedsUser(user_name(uid), f"this belongs to {user_name(uid)} and the run is {user_name(os.geteuid())}")
+    # That user may be unable to read our code and Python's own, so nothing can be imported afterwards.
+    for codec in ("ascii", "latin-1", "utf-8-sig", "utf-16", "idna"):
+        codecs.lookup(codec)
     try:
         entry = pwd.getpwuid(uid)
         os.initgroups(entry.pw_name, entry.pw_gid)

@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place that knows the checks: id, question, sources, parameters, where and as whom it runs.
+"""The registry: finds a check by its id, and turns what a playbook wrote into questions.
 
-Functions import their area's code when they are called, so that a run pays only for what it asks.
+An area's checks are imported when one of them is asked for, so that a run pays only for what it asks.
 """
 
 from __future__ import annotations
@@ -14,51 +14,35 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from ._check import Check
 from ._errors import WrongQuestion
-from ._faults import AREAS
-from ._finding import Finding
+from ._finding import area_of
 from ._mask import is_secret_name
-from ._sources import Asked, Source
 
 DEFAULT_DEADLINE = 10.0
 LONGEST_DEADLINE = 600.0
 _CREDENTIAL_URL = re.compile(r"://[^/\s:@]+:[^@\s/]+@")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One question.
+def _pm2() -> tuple[Check, ...]:
+    from ._pm2_area import CHECKS
 
-    parameters: an Ansible argument spec, each entry with a ``description``.
-    runs_on: app, web or checker. run_as: root, app (the application's user) or any.
-    """
+    return CHECKS
 
-    id: str
-    question: str
-    function: Callable[[Asked], list[Finding]]
-    sources: tuple[Source, ...]
-    parameters: Mapping[str, Mapping[str, Any]]
-    runs_on: str = "app"
-    run_as: str = "any"
 
-    def __post_init__(self) -> None:
-        """Refuse a check that asks for secrets, says nothing about a parameter, or belongs to no area."""
-        if self.id.split(".", 1)[0] not in AREAS:
-            raise ValueError(f"{self.id}: the area is none of {', '.join(AREAS)}")
-        for name, spec in self.parameters.items():
-            if is_secret_name(name) or spec.get("no_log"):
-                raise ValueError(f"{self.id}: parameter {name} is a secret; take a reference to it instead")
-            if not spec.get("description"):
-                raise ValueError(f"{self.id}: parameter {name} has no description")
-        for source in self.sources:
-            strange = set(source.parameters) - set(self.parameters)
-            if strange:
-                raise ValueError(f"{self.id}: source {source.name} wants parameters that the check has not: {sorted(strange)}")
+REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2}
 
-    @property
-    def argument_spec(self) -> dict[str, dict[str, Any]]:
-        """The parameters as an argument spec that a validator takes (without the descriptions)."""
-        return {name: _without_descriptions(spec) for name, spec in self.parameters.items()}
+
+def find(identifier: Any) -> Check | None:
+    """Return the check with this id, or None."""
+    if not isinstance(identifier, str) or area_of(identifier) not in REGISTERED:
+        return None
+    return next((check for check in REGISTERED[area_of(identifier)]() if check.id == identifier), None)
+
+
+def every() -> list[Check]:
+    """Return all checks of all areas, for documentation and messages."""
+    return [check for area in REGISTERED.values() for check in area()]
 
 
 @dataclass(frozen=True)
@@ -68,13 +52,6 @@ class Question:
     check: Check
     parameters: Mapping[str, Any]
     deadline: float = DEFAULT_DEADLINE
-
-
-def _without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in spec.items() if key != "description"}
-    if "options" in kept:
-        kept["options"] = {name: _without_descriptions(option) for name, option in kept["options"].items()}
-    return kept
 
 
 def parse(asked: Iterable[Mapping[str, Any]], validator: type) -> list[Question]:
@@ -89,10 +66,11 @@ def parse(asked: Iterable[Mapping[str, Any]], validator: type) -> list[Question]
 def _question(number: int, entry: Mapping[str, Any], validator: type) -> Question:
     where = f"checks[{number}]"
     identifier = entry.get("check")
-    check = CHECKS.get(identifier) if isinstance(identifier, str) else None
+    check = find(identifier)
     if check is None:
-        close = get_close_matches(str(identifier), CHECKS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known checks: {', '.join(sorted(CHECKS))}"
+        known = sorted(check.id for check in every())
+        close = get_close_matches(str(identifier), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known checks: {', '.join(known)}"
         raise WrongQuestion(f"{where}.check", identifier, "is not a check of this collection", hint)
     parameters = entry.get("params") or {}
     _refuse_secrets(where, check, parameters)
@@ -139,6 +117,3 @@ def _deadline(where: str, given: Any) -> float:
     if not 0 < seconds <= LONGEST_DEADLINE:
         raise WrongQuestion(f"{where}.deadline", given, "is not a usable time", f"give seconds, more than 0, at most {LONGEST_DEADLINE:g}")
     return seconds
-
-
-CHECKS: dict[str, Check] = {check.id: check for check in ()}

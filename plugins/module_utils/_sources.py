@@ -22,7 +22,8 @@ class Source:
     """Something read once and under a deadline.
 
     parameters: the check parameters that it takes (and that tell one reading from another).
-    read: called in the child with those parameters, returns something JSON can carry.
+    read: called in the child with those parameters, returns something JSON can carry. Its imports are made when
+        its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
     remember: what of the answer the next run needs; kept in the state folder, never in check mode.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.

@@ -10,8 +10,8 @@ import time
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry
+from ansible_collections.ops.remediation.plugins.module_utils._check import Check
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok
 from ansible_collections.ops.remediation.plugins.module_utils._sources import Source
@@ -49,7 +49,7 @@ def check(name, *sources, function=None):
             ok(f"host.{name}", evidence={"values": values, "before": asked.remembered(COUNTED.name), "limit": asked.parameters["limit"]})
         ]
 
-    return _registry.Check(f"host.{name}", "Is it?", function or read_all, sources, PATH)
+    return Check(f"host.{name}", "Is it?", function or read_all, sources, PATH)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def registry(monkeypatch):
         check("wrong", COUNTED, function=raise_wrong),
         check("fault", function=lambda asked: [fault("pm2.stopped", "host.fault", "worker", evidence={"mail": "hong@test.com"})]),
     ]
-    monkeypatch.setattr(_registry, "CHECKS", {entry.id: entry for entry in checks})
+    monkeypatch.setattr(_registry, "REGISTERED", {"host": lambda: tuple(checks)})
 
 
 def parse(*entries):
@@ -144,12 +144,12 @@ def test_a_secret_is_refused_and_not_repeated(registry, params):
 )
 def test_the_registry_refuses_a_check_that_breaks_its_rules(identifier, parameters, message):
     with pytest.raises(ValueError, match=message):
-        _registry.Check(identifier, "Is it?", lambda asked: [], (), parameters)
+        Check(identifier, "Is it?", lambda asked: [], (), parameters)
 
 
 def test_the_registry_refuses_a_source_whose_parameters_the_check_has_not():
     with pytest.raises(ValueError, match="wants parameters that the check has not: .'path'."):
-        _registry.Check("host.x", "Is it?", lambda asked: [], (COUNTED,), {})
+        Check("host.x", "Is it?", lambda asked: [], (COUNTED,), {})
 
 
 def test_a_shared_source_is_read_once(registry, tmp_path):

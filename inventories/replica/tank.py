@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventory of the local replica: its ports and folders are found when it starts, so they are read from its facts.
+
+TANK_REPLICA_NAME and TANK_REPLICA_BASE choose the instance, as they do for tests/replica/replica.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.replica.paths import Paths  # noqa: E402 - found through the line above
+
+
+def app_host(facts: dict) -> dict:
+    """Return the variables of the host that runs the applications."""
+    return {
+        "stack_areas": ["pm2"],
+        "stack_pm2_home": facts["pm2_home"],
+        "stack_pm2_user": facts["user"],
+        "stack_pm2_processes": [process["name"] for process in facts["processes"]],
+        "stack_pm2_unit_dir": facts["unit_dir"],
+    }
+
+
+def main() -> int:
+    """Print the inventory."""
+    path = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default")).instance / "run" / "replica.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
+        return 1
+    hosts = {"tank-app": app_host(facts)}
+    shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "stack_site": "replica"}
+    print(json.dumps({"tank": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

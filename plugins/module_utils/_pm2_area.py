@@ -1,0 +1,58 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The area pm2: its sources and its checks (manual 2, section 3)."""
+
+from __future__ import annotations
+
+from . import _pm2, _pm2_checks
+from ._check import Check
+from ._sources import Source
+
+LIST = Source("pm2.list", _pm2.read_list, ("pm2_home", "user", "answer_within"), owner=_pm2.owner, remember=_pm2_checks.remember_list)
+LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.owner)
+DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.owner)
+STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"), owner=_pm2.owner)
+
+CHECKS = (
+    Check(
+        "pm2.daemon",
+        "Does the PM2 daemon run and answer?",
+        _pm2_checks.daemon,
+        (LIST, LOG, DUMP),
+        _pm2_checks.DAEMON_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
+        "pm2.processes",
+        "Does each process that must run do so, and stay up?",
+        _pm2_checks.processes,
+        (LIST, LOG),
+        _pm2_checks.PROCESSES_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
+        "pm2.saved",
+        "Would a reboot bring back what runs now, and is the dump kept from others?",
+        _pm2_checks.saved,
+        (DUMP, LIST),
+        _pm2_checks.SAVED_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
+        "pm2.startup",
+        "Does PM2 itself come back after a reboot?",
+        _pm2_checks.startup,
+        (STARTUP,),
+        _pm2_checks.STARTUP_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
+        "pm2.user",
+        "Does any of the processes run as root?",
+        _pm2_checks.user,
+        (LIST,),
+        _pm2_checks.USER_PARAMETERS,
+        run_as="app",
+    ),
+)
