@@ -352,8 +352,10 @@ def _orphans(pm2_home: str) -> list[dict[str, Any]]:
                 pid = int(file.read(32).strip() or 0)
         except (OSError, ValueError):
             continue
-        if pid > 1 and state_of(pid) not in ("", "Z") and f"pm_pid_path={path}" in _proc_text(pid, "environ").split("\0"):
-            found.append({"name": re.sub(r"-\d+$", "", os.path.basename(path)[:-4]), "pid": pid})
+        environment = _proc_text(pid, "environ").split("\0") if pid > 1 and state_of(pid) not in ("", "Z") else []
+        if f"pm_pid_path={path}" in environment:
+            names = [variable[5:] for variable in environment if variable.startswith("name=")]
+            found.append({"name": names[0] if names else "", "pid": pid})
     return found
 
 

@@ -183,12 +183,13 @@ def _wanted(number: int, entry: Any) -> Wanted:
     strange = sorted(set(given) - {"name", "instances", "exec_mode"})
     if strange:
         raise WrongQuestion(where, strange, "is not known here", remedy)
+    number_given = given.get("instances")
     try:
-        instances = int(given.get("instances") or 1)
+        instances = 1 if number_given is None else int(number_given)
     except (TypeError, ValueError):
         instances = 0
     if instances < 1:
-        raise WrongQuestion(f"{where}.instances", given["instances"], "is not a number of processes", "give 1 or more")
+        raise WrongQuestion(f"{where}.instances", number_given, "is not a number of processes", "give 1 or more")
     mode = str(given.get("exec_mode") or "").replace("_mode", "")
     if mode not in ("", "fork", "cluster"):
         raise WrongQuestion(f"{where}.exec_mode", given["exec_mode"], "is not a mode of PM2", "give fork or cluster")
@@ -255,7 +256,7 @@ def _looping(asked: Asked, entry: Mapping[str, Any], history: History, listed: M
         "restarts": count,
         "minutes": max(1, round((asked.now - since) / 60)),
         "since": _stamp(since),
-        "uptime": _uptime(asked, entry),
+        "uptime": _uptime(asked, entry) if entry["status"] == "online" else None,
         "exit_code": last.get("code", entry["exit_code"]),
         "signal": "" if last.get("signal") == "SIGINT" else last.get("signal"),
     }

@@ -1,0 +1,384 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is concluded about PM2, from recorded answers of PM2 5, 6 and 7 and from made-up ones."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_checks
+from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
+
+from . import pm2_helpers as h
+
+SITUATIONS = {
+    "backend": "",  # a cluster after a reload
+    "worker": "",
+    "errored": "pm2.errored",
+    "slow_loop": "pm2.restart_loop",
+    "backoff": "pm2.restart_loop",
+    "exit3": "pm2.stopped",
+    "by_operator": "pm2.stopped",
+    "killed": "pm2.killed",
+    "killed_once": "pm2.stopped",
+    "stubborn": "",  # an operator's restart that needed SIGKILL
+    "mended": "",  # looped until an operator restarted it
+    "hog": "pm2.memory_restart",
+    "never_started": "pm2.missing",
+}
+
+
+def situation(version):
+    recorded = h.transcript(version)
+    return h.asked(
+        now=recorded["recorded"],
+        parameters={"processes": list(SITUATIONS)},
+        pm2_list=h.listed(recorded["list"], now=recorded["recorded"]),
+        pm2_log=h.log(recorded["log"], recorded["log_modified"]),
+    )
+
+
+@pytest.mark.parametrize("version", h.VERSIONS)
+def test_every_situation_is_told_from_the_others(version):
+    findings = _pm2_checks.processes(situation(version))
+    assert h.codes(findings) == SITUATIONS
+    by_name = {finding.subject: finding for finding in findings}
+    assert by_name["exit3"].evidence["how"] == "ended"
+    assert by_name["exit3"].evidence["exit_code"] == 3
+    assert by_name["by_operator"].evidence["how"] == "operator"
+    assert by_name["killed_once"].evidence["how"] == "killed"
+    assert by_name["errored"].evidence["restarts"] == 16
+    assert by_name["slow_loop"].value >= by_name["slow_loop"].threshold
+    assert by_name["hog"].threshold == 20.0
+    assert by_name["hog"].value > 20
+    assert by_name["backend"].evidence["instances"] == 2
+
+
+@pytest.mark.parametrize("version", h.VERSIONS)
+def test_no_secret_in_any_value_or_finding(version):
+    recorded = h.transcript(version)
+    assert h.PLANTED in json.dumps(recorded["list"])
+    asked = situation(version)
+    values = [asked.read("pm2.list"), [finding.as_dict() for finding in _pm2_checks.processes(asked)]]
+    values.append(_pm2_checks.remember_list(asked.read("pm2.list")))
+    assert h.PLANTED not in json.dumps(values)
+
+
+@pytest.mark.parametrize("version", h.VERSIONS)
+def test_every_finding_has_texts_that_read_well(version):
+    for finding in _pm2_checks.processes(situation(version)):
+        if finding.code:
+            for parts in faults_catalogue.render({**finding.as_dict(), "host": "tank-app"}).values():
+                assert all(part and "Undefined" not in part and "None" not in part for part in parts.values()), parts
+
+
+@pytest.mark.parametrize("code", [code for code in FAULTS if code.startswith("pm2.")])
+def test_texts_survive_missing_evidence(code):
+    bare = {"code": code, "subject": "worker", "host": "tank-app", "evidence": {}, "value": 7, "threshold": 5, "unit": "x"}
+    for language, parts in faults_catalogue.render(bare).items():
+        assert all(parts.values()), (language, parts)
+        assert "None" not in str(parts)
+
+
+# --- the daemon
+
+
+@pytest.mark.parametrize(("state", "code"), [("stopped", "pm2.daemon_down"), ("killed", "pm2.daemon_down"), ("hung", "pm2.daemon_hung")])
+def test_a_daemon_that_is_away_blocks_the_others(state, code):
+    sources = {"pm2_list": h.listed(state=state), "pm2_log": h.log("", 1900.0), "pm2_dump": dump()}
+    asked = h.asked(**sources, pm2_startup=CannotRead("no"))
+    found = _pm2_checks.daemon(asked)[0]
+    assert (found.code, found.severity, found.status) == (code, "P0", "critical")
+    for check in (_pm2_checks.processes, _pm2_checks.saved, _pm2_checks.user):
+        (blocked,) = check(asked)
+        assert (blocked.status, blocked.code, blocked.evidence["blocked_by"]) == ("unknown", "run.check_unknown", code)
+
+
+def test_what_a_resurrect_would_bring_back_is_said():
+    asked = h.asked(pm2_list=h.listed(state="killed"), pm2_log=h.log("", 1900.0), pm2_dump=dump(saved("worker"), saved("backend")))
+    (found,) = _pm2_checks.daemon(asked)
+    assert found.evidence["saved"] == ["backend", "worker"]
+    assert found.evidence["since"] == "1970-01-01T00:31:40Z"
+    assert found.evidence["dump_problem"] == ""
+
+
+def test_a_daemon_of_another_user_is_unknown_not_down():
+    asked = h.asked(pm2_list=h.listed(state="denied"))
+    assert {check(asked)[0].status for check in (_pm2_checks.daemon, _pm2_checks.processes, _pm2_checks.user)} == {"unknown"}
+
+
+def test_an_unreadable_pm2_log_does_not_hide_the_list():
+    asked = h.asked(pm2_list=h.listed([h.entry(status="errored")]), pm2_log=CannotRead("gone"), parameters={"processes": ["backend"]})
+    assert h.codes(_pm2_checks.processes(asked)) == {"backend": "pm2.errored"}
+
+
+# --- restart loops
+
+
+def dated(second, text):
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}: PM2 log: {text}"
+
+
+def ends(first, count, step=10.0, name="backend", pm_id=0, start=True):
+    lines = []
+    for number in range(count):
+        lines.append(dated(first + number * step, f"App [{name}:{pm_id}] exited with code [1] via signal [SIGINT]"))
+        if start:
+            lines.append(dated(first + number * step, f"App [{name}:{pm_id}] starting in -fork mode-"))
+    return lines
+
+
+def loop(lines, now=2000.0, remembered=None, **env):
+    last = max((_pm2_log_time(line) for line in lines), default=now)
+    asked = h.asked(
+        now=now,
+        remembered=remembered,
+        parameters={"processes": ["backend"]},
+        pm2_list=h.listed([h.entry(started=env.pop("started", now - 1), **env)]),
+        pm2_log=h.log("\n".join(lines), last),
+    )
+    return _pm2_checks.processes(asked)[0]
+
+
+def _pm2_log_time(line):
+    from calendar import timegm
+
+    return timegm(time.strptime(line[:19], "%Y-%m-%dT%H:%M:%S"))
+
+
+def test_five_ends_in_ten_minutes_are_a_loop_and_four_are_not():
+    assert loop(ends(1900, 5)).code == "pm2.restart_loop"
+    assert loop(ends(1900, 4)).code == ""
+
+
+def test_ends_before_the_window_do_not_count():
+    assert loop(ends(1000, 3) + ends(1900, 2)).code == ""
+
+
+def test_a_loop_that_ended_by_itself_holds_for_the_quiet_time_only():
+    assert loop(ends(1600, 10, step=1), now=1800.0).code == "pm2.restart_loop"
+    assert loop(ends(1600, 10, step=1), now=1910.0).code == ""
+
+
+def test_an_operators_restart_clears_a_loop_at_once():
+    stop = [dated(1990, "Stopping app:backend id:0"), dated(1990, "App [backend:0] exited with code [0] via signal [SIGINT]")]
+    assert loop(ends(1900, 9) + [*stop, dated(1991, "App [backend:0] starting in -fork mode-")]).code == ""
+
+
+def test_a_start_without_an_end_before_it_is_an_operators_reload():
+    assert loop(ends(1900, 9) + [dated(1991, "App [backend:0] starting in -cluster mode-")]).code == ""
+
+
+def test_a_new_daemon_forgets():
+    assert loop(ends(1900, 9) + [dated(1991, "--- New PM2 Daemon started ---")]).code == ""
+
+
+def test_a_kill_is_reported_until_an_operator_restarts():
+    killed = [
+        dated(1900, "App [backend:0] exited with code [0] via signal [SIGKILL]"),
+        dated(1900, "App [backend:0] starting in -fork mode-"),
+    ]
+    assert loop(killed).code == "pm2.killed"
+    assert loop([*killed, dated(1950, "Stopping app:backend id:0")]).code == ""
+    assert loop(killed, now=1900.0 + 90000).code == ""
+
+
+def test_the_counter_since_the_last_run_shows_a_loop_without_pm2_log():
+    env = {"restart_time": 12, "started": 1995.0}
+    identity = f"0:{int(1995.0 * 1000)}"
+    assert loop([], remembered={"at": 1900.0, "restarts": {identity: 2}}, **env).code == "pm2.restart_loop"
+    assert loop([], remembered={"at": 1900.0, "restarts": {identity: 9}}, **env).code == ""
+    assert loop([], remembered={"at": 1900.0, "restarts": {"0:5": 2}}, **env).code == "", "an operator's restart renews created_at"
+    assert loop([], remembered={"garbage": True}, **env).code == ""
+
+
+def test_a_night_of_restarts_that_is_over_is_not_a_loop():
+    day = 86400.0
+    env = {"restart_time": 20, "started": 2 * day - 6 * 3600}
+    remembered = {"at": day, "restarts": {f"0:{int(env['started'] * 1000)}": 0}}
+    assert loop([], now=2 * day, remembered=remembered, **env).code == ""
+    assert loop([], now=2 * day - 6 * 3600 + 60, remembered=remembered, **env).code == "pm2.restart_loop"
+
+
+@pytest.mark.parametrize("zone", [-9 * 3600, 0, 5.5 * 3600, 9 * 3600])
+def test_the_zone_of_pm2_log_is_found_out(zone):
+    lines = "\n".join(ends(1900 + zone + 86400, 6))
+    events = h.log(lines, 1950.0 + 86400)["events"]
+    assert events[0]["time"] == 1900.0 + 86400
+
+
+def test_a_fork_process_over_its_limit_is_not_mistaken_for_an_operator():
+    line = "[PM2][WORKER] Process 0 restarted because it exceeds --max-memory-restart value (current_memory=31457280 max_memory_limit=20971520 [octets])"
+    lines = [
+        dated(1900, line),
+        dated(1900, "Stopping app:backend id:0"),
+        dated(1900, "App [backend:0] exited with code [0] via signal [SIGINT]"),
+        dated(1900, "App [backend:0] starting in -fork mode-"),
+    ]
+    found = loop(lines)
+    assert (found.code, found.value, found.threshold, found.unit) == ("pm2.memory_restart", 30.0, 20.0, "MB")
+
+
+# --- wanted processes
+
+
+def test_fewer_instances_than_wanted_are_missing():
+    asked = h.asked(parameters={"processes": [{"name": "backend", "instances": 2}]}, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
+    (found,) = _pm2_checks.processes(asked)
+    assert (found.code, found.value, found.threshold) == ("pm2.missing", 1, 2)
+
+
+def test_one_ill_instance_of_several_is_found():
+    entries = [h.entry(pm_id=0), h.entry(pm_id=1, status="errored"), h.entry(pm_id=2, status="stopped")]
+    asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=h.listed(entries), pm2_log=h.log("", 1.0))
+    assert h.codes(_pm2_checks.processes(asked)) == {"backend": "pm2.errored"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[{"nam": "x"}], [{"name": "x", "instances": 0}], [{"name": "x", "exec_mode": "forc"}], [3], ["a", "a"], [{"name": "x", "port": 1}]],
+)
+def test_a_wrong_list_of_processes_is_refused(given):
+    with pytest.raises(WrongQuestion, match="processes"):
+        _pm2_checks.wanted({"processes": given})
+
+
+# --- saved
+
+
+def saved(name="backend", status="online", exec_mode="fork_mode", script=None):
+    return {"name": name, "script": script or f"/opt/app/{name}.js", "exec_mode": _pm2._mode(exec_mode), "status": status, "module": False}
+
+
+def dump(*entries, **more):
+    file = {
+        "path": f"{h.HOME}/dump.pm2",
+        "present": True,
+        "problem": "",
+        "mode": "0600",
+        "owner": "tank",
+        "exposed": False,
+        "saved_at": 1500.0,
+    }
+    backup = {**file, "path": f"{h.HOME}/dump.pm2.bak", "present": False, "entries": []}
+    return {"dump": {**file, "entries": list(entries), **more}, "backup": backup}
+
+
+def compare(entries, kept, **more):
+    parameters = {"processes": more.pop("processes", ["backend"])}
+    return _pm2_checks.saved(h.asked(parameters=parameters, pm2_list=h.listed(entries), pm2_dump=dump(*kept, **more)))
+
+
+def test_what_runs_is_saved():
+    assert h.codes(compare([h.entry(), h.entry(pm_id=1)], [saved(), saved()])) == {"": ""}
+
+
+@pytest.mark.parametrize("status", ["stopped", "errored", "waiting restart"])
+def test_a_process_that_is_merely_ill_is_no_difference(status):
+    assert h.codes(compare([h.entry(status=status)], [saved()])) == {"": ""}
+
+
+@pytest.mark.parametrize(
+    ("entries", "kept", "field"),
+    [
+        ([h.entry()], [saved(), saved()], "instances"),
+        ([h.entry()], [saved(script="/opt/old/backend.js")], "script"),
+        ([h.entry()], [saved(exec_mode="cluster_mode")], "mode"),
+        ([h.entry()], [saved(status="stopped")], "stopped"),
+        ([], [saved()], "not_running"),
+    ],
+)
+def test_what_differs_is_named(entries, kept, field):
+    (found,) = compare(entries, kept)
+    assert (found.code, found.subject) == ("pm2.dump_differs", "backend")
+    assert [difference["field"] for difference in found.evidence["differences"]] == [field]
+
+
+def test_saving_is_no_remedy_for_a_process_that_should_run_and_does_not():
+    assert compare([], [saved()])[0].remedies == ()
+    assert compare([], [saved("old"), saved()], processes=["backend"])[1].remedies == ("pm2.save",)
+
+
+def test_stopped_now_and_saved_stopped_waits_for_the_start():
+    assert h.codes(compare([h.entry(status="stopped")], [saved(status="stopped")])) == {"": ""}
+
+
+@pytest.mark.parametrize(("more", "problem"), [({"present": False}, "absent"), ({"problem": "is not JSON"}, "unusable"), ({}, "empty")])
+def test_no_usable_dump_is_one_finding(more, problem):
+    (found,) = compare([h.entry()], [], **more)
+    assert (found.code, found.subject, found.evidence["problem"]) == ("pm2.not_saved", "", problem)
+
+
+def test_a_process_that_is_not_in_the_dump_is_named():
+    found = compare([h.entry(), h.entry("worker", 1)], [saved()])
+    assert h.codes(found) == {"worker": "pm2.not_saved"}
+
+
+def test_modules_of_pm2_are_no_applications():
+    assert h.codes(compare([h.entry(), h.entry("pm2-logrotate", 1, pmx_module=True)], [saved()])) == {"": ""}
+
+
+def test_an_exposed_dump_is_found_while_the_daemon_is_down():
+    asked = h.asked(pm2_list=h.listed(state="killed"), pm2_dump=dump(saved(), exposed=True, mode="0644"))
+    assert [finding.code for finding in _pm2_checks.saved(asked)] == ["pm2.dump_readable", "run.check_unknown"]
+
+
+def test_a_mode_that_is_not_the_wanted_one_is_left_to_a_person():
+    (found,) = compare([h.entry()], [saved()], processes=[{"name": "backend", "exec_mode": "cluster"}])
+    assert (found.code, found.remedies) == ("pm2.dump_differs", ())
+
+
+# --- startup, user
+
+
+def unit(**more):
+    value = {"expected": "pm2-tank.service", "unit_dir": "/etc/systemd/system", "unit_dir_present": True, "wanted_user": "tank"}
+    value.update(wanted_home=h.HOME, present=True, path="/etc/systemd/system/pm2-tank.service", enabled=True, masked=False, user="tank")
+    value.update(pm2_home=h.HOME, path_dirs=["/usr/bin"], command="/usr/bin/pm2", command_exists=True, resurrects=True, node_found=True)
+    return {**value, **more}
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "why"),
+    [
+        ({}, "", None),
+        ({"unit_dir_present": False}, "pm2.startup_missing", "no_systemd"),
+        ({"present": False}, "pm2.startup_missing", "absent"),
+        ({"enabled": False}, "pm2.startup_missing", "not_enabled"),
+        ({"masked": True}, "pm2.startup_missing", "masked"),
+        ({"user": "root"}, "pm2.startup_wrong", ["user"]),
+        ({"pm2_home": "/root/.pm2", "node_found": False}, "pm2.startup_wrong", ["home", "path"]),
+        ({"command_exists": False, "resurrects": False}, "pm2.startup_wrong", ["command", "resurrect"]),
+    ],
+)
+def test_the_boot_unit(more, code, why):
+    (found,) = _pm2_checks.startup(h.asked(pm2_startup=unit(**more)))
+    assert found.code == code
+    assert found.evidence.get("reason", found.evidence.get("problems")) == why
+    assert code == "" or "None" not in str(faults_catalogue.render({**found.as_dict(), "host": "tank-app"}))
+
+
+def owned(uid, daemon=1000, **env):
+    value = h.listed([h.entry("worker", **env)], daemon={"pid": 4, "uid": daemon, "frozen": False})
+    value["processes"][0]["uid"] = uid
+    return _pm2_checks.user(h.asked(parameters={"processes": ["worker"]}, pm2_list=value))[0]
+
+
+def test_a_worker_of_root_is_found_and_one_of_a_user_is_not():
+    assert owned(0).code == "pm2.runs_as_root"
+    assert owned(1000, daemon=0).code == ""
+
+
+def test_a_worker_that_does_not_run_is_judged_by_whom_it_would_run_as():
+    assert owned(None, daemon=0).code == "pm2.runs_as_root"
+    assert owned(None, daemon=1000).code == ""
+
+
+def test_a_missing_process_has_no_user():
+    (found,) = _pm2_checks.user(h.asked(parameters={"processes": ["gone"]}, pm2_list=h.listed()))
+    assert (found.status, found.evidence["blocked_by"]) == ("unknown", "pm2.missing")
