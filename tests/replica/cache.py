@@ -16,7 +16,7 @@ from .toolchain import Node
 
 APPS = SOURCES / "apps"
 _PACKAGE_FILES = ("package.json", "package-lock.json", ".npmrc")
-_BUILD_TREES = ("src", "frontend/src", "frontend/index.html", "frontend/vite.config.js", "tsconfig.json")
+_BUILD_TREES = ("package.json", "src", "frontend/src", "frontend/index.html", "frontend/vite.config.mjs", "tsconfig.json")
 _KEPT_S = 7 * 24 * 3600
 
 
@@ -41,7 +41,7 @@ class Cache:
 
 def cache_for_sources(folder: Path) -> Cache:
     """The cache's folders for the present sources and lock file; they need not exist yet."""
-    packages = _digest([APPS / name for name in _PACKAGE_FILES])
+    packages = _digest([APPS / "package-lock.json"])
     sources = [path for name in _BUILD_TREES for path in _files(APPS / name)]
     build = _digest([APPS / "package-lock.json", *sources])
     return Cache(folder / f"packages-{packages}", folder / f"build-{build}")
@@ -100,7 +100,6 @@ def _build(folder: Path, modules: Path, node: Node) -> None:
             target = folder / path.relative_to(APPS)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-    shutil.copyfile(APPS / "package.json", folder / "package.json")
     (folder / "node_modules").symlink_to(modules)
     env = clean_environment([str(node.executable.parent)], HOME=str(folder), NODE_ENV="production")
     for what, program in (("tsc", "typescript/bin/tsc"), ("vite build", "vite/bin/vite.js")):

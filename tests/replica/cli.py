@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
-from . import lifecycle, toolchain
+from . import fault_control, lifecycle, toolchain
+from .faults import FAULTS
 from .interface import APP
 from .paths import Paths
 from .system import ReplicaError
@@ -88,12 +88,12 @@ def _status(options: argparse.Namespace, paths: Paths) -> int:
     parts = lifecycle.components(replica)
     healthy = all(part.healthy for part in parts)
     if options.json:
-        answer = {"healthy": healthy, "parts": [asdict(part) for part in parts], "faults": _faults_set(paths), "facts": replica.facts}
+        answer = {"healthy": healthy, "parts": [asdict(part) for part in parts], "faults": fault_control.faults_set(paths), "facts": replica.facts}
         print(json.dumps(answer, indent=2))
     else:
         for part in parts:
             print(f"{part.name:<12}{'ok' if part.healthy else 'NOT HEALTHY':<12} {part.where}")
-        for code in _faults_set(paths):
+        for code in fault_control.faults_set(paths):
             print(f"fault set   {code}")
     return 0 if healthy else 1
 
@@ -114,12 +114,28 @@ def _logs(options: argparse.Namespace, paths: Paths) -> int:
     return 0
 
 
-def _faults_set(paths: Paths) -> list[str]:
-    try:
-        return json.loads(Path(paths.faults_file).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-
-
 def _fault(options: argparse.Namespace, paths: Paths) -> int:
-    raise ReplicaError("no faults yet")
+    if options.action == "list":
+        return _fault_list(paths)
+    if options.action == "set" and not options.code:
+        raise ReplicaError("fault set: which code? See `replica fault list`")
+    begin = time.monotonic()
+    with lifecycle.locked(paths):
+        replica = lifecycle.open_replica(paths)
+        if options.action == "set":
+            fault_control.set_fault(replica, options.code)
+        elif options.code:
+            fault_control.clear_fault(replica, options.code)
+        else:
+            fault_control.clear_all(replica)
+    print(f"{options.action} {options.code or 'all faults'} in {time.monotonic() - begin:.1f} s")
+    return 0
+
+
+def _fault_list(paths: Paths) -> int:
+    known = fault_control.faults_set(paths)
+    for fault in FAULTS:
+        missing = lifecycle.needs_missing(fault.needs)
+        state = "SET" if fault.address in known else f"needs {','.join(sorted(missing))}" if missing else ""
+        print(f"{fault.address:<28} {fault.subject:<10} {state:<12} {fault.description}")
+    return 0

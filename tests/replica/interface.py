@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class ManagedProcess:
     exec_mode: str
     exit_code: int | None
     autorestart: bool
+    age_s: float  # since its creation, not since its last restart
     memory_limit: int | None
     out_log: str
     error_log: str
@@ -112,7 +114,7 @@ class Replica(ABC):
 
     def daemon_pid(self) -> int:
         """Pid of the living PM2 daemon by its pid file, 0 when none lives."""
-        pid = self.run(["cat", f"{self.facts['pm2_home']}/pm2.pid"]).stdout.strip()
+        pid = self.run(["cat", f"{self.facts['pm2_home']}/pm2.pid"], user=self.admin).stdout.strip()
         if not pid.isdigit():
             return 0
         return int(pid) if "God Daemon" in self.run(["cat", f"/proc/{pid}/cmdline"]).stdout else 0
@@ -122,11 +124,16 @@ class Replica(ABC):
         stat = self.run(["cat", f"/proc/{self.daemon_pid()}/stat"]).stdout
         return stat.rpartition(")")[2].split()[:1] == ["T"]
 
+    def daemon_user(self) -> str:
+        """Account of the living daemon."""
+        return self.must(["stat", "-c", "%U", f"/proc/{self.daemon_pid()}"]).strip()
+
     def processes(self) -> list[ManagedProcess]:
         """PM2's list; empty when no daemon lives (and none is started by asking)."""
         if not self.daemon_pid() or self.daemon_stopped():
             return []
-        answer = self.must_pm2("jlist", "-s", timeout=10)
+        user = APP if self.daemon_user() == self.facts["user"] else self.admin
+        answer = self.must_pm2("jlist", "-s", user=user, timeout=10)
         return [_process(entry) for entry in json.loads(answer)]
 
     def process(self, name: str) -> ManagedProcess:
@@ -146,6 +153,7 @@ class Replica(ABC):
 
 def _process(entry: Mapping[str, Any]) -> ManagedProcess:
     environment = entry["pm2_env"]
+    created_ms = environment.get("created_at")  # null while PM2 counts unstable restarts
     return ManagedProcess(
         name=entry["name"],
         pm_id=entry["pm_id"],
@@ -156,6 +164,7 @@ def _process(entry: Mapping[str, Any]) -> ManagedProcess:
         exec_mode=environment["exec_mode"],
         exit_code=environment.get("exit_code"),
         autorestart=environment.get("autorestart", True),
+        age_s=time.time() - created_ms / 1000 if created_ms else 0,
         memory_limit=environment.get("max_memory_restart"),
         out_log=environment["pm_out_log_path"],
         error_log=environment["pm_err_log_path"],

@@ -213,7 +213,7 @@ def down(paths: Paths, purge: bool = False) -> int:
 def _stop_politely(paths: Paths) -> None:
     try:
         replica = open_replica(paths)
-        if replica.daemon_pid() and not replica.daemon_stopped() and pm2_processes.daemon_user(replica) == replica.account.name:
+        if replica.daemon_pid() and not replica.daemon_stopped() and replica.daemon_user() == replica.account.name:
             replica.pm2("kill", timeout=15)
         replica.site.stop()
         if replica.database.complete():

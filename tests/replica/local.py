@@ -17,7 +17,7 @@ from .paths import Paths
 from .system import Account, ReplicaError, Result, clean_environment, give_to, is_root, remove_tree, replace_file, run, write_private
 from .web import Web
 
-_PM2_WORKER_INTERVAL_MS = "5000"  # PM2 looks at memory limits every 30 s by default
+_PM2_WORKER_INTERVAL_MS = "10000"  # PM2 looks at memory limits every 30 s by default
 _HOLIDAYS = ["2026-01-01", "2026-03-01", "2026-05-05", "2026-08-15", "2026-10-03", "2026-10-09", "2026-12-25"]
 
 
@@ -122,7 +122,7 @@ class LocalReplica(Replica):
         self._replace_tree(self.cache.build / "frontend/build", app / "frontend/build")
         (app / "worker/spool").mkdir(mode=0o700, exist_ok=True)
         (app / "config").mkdir(exist_ok=True)
-        replace_file(app / "package.json", '{ "name": "tank-mail-app", "private": true, "type": "module" }\n')
+        replace_file(app / "package.json", '{ "name": "tank-mail-app", "private": true }\n')
         replace_file(app / "config/holidays.json", json.dumps(_HOLIDAYS) + "\n")
         replace_file(app / "config/.env.example", _ENV_EXAMPLE)
         replace_file(app / "start.sh", self._start_script(), 0o755)

@@ -24,30 +24,23 @@ def ensure_healthy(replica: Replica) -> None:
 
 
 def restart_and_settle(replica: Replica, *names: str) -> None:
-    """Restart processes as an operator does after a repair, then see to it that all is well."""
+    """Restart those processes that are as delivered, as an operator does after a repair, then see to it that all is well."""
     revive_daemon(replica)
-    listed = {entry.name for entry in replica.processes()}
-    for name in names:
-        if name in listed:
-            replica.restart(name)
+    for entry in replica.processes():
+        if entry.name in names and _as_delivered(replica, entry):
+            replica.restart(entry.name)
     ensure_healthy(replica)
 
 
 def revive_daemon(replica: Replica) -> None:
-    """Wake a frozen daemon; end one that another account than the application's runs."""
-    pid = replica.daemon_pid()
-    if not pid:
-        return
+    """Wake a frozen daemon, end one that another account than the application's runs, bring back the saved list."""
     if replica.daemon_stopped():
-        replica.signal(pid, "CONT", user=replica.admin)
-    if daemon_user(replica) != replica.facts["user"]:
+        replica.signal(replica.daemon_pid(), "CONT", user=replica.admin)
+    if replica.daemon_pid() and replica.daemon_user() != replica.facts["user"]:
         replica.pm2("kill", user=replica.admin)
         replica.give_home_back()
-
-
-def daemon_user(replica: Replica) -> str:
-    """Account of the PM2 daemon."""
-    return replica.must(["stat", "-c", "%U", f"/proc/{replica.daemon_pid()}"], user=replica.admin).strip()
+    if not replica.daemon_pid() and replica.exists(_dumps(replica)[0]):
+        replica.pm2("resurrect")
 
 
 def wait_ready(replica: Replica) -> None:
@@ -71,7 +64,7 @@ def worker_ready(replica: Replica) -> bool:
 
 def all_well(replica: Replica) -> bool:
     """True when nothing is to be done: asked with one look at each thing, nothing is started."""
-    if not replica.daemon_pid() or replica.daemon_stopped():
+    if not replica.daemon_pid() or replica.daemon_stopped() or replica.daemon_user() != replica.facts["user"]:
         return False
     entries = replica.processes()
     right, wrong = _sorted_out(replica, entries)
@@ -89,17 +82,20 @@ def save_if_needed(replica: Replica) -> None:
 
 def _sorted_out(replica: Replica, entries: Iterable[ManagedProcess]) -> tuple[list[ManagedProcess], list[ManagedProcess]]:
     """Entries that are as delivered and online, and all others."""
-    scripts = {wanted["name"]: wanted["script"] for wanted in replica.facts["processes"]}
     right: dict[str, ManagedProcess] = {}
     wrong = []
     for entry in entries:
-        delivered = entry.script == scripts.get(entry.name) and entry.exec_mode == "fork_mode"
-        plain = entry.autorestart and not entry.memory_limit
-        if delivered and plain and entry.status == "online" and entry.pid and entry.name not in right:
+        if _as_delivered(replica, entry) and entry.status == "online" and entry.pid and entry.name not in right:
             right[entry.name] = entry
         else:
             wrong.append(entry)
     return list(right.values()), wrong
+
+
+def _as_delivered(replica: Replica, entry: ManagedProcess) -> bool:
+    scripts = {wanted["name"]: wanted["script"] for wanted in replica.facts["processes"]}
+    right_script = entry.script == scripts.get(entry.name) and entry.exec_mode == "fork_mode"
+    return right_script and entry.autorestart and not entry.memory_limit
 
 
 def _saved_well(replica: Replica, entries: Iterable[ManagedProcess]) -> bool:

@@ -6,10 +6,14 @@ import { NestFactory } from '@nestjs/core';
 import { BackendModule } from './backend.module.js';
 import { logLevels } from './config/environment.js';
 
-const app = await NestFactory.create(BackendModule);
-const config = app.get(ConfigService);
-app.useLogger(logLevels(config.getOrThrow('LOG_LEVEL')));
-app.setGlobalPrefix('api');
-app.enableShutdownHooks();
-await app.listen(config.getOrThrow<number>('PORT'), '127.0.0.1');
-new Logger('Backend').log(`Backend listens on ${await app.getUrl()}`);
+async function bootstrap(): Promise<void> {
+  const app = await NestFactory.create(BackendModule);
+  const config = app.get(ConfigService);
+  app.useLogger(logLevels(config.getOrThrow('LOG_LEVEL')));
+  app.setGlobalPrefix('api');
+  app.enableShutdownHooks();
+  await app.listen(config.getOrThrow<number>('PORT'), '127.0.0.1');
+  new Logger('Backend').log(`Backend listens on ${await app.getUrl()}`);
+}
+
+void bootstrap();

@@ -12,13 +12,17 @@ import { WorkerModule } from './worker.module.js';
 const EXIT_NOT_USABLE = 3;
 const SPOOL = join(INSTALL_DIR, 'worker', 'spool');
 
+async function bootstrap(): Promise<void> {
+  const app = await NestFactory.createApplicationContext(WorkerModule);
+  app.useLogger(logLevels(app.get(ConfigService).getOrThrow('LOG_LEVEL')));
+  app.enableShutdownHooks();
+  new Logger('Worker').log('Worker started');
+}
+
 try {
   accessSync(SPOOL, constants.W_OK);
 } catch (error) {
   new Logger('Worker').error(`Spool folder not usable, the worker ends: ${(error as Error).message}`);
   process.exit(EXIT_NOT_USABLE);
 }
-const app = await NestFactory.createApplicationContext(WorkerModule);
-app.useLogger(logLevels(app.get(ConfigService).getOrThrow('LOG_LEVEL')));
-app.enableShutdownHooks();
-new Logger('Worker').log('Worker started');
+void bootstrap();

@@ -1,10 +1,9 @@
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { ConfigModule } from '@nestjs/config';
 import Joi from 'joi';
 
 /** Folder of the installation: holds backend/, worker/, config/ (this file is <process>/dist/config/environment.js). */
-export const INSTALL_DIR = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+export const INSTALL_DIR = join(__dirname, '..', '..', '..');
 
 const schema = Joi.object({
   PORT: Joi.number().port().required(),

@@ -26,14 +26,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   private tickIn(milliseconds: number): void {
-    this.timer = setTimeout(() => void this.tick(), milliseconds);
+    // A damaged calendar ends the process: nothing may be sent on a holiday.
+    this.timer = setTimeout(() => void this.tick(readHolidays()), milliseconds);
   }
 
-  /** One round. LogsDB away is logged and tried again; a damaged calendar ends the process, since nothing may be sent on a holiday. */
-  private async tick(): Promise<void> {
-    const holidays = await readHolidays();
+  /** One round; when LogsDB is away, the next one tries again. */
+  private async tick(holidays: string[]): Promise<void> {
     try {
-      const jobs = await this.createJobs([...holidays]);
+      const jobs = await this.createJobs(holidays);
       this.logger.log(`Scheduler created ${jobs} job(s)`);
       await this.forgetOldJobs();
     } catch (error) {

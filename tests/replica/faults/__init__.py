@@ -1,0 +1,21 @@
+"""The faults that the replica can have, by area."""
+
+from __future__ import annotations
+
+from ..system import ReplicaError
+from .model import Fault
+from .pm2 import PM2_FAULTS
+
+FAULTS: tuple[Fault, ...] = (*PM2_FAULTS,)
+
+__all__ = ["FAULTS", "Fault", "find_fault"]
+
+
+def find_fault(address: str) -> Fault:
+    """The fault of an address such as `pm2.stopped` or `pm2.stopped:exited`."""
+    for fault in FAULTS:
+        if fault.address == address:
+            return fault
+    near = [fault.address for fault in FAULTS if fault.code == address.partition(":")[0]]
+    hint = f"variants: {', '.join(near)}" if near else "see `replica fault list`"
+    raise ReplicaError(f"no fault {address!r}; {hint}")
