@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.replica.paths import Paths  # noqa: E402 - found through the line above
+from tests.replica.paths import Paths
 
 
-def app_host(facts: dict) -> dict:
+def app_host(facts: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
         "stack_areas": ["pm2"],
@@ -27,19 +27,23 @@ def app_host(facts: dict) -> dict:
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
         "stack_pm2_unit_dir": facts["unit_dir"],
+        "stack_state_dir": str(state_dir),
     }
 
 
 def main() -> int:
     """Print the inventory."""
-    path = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default")).instance / "run" / "replica.json"
+    instance = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default")).instance
+    path = instance / "run" / "replica.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
         return 1
-    hosts = {"tank-app": app_host(facts)}
-    shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "stack_site": "replica"}
+    hosts = {"tank-app": app_host(facts, instance / "state")}
+    # The distribution's Python, as on a customer's host: every user can read it, whoever a check becomes.
+    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "stack_site": "replica"}
     print(json.dumps({"tank": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}))
     return 0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils import _registry
@@ -47,6 +47,8 @@ class ActionModule(ActionBase):
             result = self._execute_module(module_name="ops.remediation.stack_check", module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "msg": str(error), "findings": [], **told}
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error), "findings": [], **told}
         return {**result, **told}
 
 

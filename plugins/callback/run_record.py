@@ -67,17 +67,14 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result):
         """Take the guard's settings, and findings."""
-        answer = _result_of(result)
-        if "remediation_run" in answer:
-            self._record.configure(answer["remediation_run"])
-            self._record.check_mode = bool(answer.get("check_mode"))
-        self._take(result, answer)
+        self._take(result, _result_of(result))
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         """Take the findings that a failed task still has; what it did not answer counts as unknown."""
         answer = _result_of(result)
         self._take(result, answer)
-        if not ignore_errors and "remediation_verdict" not in answer:
+        # The verdict is about the run, and a guard that failed has already said why as a finding.
+        if not ignore_errors and not {"remediation_verdict", "remediation_run"} & set(answer):
             self._record.failed(_host_of(result), str(_task_of(result).get_name()), str(answer.get("msg", "failed")))
 
     def v2_runner_on_unreachable(self, result):
@@ -97,6 +94,9 @@ class CallbackModule(CallbackBase):
         self._display.display(render.summary(document, place, color=self._color()))
 
     def _take(self, result, answer):
+        if "remediation_run" in answer:
+            self._record.configure(answer["remediation_run"])
+            self._record.check_mode = bool(answer.get("check_mode"))
         if isinstance(answer.get("findings"), list) and "expected" in answer:
             self._record.answered(_host_of(result), answer)
 

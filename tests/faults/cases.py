@@ -1,0 +1,148 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of the fault bench: the replica's faults, and those of the run itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT))
+
+from tests.replica.faults import FAULTS  # noqa: E402 - found through the line above
+
+REPLICA = CHECKOUT / "tests" / "replica" / "replica"
+INSTANCE = os.environ.get("TANK_REPLICA_NAME", "faults")
+
+
+class BenchError(Exception):
+    """The bench itself cannot go on: no replica, no run record."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: how the fault is made, and which finding must come first.
+
+    arguments: of ansible-playbook, added for the run that must find the fault. needs: what the machine must offer.
+    """
+
+    address: str
+    code: str
+    area: str
+    subject: str
+    make: Callable[[], None]
+    clear: Callable[[], None]
+    settle_s: float = 0
+    needs: frozenset[str] = frozenset()
+    arguments: tuple[str, ...] = ()
+    expected: dict[str, Any] = field(default_factory=dict)
+
+
+def replica(*arguments: str) -> str:
+    """Call the replica's command; raises BenchError with its last line."""
+    done = subprocess.run(
+        [sys.executable, str(REPLICA), "--name", INSTANCE, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise BenchError((done.stderr or done.stdout).strip().splitlines()[-1])
+    return done.stdout
+
+
+def nothing() -> None:
+    """Make or clear nothing: the fault is in how the run is called."""
+
+
+def cases() -> list[Case]:
+    """Return all rows, in the order in which they run."""
+    expected = yaml.safe_load((Path(__file__).parent / "expected.yml").read_text(encoding="utf-8"))
+    rows = [_of_replica(fault, expected) for fault in FAULTS] + _of_runs(expected)
+    missing = [row.address for row in rows if not row.expected]
+    if missing:
+        raise BenchError(f"tests/faults/expected.yml says nothing about {', '.join(missing)}")
+    return rows
+
+
+def _expectation(code: str, variant: str, expected: dict[str, Any]) -> dict[str, Any]:
+    known = expected.get(code, {})
+    return {**known, **expected.get(f"{code}:{variant}", {})} if known else {}
+
+
+def _of_replica(fault: Any, expected: dict[str, Any]) -> Case:
+    return Case(
+        address=fault.address,
+        code=fault.code,
+        area=fault.area,
+        subject=fault.subject,
+        make=lambda: replica("fault", "set", fault.address) and None,
+        clear=lambda: replica("fault", "clear", fault.address) and None,
+        settle_s=fault.settle_s,
+        needs=fault.needs,
+        expected=_expectation(fault.code, fault.variant, expected),
+    )
+
+
+def _of_runs(expected: dict[str, Any]) -> list[Case]:
+    """Return the faults of the run itself; each is made by how the playbook is called."""
+    unreachable = str(Path(__file__).parent / "unreachable.yml")
+    tune = '{"daily_check_tune": {"pm2.daemon": {"deadline": 1}, "pm2.processes": {"deadline": 1}, "pm2.saved": {"deadline": 1}, "pm2.user": {"deadline": 1}}}'
+
+    def row(
+        name: str,
+        *arguments: str,
+        make: Callable[[], None] = nothing,
+        clear: Callable[[], None] = nothing,
+        needs: str = "",
+        subject: str = "",
+    ) -> Case:
+        code = f"run.{name}"
+        return Case(
+            code,
+            code,
+            "run",
+            subject,
+            make,
+            clear,
+            needs=frozenset(needs.split()),
+            arguments=arguments,
+            expected=_expectation(code, "", expected),
+        )
+
+    return [
+        row("unreachable", "-i", unreachable),
+        row("no_hosts", "-e", "remediation_hosts=nosuchgroup"),
+        row(
+            "check_timeout",
+            "-e",
+            tune,
+            make=lambda: replica("fault", "set", "pm2.daemon_hung") and None,
+            clear=lambda: replica("fault", "clear", "pm2.daemon_hung") and None,
+        ),
+        # Any user other than the application's and root; this one comes with PostgreSQL and has a shell.
+        row("check_unknown", "-e", "ansible_become=true ansible_become_method=su ansible_become_user=postgres", needs="root"),
+    ]
+
+
+def available() -> frozenset[str]:
+    """Return what this machine offers of what faults may need."""
+    offers = {
+        "root": os.geteuid() == 0,
+        "systemd": Path("/run/systemd/system").is_dir(),
+        "fuse": os.access("/dev/fuse", os.R_OK | os.W_OK),
+        "container": False,
+    }
+    return frozenset(name for name, there in offers.items() if there)
+
+
+def matches(patterns: list[str], text: str) -> list[str]:
+    """Return the patterns that a text does not match."""
+    return [pattern for pattern in patterns if not re.search(pattern, text)]

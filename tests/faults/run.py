@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fault bench: make each fault for real, ask through ansible-playbook, compare, clear, ask again.
+
+A row each; the same as JSON in .cache/faults.json. The last line counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cases import CHECKOUT, INSTANCE, BenchError, Case, available, cases, matches, replica
+
+RESULT = CHECKOUT / ".cache" / "faults.json"
+HANGUL = re.compile("[가-힣]")
+
+
+@dataclass
+class Row:
+    """What became of one case; ``false``: findings that neither are the fault nor follow from it, and those that stayed."""
+
+    address: str
+    found: bool = False
+    explained: bool = False
+    mendable: bool = False
+    mended: bool = False
+    false: int = 0
+    seconds: float = 0.0
+    skipped: str = ""
+    problem: str = ""
+
+
+def daily_check(home: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the daily check on the replica; (exit code, run record)."""
+    command = ["ansible-playbook", "playbooks/daily_check.yml", "-i", "inventories/replica", "-e", f"remediation_home={home}", *arguments]
+    environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    record = Path(home) / "runs" / "latest" / "record.json"
+    if not record.exists():
+        raise BenchError(f"no run record; ansible-playbook said: {(done.stdout + done.stderr).strip()[-1500:]}")
+    document = json.loads(record.read_text(encoding="utf-8"))
+    (record.parent.parent / "latest").unlink()
+    return done.returncode, document
+
+
+def roots(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the findings that are not well and follow from no other."""
+    return [finding for finding in record["findings"] if finding["status"] != "ok" and not finding["follows_from"]]
+
+
+def run_case(case: Case, home: str) -> Row:
+    """Make the fault, judge the run, clear, judge the clean run."""
+    row, started = Row(case.address), time.monotonic()
+    try:
+        case.make()
+        time.sleep(case.settle_s)
+        code, record = daily_check(home, *case.arguments)
+        judge(case, row, code, record)
+    finally:
+        case.clear()
+    code, record = daily_check(home)
+    left = [f"{finding['code']} {finding['subject']}" for finding in record["findings"] if finding["status"] != "ok"]
+    row.false += len(left)
+    if left or code:
+        row.problem += f" after clearing (rc {code}): {', '.join(left)}"
+    row.seconds = round(time.monotonic() - started, 1)
+    return row
+
+
+def judge(case: Case, row: Row, code: int, record: dict[str, Any]) -> None:
+    """Compare a run with what the table of faults says."""
+    found = roots(record)
+    # A fault of the run itself shows in the area of the check that could not be asked.
+    in_area = [finding for finding in found if case.area in (finding["area"], finding["code"].split(".")[0])]
+    others = [finding for finding in found if finding["code"] != case.code]
+    row.false = len(others)
+    first = in_area[0] if in_area else None
+    if others:
+        row.problem += " beside it: " + ", ".join(f"{finding['code']} {finding['subject']}" for finding in others)
+    if first is None or first["code"] != case.code:
+        row.problem += f" first root is {first['code'] if first else 'missing'}"
+        return
+    wrong = wrong_facts(case, first, code)
+    row.found = not wrong
+    unread = unexplained(case, first)
+    row.explained = not unread
+    if wrong or unread:
+        row.problem += " " + "; ".join([*wrong, *unread])
+
+
+def wrong_facts(case: Case, finding: dict[str, Any], code: int) -> list[str]:
+    """Return what of the finding is not as the table says."""
+    wrong = []
+    if finding["severity"] != case.expected["severity"]:
+        wrong.append(f"severity {finding['severity']}, not {case.expected['severity']}")
+    if finding["remedies"] != case.expected["remedies"]:
+        wrong.append(f"remedies {finding['remedies']}, not {case.expected['remedies']}")
+    if case.subject and finding["subject"] != case.subject:
+        wrong.append(f"subject {finding['subject']!r}, not {case.subject!r}")
+    if finding["status"] == "critical" and code == 0:
+        wrong.append("exit code 0 although critical")
+    return wrong
+
+
+def unexplained(case: Case, finding: dict[str, Any]) -> list[str]:
+    """Return what a reader would miss in the texts."""
+    english, korean = finding["texts"]["en"], finding["texts"]["ko"]
+    missing = [f"cause lacks /{pattern}/" for pattern in matches(case.expected["cause"], f"{english['title']} {english['cause']}")]
+    missing += [f"next step lacks /{pattern}/" for pattern in matches(case.expected["next"], english["next"])]
+    missing += [f"{part} is not Korean" for part in ("title", "cause", "next") if not HANGUL.search(korean[part])]
+    missing += [f"{part} is empty" for part in ("title", "cause", "next") if not english[part]]
+    broken = [text for text in (*english.values(), *korean.values()) if re.search(r"\{\{|\{%|\bNone\b|\bundefined\b", text)]
+    return missing + [f"reads badly: {text}" for text in broken]
+
+
+def show(row: Row) -> None:
+    """Print one row."""
+    if row.skipped:
+        print(f"{row.address:<28} skipped: {row.skipped}", flush=True)
+        return
+    words = ("found" if row.found else "NOT FOUND", "explained" if row.explained else "NOT EXPLAINED")
+    print(f"{row.address:<28} {words[0]:<10} {words[1]:<14} {row.false} false  {row.seconds:>5.1f} s {row.problem.strip()}", flush=True)
+
+
+def main() -> int:
+    """Run the chosen rows; 0 when every row that could run is as the table says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("addresses", nargs="*", help="rows to run, such as pm2.stopped or pm2.stopped:exited; default: all")
+    wanted = set(parser.parse_args().addresses)
+    chosen = [case for case in cases() if not wanted or case.address in wanted or case.code in wanted]
+    if not chosen:
+        print(f"faults: no row is named {', '.join(sorted(wanted))}")
+        return 2
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as home:
+        replica("up")
+        replica("fault", "clear")
+        for case in chosen:
+            missing = case.needs - available()
+            row = Row(case.address, skipped=f"needs {', '.join(sorted(missing))}") if missing else attempt(case, home)
+            rows.append(row)
+            show(row)
+        replica("down")
+    return report(rows)
+
+
+def attempt(case: Case, home: str) -> Row:
+    """Run one row; what breaks the row does not end the bench."""
+    try:
+        return run_case(case, home)
+    except (BenchError, subprocess.TimeoutExpired) as error:
+        replica("up")
+        replica("fault", "clear")
+        return Row(case.address, problem=f"{type(error).__name__}: {error}")
+
+
+def report(rows: list[Row]) -> int:
+    """Write the JSON, print the counts."""
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+    asked = [row for row in rows if not row.skipped]
+    found, explained = sum(row.found for row in asked), sum(row.explained for row in asked)
+    mendable, mended, false = sum(row.mendable for row in asked), sum(row.mended for row in asked), sum(row.false for row in asked)
+    skipped = [f"{row.address} ({row.skipped})" for row in rows if row.skipped]
+    if skipped:
+        print(f"skipped: {', '.join(skipped)}")
+    print(f"faults: {found} of {len(asked)} found first, {explained} explained, {mended} of {mendable} mended, {false} false")
+    return 0 if asked and found == explained == len(asked) and not false and mended == mendable else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except BenchError as error:
+        print(f"faults: {error}", file=sys.stderr)
+        sys.exit(2)
