@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
@@ -96,10 +96,8 @@ def daemon(home, answer):
             request = _request(connection)
             data = answer(request["method"], request["args"]) if request else None
             if data is not None:
-                try:
+                with suppress(OSError):
                     connection.sendall(data)
-                except OSError:
-                    pass
                 connection.close()
 
     thread = threading.Thread(target=serve, daemon=True)

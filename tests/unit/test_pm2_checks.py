@@ -167,15 +167,15 @@ def test_a_loop_that_ended_by_itself_holds_for_the_quiet_time_only():
 
 def test_an_operators_restart_clears_a_loop_at_once():
     stop = [dated(1990, "Stopping app:backend id:0"), dated(1990, "App [backend:0] exited with code [0] via signal [SIGINT]")]
-    assert loop(ends(1900, 9) + [*stop, dated(1991, "App [backend:0] starting in -fork mode-")]).code == ""
+    assert loop([*ends(1900, 9), *stop, dated(1991, "App [backend:0] starting in -fork mode-")]).code == ""
 
 
 def test_a_start_without_an_end_before_it_is_an_operators_reload():
-    assert loop(ends(1900, 9) + [dated(1991, "App [backend:0] starting in -cluster mode-")]).code == ""
+    assert loop([*ends(1900, 9), dated(1991, "App [backend:0] starting in -cluster mode-")]).code == ""
 
 
 def test_a_new_daemon_forgets():
-    assert loop(ends(1900, 9) + [dated(1991, "--- New PM2 Daemon started ---")]).code == ""
+    assert loop([*ends(1900, 9), dated(1991, "--- New PM2 Daemon started ---")]).code == ""
 
 
 def test_a_kill_is_reported_until_an_operator_restarts():

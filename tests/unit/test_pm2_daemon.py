@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -14,7 +15,6 @@ import subprocess
 import time
 
 import pytest
-
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, RemediationError, WrongQuestion
 
@@ -106,11 +106,8 @@ def test_random_bytes_never_surprise(home):
         data = bytearray(good)
         for _change in range(chance.randrange(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
-        with h.daemon(home, lambda *_, sent=bytes(data): sent):
-            try:
-                _pm2.read_list(home, answer_within=0.5)
-            except RemediationError:
-                pass
+        with h.daemon(home, lambda *_, sent=bytes(data): sent), contextlib.suppress(RemediationError):
+            _pm2.read_list(home, answer_within=0.5)
         os.unlink(os.path.join(home, "rpc.sock"))
 
 

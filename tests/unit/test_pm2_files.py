@@ -9,7 +9,6 @@ import json
 import os
 
 import pytest
-
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
 
 from . import pm2_helpers as h
