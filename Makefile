@@ -29,25 +29,25 @@ daily-check: setup ## Start the replica and run the daily check on it
 	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
 
 test: setup ## Run all tests
-	@$(BIN)/python tools/run_stages
+	@$(BIN)/python tools/run_stages.py
 
 unit: setup ## Run the unit tests
-	@$(BIN)/python tools/run_stages unit
+	@$(BIN)/python tools/run_stages.py unit
 
 lint: setup ## Run ruff, yamllint, ansible-lint and the changelog lint
-	@$(BIN)/python tools/run_stages lint
+	@$(BIN)/python tools/run_stages.py lint
 
 sanity: setup ## Run ansible-test sanity
-	@$(BIN)/python tools/run_stages sanity
+	@$(BIN)/python tools/run_stages.py sanity
 
 packaging: setup ## Build the archive, install it and run from it
-	@$(BIN)/python tools/run_stages packaging
+	@$(BIN)/python tools/run_stages.py packaging
 
 integration: setup ## Run the integration targets and tests on a replica
-	@$(BIN)/python tools/run_stages integration
+	@$(BIN)/python tools/run_stages.py integration
 
 faults: setup ## Make each fault on a replica, and expect it to be found
-	@$(BIN)/python tools/run_stages faults
+	@$(BIN)/python tools/run_stages.py faults
 
 bench: setup ## Measure against the bars
 	@$(BIN)/python tests/bench/run

@@ -1,0 +1,164 @@
+"""Run the test stages, go on after one that failed, and say at the end what failed and how many tests ran.
+
+python tools/run_stages.py [stage...]
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
+STAGES = {
+    "unit": [*PYTEST, "tests/unit"],
+    "lint": [sys.executable, "tools/lint.py"],
+    "sanity": [sys.executable, "tools/sanity.py"],
+    "packaging": [*PYTEST, "tests/packaging"],
+    "integration": [sys.executable, "tests/integration/run.py"],
+    "faults": [sys.executable, "tests/faults/run.py"],
+}
+LONGEST = 600  # seconds for one stage; the whole must stay under 15 minutes
+# What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
+# or the last line of the fault table.
+OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?$")
+PYTEST_COUNT = re.compile(r"^=*\s*\d+ (?:passed|failed|skipped|errors?|deselected|xfailed|warnings?)\b.* in [\d.]+s")
+FAULTS_COUNT = re.compile(r"^faults: (\d+) of (\d+) found first\b")
+ONE_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
+
+
+@dataclass
+class Outcome:
+    """How one stage ended; ``problem`` is "" when it is well."""
+
+    name: str
+    seconds: float
+    counts: Counter[str] = field(default_factory=Counter)
+    problem: str = ""
+
+
+def main(names: list[str]) -> int:
+    """Run the named stages, all by default; returns the exit code."""
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    outcomes = [run(name) for name in names or STAGES]
+    tell(outcomes)
+    return int(any(outcome.problem for outcome in outcomes))
+
+
+def run(name: str) -> Outcome:
+    """Run one stage and pass its output on."""
+    print(f"\n== {name}", flush=True)
+    started = time.monotonic()
+    counts: Counter[str] = Counter()
+    # A session of its own, so that whatever a hanging stage started ends with it.
+    with (
+        subprocess.Popen(
+            STAGES[name],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as child,
+        deadline(child),
+        interruption(child),
+    ):
+        for line in child.stdout or ():
+            print(line, end="", flush=True)
+            counts += count(line.strip())
+        child.wait()
+    outcome = Outcome(name, time.monotonic() - started, counts)
+    outcome.problem = problem_of(outcome, child.returncode)
+    return outcome
+
+
+def count(line: str) -> Counter[str]:
+    """Return the numbers of a line that tells how many tests ran, otherwise nothing."""
+    table = FAULTS_COUNT.match(line)
+    if table:
+        found, rows = int(table[1]), int(table[2])
+        return Counter(passed=found, failed=rows - found)
+    if not (OWN_COUNT.match(line) or PYTEST_COUNT.match(line)):
+        return Counter()
+    numbers: Counter[str] = Counter()
+    for number, word in ONE_COUNT.findall(line):
+        numbers["failed" if word == "error" else word] += int(number)
+    return numbers
+
+
+def problem_of(outcome: Outcome, rc: int) -> str:
+    """Say in a few words why a stage is not well."""
+    if rc == -signal.SIGKILL and outcome.seconds > LONGEST:
+        return f"ended after {LONGEST} s"
+    if rc:
+        return f"{outcome.counts['failed']} failed" if outcome.counts["failed"] else f"exit code {rc}"
+    if outcome.counts["failed"]:
+        return f"{outcome.counts['failed']} failed"
+    return "" if outcome.counts["passed"] else "ran no test"
+
+
+@contextlib.contextmanager
+def deadline(child: subprocess.Popen[str]):
+    """End a stage that takes too long."""
+
+    def expire(_number: int, _frame: object) -> None:
+        end(child, signal.SIGTERM)
+        time.sleep(5)
+        end(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, expire)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+@contextlib.contextmanager
+def interruption(child: subprocess.Popen[str]):
+    """Hand Ctrl-C on, so that a stage can still clean up."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        end(child, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(30)
+        end(child, signal.SIGKILL)
+        raise SystemExit(130) from None
+
+
+def end(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Signal a stage with everything it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+def tell(outcomes: list[Outcome]) -> None:
+    """Print a line for each stage and the total."""
+    print()
+    total: Counter[str] = Counter()
+    for outcome in outcomes:
+        total += outcome.counts
+        # A stage that broke without a failed test must still be seen in the total.
+        total["failed"] += bool(outcome.problem and not outcome.counts["failed"])
+        state = f"FAILED ({outcome.problem})" if outcome.problem else "ok"
+        numbers = ", ".join(f"{number} {word}" for word, number in sorted(outcome.counts.items()))
+        print(f"{outcome.name:<12} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
+    failed = [outcome.name for outcome in outcomes if outcome.problem]
+    print(f"\n{'failed stages: ' + ', '.join(failed) if failed else 'all stages are well'}", end="")
+    print(f", {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    print(f"total: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
