@@ -34,6 +34,7 @@ WORDS = {
         "cause": "Cause",
         "next": "Next",
         "explains": "Explains",
+        "same": "Same for",
         "follows": "follows from {codes}",
         "nothing": "nothing to check here",
         "result": "Result",
@@ -67,6 +68,7 @@ WORDS = {
         "cause": "원인",
         "next": "조치",
         "explains": "함께 발생",
+        "same": "동일 사유",
         "follows": "{codes}에서 파생됨",
         "nothing": "점검할 항목 없음",
         "result": "결과",
@@ -151,9 +153,8 @@ def _group_lines(group: list[Mapping[str, Any]], record: Mapping[str, Any], word
     answered = {finding["check"] for finding in group if finding["status"] != "unknown"}
     state = color(f"{words[worst]:<9}", worst)
     lines = [f"  {first['host']:<16} {first['area']:<12} {state} {words['checks'].format(answered=len(answered), expected=len(checks))}"]
-    for finding in group:
-        if finding["status"] != "ok" and not finding["follows_from"]:
-            lines += _fault_lines(finding, record, words, color)
+    for same in _same_cause(finding for finding in group if finding["status"] != "ok" and not finding["follows_from"]):
+        lines += _fault_lines(same, record, words, color)
     roots = {finding["follows_from"] for finding in group if finding["follows_from"]}
     if roots and all(finding["follows_from"] or finding["status"] == "ok" for finding in group):
         codes = ", ".join(sorted(_short(root) for root in roots))
@@ -161,10 +162,22 @@ def _group_lines(group: list[Mapping[str, Any]], record: Mapping[str, Any], word
     return lines
 
 
-def _fault_lines(finding: Mapping[str, Any], record: Mapping[str, Any], words: Mapping[str, Any], color: Color) -> list[str]:
+def _same_cause(findings: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Group findings that say the same of different checks, such as five checks that one refused login kept from being asked."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        same = finding["status"] == "unknown" and finding["texts"]["en"]["cause"]
+        groups.setdefault((finding["code"], same or finding["id"]), []).append(finding)
+    return list(groups.values())
+
+
+def _fault_lines(same: list[Mapping[str, Any]], record: Mapping[str, Any], words: Mapping[str, Any], color: Color) -> list[str]:
+    finding, others = same[0], same[1:]
     texts = finding["texts"][record["language"]]
     lines = [f"    {color('●', finding['status'])} {texts['title']}  [{finding['code']} {finding['severity']}]"]
     lines += [f"      {words[part]}: {texts[part]}" for part in ("cause", "next") if texts[part]]
+    if others:
+        lines.append(f"      {words['same']}: {', '.join(_name(other) for other in others)}")
     explained = _explained(finding, record)
     if explained:
         lines.append(f"      {words['explains']}: {', '.join(explained)}")

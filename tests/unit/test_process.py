@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
-
 from ansible_collections.ops.remediation.plugins.module_utils import _process
 from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, CannotRead, Crashed, NeedsUser, TooSlow, WrongQuestion
 
@@ -168,7 +168,7 @@ def test_a_locked_source_is_busy_and_names_its_holder(tmp_path):
         with pytest.raises(Busy, match=r"has not ended \(process \d+ since 20"):
             _process.call(lambda: "never", 0.5, lock=lock).get()
     finally:
-        holder = int(open(lock).read().split()[1])
+        holder = int(Path(lock).read_text(encoding="ascii").split()[1])
         os.kill(holder, signal.SIGKILL)
         os.waitpid(pid, 0)
     assert _process.call(lambda: "free again", 2, lock=lock).get() == "free again"

@@ -148,7 +148,7 @@ def test_the_registry_refuses_a_check_that_breaks_its_rules(identifier, paramete
 
 
 def test_the_registry_refuses_a_source_whose_parameters_the_check_has_not():
-    with pytest.raises(ValueError, match="wants parameters that the check has not: .'path'."):
+    with pytest.raises(ValueError, match=r"wants parameters that the check has not: .'path'."):
         Check("host.x", "Is it?", lambda asked: [], (COUNTED,), {})
 
 

@@ -1,0 +1,117 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fault catalogue: complete, in both languages, and readable with any evidence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.ops.remediation.plugins.module_utils import _faults, _registry
+from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue as catalogue
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HANGUL = re.compile("[가-힣]")
+BUILT = sorted(_faults.FAULTS)
+# The severities of the table of Tank's faults, for the areas that are built so far.
+TABLE = {
+    "P0": "pm2.daemon_down pm2.daemon_hung",
+    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop",
+    "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
+    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout",
+}
+REMEDIES = {
+    "pm2.daemon_down": ("pm2.resurrect", "auto"),
+    "pm2.daemon_hung": ("pm2.kill_daemon", "approval"),
+    "pm2.missing": ("pm2.start", "auto"),
+    "pm2.stopped": ("pm2.start", "auto"),
+    "pm2.errored": ("pm2.restart", "auto"),
+    "pm2.not_saved": ("pm2.save", "auto"),
+    "pm2.dump_differs": ("pm2.save", "auto"),
+    "pm2.dump_readable": ("file.tighten", "auto"),
+}
+
+
+def test_every_row_that_is_built_is_in_the_catalogue_with_its_severity():
+    severities = {code: severity for severity, codes in TABLE.items() for code in codes.split()}
+    assert {code: entry.severity for code, entry in _faults.FAULTS.items()} == severities
+
+
+def test_remedies_and_their_classes_are_the_tables():
+    known = {code: tuple((remedy.id, remedy.permission) for remedy in entry.remedies) for code, entry in _faults.FAULTS.items()}
+    assert {code: remedies[0] for code, remedies in known.items() if remedies} == REMEDIES
+    assert all(len(remedies) <= 1 for remedies in known.values())
+
+
+def test_a_broken_backend_explains_why_pm2_gave_up():
+    for code in ("pm2.errored", "pm2.restart_loop"):
+        assert {follows.code for follows in _faults.FAULTS[code].follows} == {
+            "backend.di_error",
+            "backend.env_invalid",
+            "backend.module_missing",
+            "backend.port_conflict",
+        }
+
+
+@pytest.mark.parametrize("code", BUILT)
+def test_an_entry_is_whole(code):
+    entry = _faults.FAULTS[code]
+    assert entry.area in _faults.AREAS
+    assert entry.severity in ("P0", "P1", "P2", "P3")
+    assert entry.status in ("critical", "warning", "unknown")
+    assert entry.source
+    words = catalogue.texts(entry.area)[code]
+    assert set(words) == {"title", "cause", "next"}
+    for part in words.values():
+        assert set(part) == {"en", "ko"}
+        assert part["en"].strip()
+        assert HANGUL.search(part["ko"])
+    assert not words["title"]["en"].rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("code", BUILT)
+def test_a_text_reads_well_without_any_evidence(code):
+    rendered = catalogue.render({"host": "tank-app", **fault(code, "pm2.processes", "worker").as_dict()})
+    for language, texts in rendered.items():
+        for part, text in texts.items():
+            assert text or part != "title", (language, part)
+            assert not re.search(r"\bNone\b|undefined|\{\{|\{%|  | \.$| ,", text), (language, part, text)
+
+
+def test_there_is_no_text_without_a_fault_and_no_fault_without_a_text():
+    written = {code for path in catalogue.DIRECTORY.glob("*.yml") for code in yaml.safe_load(path.read_text(encoding="utf-8"))}
+    assert written == set(BUILT)
+
+
+def test_code_only_names_codes_of_the_catalogue():
+    """Each string in host code that looks like a code of a built area is one."""
+    areas = {entry.area for entry in _faults.FAULTS.values()}
+    checks = {check.id for check in _registry.every()}
+    sources = {source.name for check in _registry.every() for source in check.sources}
+    remedies = {remedy.id for entry in _faults.FAULTS.values() for remedy in entry.remedies}
+    known = set(BUILT) | checks | sources | remedies | {"pm2.pid", "pm2.log", "pm2.service", "run.reach", "run.guard"}
+    strange = {}
+    for path in (CHECKOUT / "plugins").rglob("*.py"):
+        for word in re.findall(r"[\"']((?:" + "|".join(areas) + r")\.[a-z0-9_]+)[\"']", path.read_text(encoding="utf-8")):
+            if word not in known:
+                strange[word] = path.name
+    assert strange == {}
+
+
+def test_evidence_is_data_and_never_a_template():
+    finding = {"host": "h", **fault("run.check_unknown", "pm2.daemon", evidence={"reason": "{{ 7 * 7 }}"}).as_dict()}
+    assert catalogue.render(finding)["en"]["cause"] == "{{ 7 * 7 }}"
+
+
+@pytest.mark.parametrize("check", _registry.every(), ids=lambda check: check.id)
+def test_every_registered_check_is_documented(check):
+    assert check.question.endswith("?")
+    assert check.runs_on in ("app", "web", "checker")
+    assert check.run_as in ("root", "app", "any")
+    for name, spec in check.parameters.items():
+        assert spec["description"].strip(), name
+        assert spec["description"].rstrip().endswith("."), name
