@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from .web import Web, body_of
 _NODE = frozenset({"node"})
 _NGINX = frozenset({"nginx"})
 _POSTGRES = frozenset({"postgres", "initdb", "pg_ctl", "psql"})
+_APPLICATION_SOURCES = ("local.py", "web.py")
 _DATA_SOURCES = ("schema.sql", "customers.py", "history.py")
 _START_S = 15
 
@@ -91,8 +92,8 @@ def up(paths: Paths) -> LocalReplica:
     cache = prepared_cache(paths)
     before = _made(paths)
     wanted = Made(
-        application=f"{cache.packages.name} {cache.build.name}",
-        data=_data_version(),
+        application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
+        data=_version_of(_DATA_SOURCES),
         ports=before.ports if before else _new_ports(),
         licence_key=before.licence_key if before else secrets.token_hex(12),
     )
@@ -111,9 +112,9 @@ def up(paths: Paths) -> LocalReplica:
     return replica
 
 
-def _data_version() -> str:
+def _version_of(sources: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for name in _DATA_SOURCES:
+    for name in sources:
         digest.update((SOURCES / name).read_bytes())
     return digest.hexdigest()[:12]
 

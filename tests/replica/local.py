@@ -119,17 +119,17 @@ class LocalReplica(Replica):
         for process, other in (("backend", "worker"), ("worker", "main")):
             self._replace_tree(self.cache.build / "dist", app / process / "dist", shutil.ignore_patterns(f"{other}.*", "*.map"))
             (app / process / "logs").mkdir(mode=0o700, exist_ok=True)
+            package = {"name": f"tank-{process}", "version": "1.0.0", "private": True}
+            replace_file(app / process / "package.json", json.dumps(package, indent=2) + "\n")
+            modules = app / process / "node_modules"
+            modules.unlink(missing_ok=True)
+            modules.symlink_to(self.cache.modules)
         self._replace_tree(self.cache.build / "frontend/build", app / "frontend/build")
         (app / "worker/spool").mkdir(mode=0o700, exist_ok=True)
         (app / "config").mkdir(exist_ok=True)
-        replace_file(app / "package.json", '{ "name": "tank-mail-app", "private": true }\n')
         replace_file(app / "config/holidays.json", json.dumps(_HOLIDAYS) + "\n")
         replace_file(app / "config/.env.example", _ENV_EXAMPLE)
         replace_file(app / "start.sh", self._start_script(), 0o755)
-        modules = app / "node_modules"
-        if modules.is_symlink():
-            modules.unlink()
-        modules.symlink_to(self.cache.modules)
         give_to(self.account, app)
         write_private(self.paths.env_file, self._env_text(), self.account)
 

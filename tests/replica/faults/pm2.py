@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
-from ..interface import APP, ManagedProcess, Replica
+from ..interface import ROOT, ManagedProcess, Replica
 from ..pm2_processes import ensure_healthy, restart_and_settle
 from .model import Fault
 
@@ -65,7 +66,7 @@ def freeze_daemon(replica: Replica) -> None:
 def run_as_root(replica: Replica) -> None:
     """What `sudo pm2 resurrect` in the application's PM2_HOME does."""
     replica.must_pm2("kill")
-    replica.must_pm2("resurrect", user="root")
+    replica.must_pm2("resurrect", user=ROOT)
     _wait_status(replica, "worker", "online")
 
 
@@ -91,23 +92,38 @@ def let_worker_exit(replica: Replica) -> None:
 # Crashes
 
 
-def deploy_without_module(replica: Replica) -> None:
-    """An incomplete deployment: a module file is missing, the new backend crashes at once until PM2 gives up."""
+def deploy_without_packages(replica: Replica) -> None:
+    """An incomplete deployment: the npm packages are missing, the new backend crashes at once until PM2 gives up."""
     replica.must_pm2("delete", "backend")
-    replica.remove(_app_file(replica, "backend/dist/health/health.module.js"))
-    _start_until_errored(replica)
+    replica.remove(_app_file(replica, "backend/node_modules"))
+    replica.must_pm2("start", replica.script("backend"), "--name", "backend")
+    _wait_status(replica, "backend", "errored")
 
 
 def deploy_with_wrong_variable(replica: Replica) -> None:
-    """A wrong value in .env: Nest's configuration refuses it until PM2 gives up."""
+    """A wrong value in .env, which Nest's configuration refuses.
+
+    Started from an ecosystem file whose min_uptime leaves a slow machine the time to crash: with PM2's default of one
+    second, a process that crashes a little later is restarted for ever.
+    """
     replica.must_pm2("delete", "backend")
     _spoil_env(replica)
-    _start_until_errored(replica)
-
-
-def _start_until_errored(replica: Replica) -> None:
-    replica.must_pm2("start", replica.script("backend"), "--name", "backend")
+    ecosystem = {"apps": [{"name": "backend", "script": replica.script("backend"), "min_uptime": "10s"}]}
+    path = _ecosystem_file(replica)
+    replica.write(path, json.dumps(ecosystem))
+    replica.must_pm2("start", path)
     _wait_status(replica, "backend", "errored")
+
+
+def redeploy_without_ecosystem(replica: Replica) -> None:
+    replica.deploy()
+    replica.remove(_ecosystem_file(replica))
+    replica.pm2("delete", "backend")
+    ensure_healthy(replica)
+
+
+def _ecosystem_file(replica: Replica) -> str:
+    return _app_file(replica, "backend/ecosystem.config.json")
 
 
 def _spoil_env(replica: Replica) -> None:
@@ -216,8 +232,8 @@ PM2_FAULTS = (
     _pm2("missing", "worker", "worker was deleted from the list", delete_worker),
     _pm2("stopped", "worker", "worker was stopped by an operator", stop_worker, _redeploy("worker")),
     _pm2("stopped", "worker", "worker ended with code 3, without autorestart", let_worker_exit, _redeploy(), "exited"),
-    _pm2("errored", "backend", "backend lacks a module file; PM2 gave up", deploy_without_module, _redeploy("backend")),
-    _pm2("errored", "backend", "backend refuses a variable of .env; PM2 gave up", deploy_with_wrong_variable, _redeploy("backend"), "env"),
+    _pm2("errored", "backend", "backend lacks its npm packages; PM2 gave up", deploy_without_packages, _redeploy("backend")),
+    _pm2("errored", "backend", "backend refuses a variable of .env; PM2 gave up", deploy_with_wrong_variable, redeploy_without_ecosystem, "env"),
     _pm2("restart_loop", "worker", "worker crashes 1.5 s after each start", damage_calendar, _redeploy("worker")),
     _pm2("restart_loop", "backend", "backend crashes at once, after a long good time", crash_old_backend, _redeploy("backend"), "fast"),
     _pm2("memory_restart", "worker", "worker is over its memory limit", limit_memory),
