@@ -1,0 +1,102 @@
+"""Run the integration targets and tests against a replica of their own.
+
+A target is targets/<name>/tasks/main.yml. It runs as a play on localhost and gets as variables what the replica says of itself
+(`replica`, `pm2_executable`, `path_prefix`) and an empty folder (`output_dir`).
+
+python tests/integration/run.py [target...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+WORK = CHECKOUT / ".cache" / "integration"
+INSTANCE = "integration"
+LONGEST = 240  # seconds for one target
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
+
+
+def main(names: list[str]) -> int:
+    """Run the named targets, or all targets and tests; returns the exit code."""
+    existing = sorted(path.parent.parent.name for path in HERE.glob("targets/*/tasks/main.yml"))
+    unknown = set(names) - set(existing)
+    if unknown:
+        print(f"integration: no target {', '.join(sorted(unknown))}; there are {', '.join(existing)}", file=sys.stderr)
+        return 2
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    try:
+        replica("up")
+        failed = run_targets(names or existing)
+        if not names:
+            failed += run_pytest()
+    finally:
+        replica("down", "--purge")
+    return int(failed > 0)
+
+
+def replica(*arguments: str) -> str:
+    """Return what the replica's command says; its progress goes to the terminal."""
+    argv = [sys.executable, str(CHECKOUT / "tests/replica/replica"), "--name", INSTANCE, *arguments]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"integration: replica {arguments[0]} failed: {done.stdout.strip()}")
+    return done.stdout
+
+
+def run_targets(names: list[str]) -> int:
+    """Run each target as a play; returns how many failed."""
+    facts = json.loads(replica("status", "--json"))["facts"]
+    # The distribution's Python, as on a customer's host: every user can read it, whoever a task becomes.
+    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    shared = {"replica": facts, "ansible_python_interpreter": python}
+    shared.update({name: facts[name] for name in ("pm2_executable", "path_prefix")})
+    failed = [name for name in names if not run_target(name, shared)]
+    print(f"integration: {len(names) - len(failed)} passed, {len(failed)} failed", flush=True)
+    return len(failed)
+
+
+def run_target(name: str, shared: dict[str, Any]) -> bool:
+    """Run one target; its output is printed only when it fails."""
+    folder = WORK / name
+    output = folder / "output"
+    output.mkdir(parents=True)
+    playbook, variables, log = folder / "play.yml", folder / "vars.json", folder / "output.log"
+    tasks = str(HERE / "targets" / name / "tasks" / "main.yml")
+    play = {"name": name, "hosts": "localhost", "gather_facts": False, "tasks": [{"include_tasks": {"file": tasks}}]}
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+    variables.write_text(json.dumps({**shared, "output_dir": str(output)}), encoding="utf-8")
+    argv = [Path(sys.executable).with_name("ansible-playbook"), playbook, "-i", "localhost,", "-c", "local", "-e", f"@{variables}"]
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            code = subprocess.run(argv, cwd=CHECKOUT, stdout=stream, stderr=subprocess.STDOUT, timeout=LONGEST, check=False).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+    print(f"integration: {name}: {'FAILED' if code else 'ok'} ({time.monotonic() - started:.1f} s)", flush=True)
+    if code:
+        print(
+            log.read_text(encoding="utf-8"), f"integration: {name}: {'too slow' if code < 0 else f'exit code {code}'}", sep="\n", flush=True
+        )
+    return code == 0
+
+
+def run_pytest() -> int:
+    """Run the tests beside the targets and those of the replica itself, as far as there are any."""
+    places = [place for place in (HERE, CHECKOUT / "tests/replica/tests") if list(place.glob("test_*.py"))]
+    environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
+    codes = [subprocess.run([*PYTEST, str(place)], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
+    return sum(code != 0 for code in codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
