@@ -11,6 +11,7 @@ Everything here runs as the owner of the PM2_HOME, in a child with a deadline. T
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import json
@@ -18,6 +19,7 @@ import os
 import pwd
 import re
 import shlex
+import signal
 import socket
 import stat
 import struct
@@ -242,7 +244,7 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
 
     ``name pm_id pid status restarts unstable_restarts exit_code exec_mode (fork or cluster) script namespace
     autorestart module`` (a PM2 module, no application) ``created_at`` (ms, also of the last restart by hand)
-    ``started_at`` (epoch seconds) ``cpu`` (%) ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the
+    ``started_at`` (epoch seconds) ``restart_delay kill_timeout listen_timeout`` (seconds) ``cpu`` (%) ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the
     running process, else None) ``run_as`` (what PM2 was told) ``log_line``.
     """
     env = entry.get("pm2_env")
@@ -267,6 +269,8 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": _number(env.get("created_at")),
         "started_at": _number(env.get("pm_uptime")) / 1000,
         "restart_delay": _number(env.get("restart_delay")) / 1000,
+        "kill_timeout": _number(env.get("kill_timeout")) / 1000,
+        "listen_timeout": _number(env.get("listen_timeout")) / 1000,
         "cpu": monit.get("cpu") if isinstance(monit.get("cpu"), (int, float)) else 0,
         "memory": _number(monit.get("memory")),
         "max_memory": _number(env.get("max_memory_restart")),
@@ -357,6 +361,23 @@ def _orphans(pm2_home: str) -> list[dict[str, Any]]:
             names = [variable[5:] for variable in environment if variable.startswith("name=")]
             found.append({"name": names[0] if names else "", "pid": pid})
     return found
+
+
+def end_orphans(pm2_home: str, patience: float) -> list[dict[str, Any]]:
+    """End applications that outlived their daemon: as PM2 does, SIGINT first, SIGKILL after ``patience`` seconds.
+
+    Returns those that are still there.
+    """
+    for number in (signal.SIGINT, signal.SIGKILL):
+        for orphan in _orphans(pm2_home):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(orphan["pid"], number)
+        give_up = time.monotonic() + (patience if number == signal.SIGINT else 1.0)
+        while _orphans(pm2_home):
+            if time.monotonic() >= give_up:
+                break
+            time.sleep(0.1)
+    return _orphans(pm2_home)
 
 
 # --- why an application ended

@@ -21,6 +21,7 @@ from ._sources import Asked
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop
 RESTART_GAP = 30.0  # seconds: PM2 itself starts an application again sooner than this, an operator may not
+ABOUT_TO_START = 3.0  # seconds: PM2 shows "stopped" between an end and its own next start as well
 STUCK_STOPPING = 60.0  # seconds after which a stop that does not end counts as stopped
 MEGABYTE = 1024 * 1024
 END_OF_TIME = 1e11  # epoch seconds; what is later is no time
@@ -315,6 +316,8 @@ def _stopped(asked: Asked, entry: Mapping[str, Any], history: History, listed: M
         how = "killed" if last.get("signal") == "SIGKILL" else "ended"
     elif entry["exit_code"]:
         how = "ended"
+    if how in ("ended", "killed") and entry["autorestart"] and asked.now - (last.get("time") or 0.0) < ABOUT_TO_START:
+        return None
     more = {"how": how, "since": _stamp(last.get("time")), "autorestart": entry["autorestart"]}
     if how == "killed":
         more.update(signal="SIGKILL", **_memory_of_the_kernel(listed))

@@ -301,12 +301,14 @@ def run(
     cwd: str | None = None,
     uid: int | None = None,
     max_output: int = MAX_OUTPUT,
+    umask: int | None = None,
 ) -> Program:
     """Run a program without a shell; at the deadline its whole process group is killed.
 
     env: the complete environment (``LC_ALL=C`` is added); None means a minimal one with the caller's PATH.
     uid: the user to run as; needs root when it is another one (raises NeedsUser otherwise).
     max_output: the program's output beyond this is thrown away, not kept.
+    umask: for files that it makes; None keeps the caller's.
     Raises OSError when the program cannot be started at all.
     """
     environment = dict(env) if env is not None else {"PATH": os.environ.get("PATH", os.defpath)}
@@ -320,6 +322,7 @@ def run(
         env=environment,
         cwd=cwd or "/",
         start_new_session=True,
+        umask=-1 if umask is None else umask,
         **_identity(uid),
     )
     output, ended = _read_output(process, started + deadline, max_output)

@@ -382,3 +382,10 @@ def test_a_worker_that_does_not_run_is_judged_by_whom_it_would_run_as():
 def test_a_missing_process_has_no_user():
     (found,) = _pm2_checks.user(h.asked(parameters={"processes": ["gone"]}, pm2_list=h.listed()))
     assert (found.status, found.evidence["blocked_by"]) == ("unknown", "pm2.missing")
+
+
+def test_the_moment_between_an_end_and_the_next_start_is_not_stopped():
+    lines = ends(1999, 1, start=False)
+    assert loop(lines, now=2000.0, status="stopped").code == ""
+    assert loop(lines, now=2010.0, status="stopped").code == "pm2.stopped"
+    assert loop(lines, now=2000.0, status="stopped", autorestart=False).code == "pm2.stopped"
