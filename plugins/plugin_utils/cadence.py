@@ -22,27 +22,30 @@ def choose(
     extra: Iterable[Mapping[str, Any]] = (),
     off: Iterable[str] = (),
     tune: Mapping[str, Mapping[str, Any]] | None = None,
+    name: str = "",
 ) -> list[dict[str, Any]]:
     """Return the ``{check, params, deadline}`` entries for a host.
 
     Kept are the checks of the host's areas and all extra ones, without those switched off; ``tune`` maps a check id to
     ``{params, deadline}`` that replace single values. A parameter that is null is left out, so that the check's own
-    default holds. Raises WrongCadence for an id that the cadence does not know.
+    default holds. Raises WrongCadence for an id that the cadence does not know; with ``name`` (the role's) the message
+    names the variable.
     """
-    everything = [*(_entry(check) for check in checks), *(_entry(check) for check in extra)]
-    extras = {entry["check"] for entry in (_entry(check) for check in extra)}
+    prefix = f"{name}_" if name else ""
+    own = [_entry(f"{prefix}checks", check) for check in checks]
+    added = [_entry(f"{prefix}extra", check) for check in extra]
     tune = tune or {}
-    known = [entry["check"] for entry in everything]
-    for option, ids in (("off", off), ("tune", tune)):
+    known = [entry["check"] for entry in [*own, *added]]
+    for option, ids in ((f"{prefix}off", off), (f"{prefix}tune", tune)):
         for identifier in ids:
             _must_be_known(option, identifier, known)
-    chosen = [entry for entry in everything if area_of(entry["check"]) in areas or entry["check"] in extras]
-    return [_tuned(entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
+    chosen = [entry for entry in own if area_of(entry["check"]) in areas] + added
+    return [_tuned(f"{prefix}tune", entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
 
 
-def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(option: str, check: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(check, Mapping) or not check.get("check"):
-        raise WrongCadence(f"{check!r} is not a check; write {{check: <id>, params: {{...}}, deadline: <seconds>}}")
+        raise WrongCadence(f"{option}: {check!r} is not a check; write {{check: <id>, params: {{...}}, deadline: <seconds>}}")
     return dict(check)
 
 
@@ -54,10 +57,12 @@ def _must_be_known(option: str, identifier: str, known: Sequence[str]) -> None:
     raise WrongCadence(f"{option}: {identifier!r} is not in this list of checks; {hint}")
 
 
-def _tuned(entry: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def _tuned(option: str, entry: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(change, Mapping):
+        raise WrongCadence(f"{option}: {entry['check']} has {change!r}; write {{params: {{...}}, deadline: <seconds>}}")
     strange = set(change) - {"params", "deadline"}
     if strange:
-        raise WrongCadence(f"tune: {entry['check']} has {', '.join(sorted(strange))}; only params and deadline can be tuned")
+        raise WrongCadence(f"{option}: {entry['check']} has {', '.join(sorted(strange))}; only params and deadline can be tuned")
     params = {**(entry.get("params") or {}), **(change.get("params") or {})}
     tuned = {**entry, **change, "params": {name: value for name, value in params.items() if value is not None}}
     return {name: value for name, value in tuned.items() if value is not None}

@@ -180,6 +180,8 @@ class RunRecord:
 
 def _judge(totals: Mapping[str, int], fail_on: str) -> dict[str, Any]:
     """Decide whether the run has failed, and say why in one line."""
+    if not totals["expected"] and totals["unknown"]:
+        return {"failed": True, "reason": "nothing was checked: no host could be asked"}
     if not totals["expected"]:
         return {"failed": True, "reason": "nothing was checked: no host of this run has a check for its stack_areas"}
     if not totals["checked"]:

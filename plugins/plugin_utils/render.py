@@ -44,6 +44,7 @@ WORDS = {
         "not_written": "check mode: no record was written",
         "well": "all is well",
         "nothing_expected": "nothing was checked: no host of this run has a check for its stack_areas",
+        "nobody_asked": "nothing was checked: no host could be asked",
         "nothing_checked": "nothing was checked: none of {expected} expected checks could be asked",
         "hosts": "{number} host(s)",
         "title": "Report",
@@ -78,6 +79,7 @@ WORDS = {
         "not_written": "체크 모드: 기록을 남기지 않았습니다",
         "well": "이상 없음",
         "nothing_expected": "점검한 항목이 없습니다. 이번 실행의 호스트 중 stack_areas에 해당하는 점검이 있는 호스트가 없습니다",
+        "nobody_asked": "점검한 항목이 없습니다. 점검을 수행할 수 있는 호스트가 없었습니다",
         "nothing_checked": "점검한 항목이 없습니다. 예정된 점검 {expected}건을 모두 수행하지 못했습니다",
         "hosts": "호스트 {number}대",
         "title": "점검 보고서",
@@ -203,8 +205,14 @@ def _verdict_line(record: Mapping[str, Any], words: Mapping[str, Any], color: Co
     verdict, totals = record["verdict"], record["totals"]
     counts = ", ".join(f"{totals[status]} {words[status].lower()}" for status in ("critical", "unknown", "warning") if totals[status])
     state = color(words["failed"], "critical") if verdict["failed"] else color(words["passed"], "ok")
-    nothing = words["nothing_checked" if totals["expected"] else "nothing_expected"].format(**totals) if not totals["checked"] else ""
+    nothing = "" if totals["checked"] else words[_why_nothing(totals)].format(**totals)
     return f"{words['result']}: {state} - {nothing or counts or words['well']} (remediation_fail_on: {verdict['fail_on']})"
+
+
+def _why_nothing(totals: Mapping[str, int]) -> str:
+    if totals["expected"]:
+        return "nothing_checked"
+    return "nobody_asked" if totals["unknown"] else "nothing_expected"
 
 
 def _place_line(record: Mapping[str, Any], place: str | None, words: Mapping[str, Any]) -> str | None:
