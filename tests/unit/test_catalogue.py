@@ -74,8 +74,10 @@ def test_an_entry_is_whole(code):
 
 
 @pytest.mark.parametrize("code", BUILT)
-def test_a_text_reads_well_without_any_evidence(code):
-    rendered = catalogue.render({"host": "tank-app", **fault(code, "pm2.processes", "worker").as_dict()})
+def test_a_text_reads_well_with_the_least_evidence(code):
+    least = {"pm2_home": "/home/tankmail/.pm2", "user": "tankmail", "unit": "pm2-tankmail.service", "unit_dir": "/etc/systemd/system"}
+    finding = fault(code, "pm2.processes", "worker", evidence=least, value=3, threshold=2, unit="MB")
+    rendered = catalogue.render({"host": "tank-app", **finding.as_dict()})
     for language, texts in rendered.items():
         for part, text in texts.items():
             assert text or part != "title", (language, part)

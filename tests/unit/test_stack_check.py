@@ -1,0 +1,147 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module's main() and its action plugin."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.action import ActionBase
+from ansible_collections.ops.remediation.plugins.action import run_guard, run_verdict
+from ansible_collections.ops.remediation.plugins.action import stack_check as action
+from ansible_collections.ops.remediation.plugins.modules import stack_check as module
+from ansible_collections.ops.remediation.plugins.plugin_utils import record
+
+
+def run_module(capsys, tmp_path, **arguments):
+    """Run main() and return (exit code, what it printed)."""
+    with patch_module_args({"state_dir": str(tmp_path / "state"), **arguments}), pytest.raises(SystemExit) as ended:
+        module.main()
+    return ended.value.code, json.loads(capsys.readouterr().out)
+
+
+def test_a_fault_is_a_successful_run(capsys, tmp_path):
+    (tmp_path / "pm2").mkdir()
+    code, answer = run_module(
+        capsys, tmp_path, asked_from="tank-app", checks=[{"check": "pm2.daemon", "params": {"pm2_home": str(tmp_path / "pm2")}}]
+    )
+    assert code == 0
+    assert answer["changed"] is False
+    assert answer["expected"] == ["pm2.daemon"]
+    finding = answer["findings"][0]
+    assert (finding["code"], finding["status"], finding["asked_from"]) == ("pm2.daemon_down", "critical", "tank-app")
+
+
+def test_a_wrong_question_fails_and_keeps_the_findings(capsys, tmp_path):
+    (tmp_path / "pm2").mkdir()
+    checks = [{"check": "pm2.daemon", "params": {"pm2_home": str(tmp_path / home)}} for home in ("pm2", "nope")]
+    code, answer = run_module(capsys, tmp_path, checks=checks)
+    assert code == 1
+    assert answer["msg"].startswith(f"pm2_home: '{tmp_path}/nope' does not exist")
+    assert [finding["code"] for finding in answer["findings"]] == ["pm2.daemon_down", "run.check_unknown"]
+
+
+def test_an_unknown_check_fails_before_anything_is_asked(capsys, tmp_path):
+    code, answer = run_module(capsys, tmp_path, checks=[{"check": "pm2.demon"}])
+    assert code == 1
+    assert "did you mean pm2.daemon?" in answer["msg"]
+    assert not (tmp_path / "state").exists()
+
+
+def test_check_mode_writes_no_state(capsys, tmp_path):
+    (tmp_path / "pm2").mkdir()
+    run_module(capsys, tmp_path, _ansible_check_mode=True, checks=[{"check": "pm2.daemon", "params": {"pm2_home": str(tmp_path / "pm2")}}])
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.fixture
+def act(monkeypatch):
+    """Return a function that runs an action with arguments; ``answer`` is what the module would return, or raise."""
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
+
+    def run(plugin, arguments, answer=None, delegate_to=None, **variables):
+        sent = []
+
+        def execute(self, module_name, module_args, task_vars):
+            sent.append(module_args)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer or {"changed": False, "findings": []}
+
+        monkeypatch.setattr(ActionBase, "_execute_module", execute)
+        made = plugin.ActionModule.__new__(plugin.ActionModule)
+        made._task = SimpleNamespace(args=arguments, delegate_to=delegate_to, check_mode=False, action="x")
+        return made.run(task_vars={"inventory_hostname": "tank-app", "stack_site": "seoul", **variables}), sent
+
+    return run
+
+
+ASKED = {"checks": [{"check": "pm2.daemon", "params": {"pm2_home": "/home/tankmail/.pm2"}}]}
+
+
+def test_the_action_tells_who_asks_and_what_was_expected(act):
+    result, sent = act(action, ASKED, {"changed": False, "findings": [1]})
+    assert sent[0]["asked_from"] == "tank-app"
+    assert result == {"changed": False, "findings": [1], "expected": ["pm2.daemon"], "site": "seoul"}
+
+
+def test_a_delegated_task_names_the_host_that_asks(act):
+    assert act(action, ASKED, delegate_to="checker")[1][0]["asked_from"] == "checker"
+
+
+def test_an_unreachable_host_still_tells_what_was_expected(act):
+    result, _sent = act(action, ASKED, AnsibleConnectionFailure("no route"))
+    assert result["unreachable"] is True
+    assert result["expected"] == ["pm2.daemon"]
+    assert "no route" in result["msg"]
+
+
+def test_an_error_of_ansible_still_tells_what_was_expected(act):
+    result, _sent = act(action, ASKED, AnsibleError("no become"))
+    assert (result["failed"], result["expected"]) == (True, ["pm2.daemon"])
+
+
+@pytest.mark.parametrize("checks", [None, "pm2.daemon", {"check": "pm2.daemon"}, ["pm2.daemon"], [{"check": "nope"}]])
+def test_a_wrong_question_never_reaches_the_host(act, checks):
+    result, sent = act(action, {"checks": checks})
+    assert result["failed"] is True
+    assert "\n" not in result["msg"]
+    assert sent == []
+
+
+def test_a_secret_never_reaches_the_host(act):
+    result, sent = act(action, {"checks": [{"check": "pm2.daemon", "params": {"pm2_home": "/x", "db_password": "planted"}}]})
+    assert sent == []
+    assert "planted" not in json.dumps(result)
+
+
+def test_nothing_to_ask_needs_no_connection(act):
+    result, sent = act(action, {"checks": []})
+    assert sent == []
+    assert result == {"changed": False, "findings": [], "expected": [], "site": "seoul"}
+
+
+def test_the_verdict_fails_where_nobody_kept_a_record(act, monkeypatch):
+    monkeypatch.delenv(record.VERDICT_VARIABLE, raising=False)
+    result, _sent = act(run_verdict, {})
+    assert result["failed"] is True
+    assert "no run record was kept" in result["msg"]
+
+
+def test_the_verdict_is_the_records(act, monkeypatch):
+    monkeypatch.setenv(record.VERDICT_VARIABLE, json.dumps({"failed": True, "reason": "2 critical", "fail_on": "critical", "run_id": "x"}))
+    result, _sent = act(run_verdict, {})
+    assert (result["failed"], result["msg"]) == (True, "2 critical (remediation_fail_on: critical)")
+
+
+def test_the_guard_refuses_without_the_callback(act, monkeypatch):
+    monkeypatch.delenv(record.VERDICT_VARIABLE, raising=False)
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, spec: (None, {"hosts": ["a"]}))
+    result, _sent = act(run_guard, {})
+    assert result["failed"] is True
+    assert result["msg"].startswith("callbacks_enabled: ops.remediation.run_record is not enabled")
