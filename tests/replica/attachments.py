@@ -86,9 +86,7 @@ _XLSX_PARTS = {
 
 
 def _xlsx(rows: Rows) -> bytes:
-    cells = "".join(
-        "<row>" + "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in row) + "</row>" for row in rows
-    )
+    cells = "".join("<row>" + "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in row) + "</row>" for row in rows)
     sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{cells}</sheetData></worksheet>'
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -103,7 +101,9 @@ def _xls(rows: Rows) -> bytes:
     stream += bytes(-len(stream) % 512 + 4096)  # shorter streams would have to live in the mini stream
     sectors = len(stream) // 512
     end, free, fat_mark = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
-    header = struct.pack("<8s16xHHHHH6xIIIIIIIII", bytes.fromhex("d0cf11e0a1b11ae1"), 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0)
+    header = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII", bytes.fromhex("d0cf11e0a1b11ae1"), 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, end, 0, end, 0
+    )
     header += struct.pack("<109I", 0, *[free] * 108)
     chain = [fat_mark, end, *range(3, sectors + 2), end]
     fat = struct.pack("<128I", *chain, *[free] * (128 - len(chain)))

@@ -19,6 +19,7 @@ from .system import ReplicaError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    os.umask(0o022)  # the application's user must reach what root makes
     options = _parser().parse_args(arguments)
     try:
         paths = Paths.of(options.name)
@@ -88,7 +89,12 @@ def _status(options: argparse.Namespace, paths: Paths) -> int:
     parts = lifecycle.components(replica)
     healthy = all(part.healthy for part in parts)
     if options.json:
-        answer = {"healthy": healthy, "parts": [asdict(part) for part in parts], "faults": fault_control.faults_set(paths), "facts": replica.facts}
+        answer = {
+            "healthy": healthy,
+            "parts": [asdict(part) for part in parts],
+            "faults": fault_control.faults_set(paths),
+            "facts": replica.facts,
+        }
         print(json.dumps(answer, indent=2))
     else:
         for part in parts:

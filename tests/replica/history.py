@@ -28,16 +28,21 @@ _FAILURES = (
 _OUTAGE = "ORA-12541: TNS:no listener"
 
 RUN_COLUMNS = (
-    "run_id auto_id org_id start_at end_at status total_target success_count fail_count "
-    "file_error_count db_error_count ses_error_count message"
-).split()
+    "run_id, auto_id, org_id, start_at, end_at, status, total_target, success_count, fail_count, "
+    "file_error_count, db_error_count, ses_error_count, message"
+)
 SEND_COLUMNS = (
-    "run_id auto_id org_id cust_id email subject attach_file_name status error_type error_message "
-    "ses_message_id update_query_ok send_at"
-).split()
-ATTACHMENT_COLUMNS = "run_id auto_id org_id cust_id file_name status message created_at".split()
-ERROR_COLUMNS = "auto_id org_id module error_message stack_trace created_at".split()
-EVENT_COLUMNS = "email type detail received_at".split()
+    "run_id, auto_id, org_id, cust_id, email, subject, attach_file_name, status, error_type, error_message, "
+    "ses_message_id, update_query_ok, send_at"
+)
+ATTACHMENT_COLUMNS = "run_id, auto_id, org_id, cust_id, file_name, status, message, created_at"
+ERROR_COLUMNS = "auto_id, org_id, module, error_message, stack_trace, created_at"
+EVENT_COLUMNS = "email, type, detail, received_at"
+
+_TARGET_QUERY = "SELECT CUST_ID, EMAIL_ADDR, CUST_NAME, ATTACH_FILE_NAME FROM TARGET_VIEW"
+_MAPPING_QUERY = "SELECT CUST_NAME FROM CUSTOMER WHERE CUST_ID = $(CUST_ID)"
+_UPDATE_QUERY = "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = $(CUST_ID)"
+_TEMPLATE = "<html><body><p>Dear $(CUST_NAME),</p><p>please find $(ATTACH_FILE_NAME) attached.</p></body></html>"
 
 Row = tuple[object, ...]
 
@@ -65,10 +70,10 @@ class History:
         return "".join(copy_command(table, columns, rows) for table, columns, rows in tables)
 
 
-def copy_command(table: str, columns: Iterable[str], rows: Iterable[Row]) -> str:
+def copy_command(table: str, columns: str, rows: Iterable[Row]) -> str:
     """One COPY ... FROM stdin with its rows; None becomes NULL. Values hold no tab, newline or backslash."""
     lines = ("\t".join("\\N" if value is None else str(value) for value in row) for row in rows)
-    return f"COPY {table} ({', '.join(columns)}) FROM stdin;\n" + "".join(f"{line}\n" for line in lines) + "\\.\n"
+    return f"COPY {table} ({columns}) FROM stdin;\n" + "".join(f"{line}\n" for line in lines) + "\\.\n"
 
 
 def between(start: datetime, end: datetime, first_run_id: int) -> History:
@@ -167,44 +172,32 @@ def _add_mail(
 
 def fixed_rows(now: datetime) -> str:
     """COPY statements for what does not change: departments, automations, queries, templates, customers."""
-    a = AUTOMATIONS
-    query = "SELECT CUST_ID, EMAIL_ADDR, CUST_NAME, ATTACH_FILE_NAME FROM TARGET_VIEW WHERE AUTO_ID = {}"
-    html = "<html><body><p>Dear $(CUST_NAME),</p><p>please find $(ATTACH_FILE_NAME) attached.</p></body></html>"
     luck = random.Random("tank customers")
-    customers = [(c.automation.auto_id, c.cust_id, c.email, c.name, c.attachment("{date}"), *_due(c, now, luck)) for c in CUSTOMERS]
-    return "".join(
+    ids = [(automation.auto_id, automation.auto_id) for automation in AUTOMATIONS]
+    tables: list[tuple[str, str, Iterable[Row]]] = [
+        ("org_group", "org_id, org_name", DEPARTMENTS.items()),
+        ("automation", "auto_id, org_id, auto_name, status", [(a.auto_id, a.org_id, a.name, "ACTIVE") for a in AUTOMATIONS]),
         (
-            copy_command("org_group", ["org_id", "org_name"], DEPARTMENTS.items()),
-            copy_command("automation", ["auto_id", "org_id", "auto_name", "status"], [(x.auto_id, x.org_id, x.name, "ACTIVE") for x in a]),
-            copy_command(
-                "scheduler",
-                ["scheduler_id", "auto_id", "type", "day", "hour", "minute", "status"],
-                [(x.auto_id, x.auto_id, x.type, x.day, x.hour, x.minute, "ACTIVE") for x in a],
-            ),
-            copy_command("dbio_target", ["target_id", "auto_id", "query_text"], [(x.auto_id, x.auto_id, query.format(x.auto_id)) for x in a]),
-            copy_command(
-                "dbio_mapping",
-                ["map_id", "auto_id", "query_text", "map_type"],
-                [(x.auto_id, x.auto_id, "SELECT CUST_NAME FROM CUSTOMER WHERE CUST_ID = $(CUST_ID)", "SIMPLE") for x in a],
-            ),
-            copy_command(
-                "dbio_update",
-                ["update_id", "auto_id", "query_text"],
-                [(x.auto_id, x.auto_id, "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = $(CUST_ID)") for x in a],
-            ),
-            copy_command("template", ["template_id", "auto_id", "html_content", "valid_yn"], [(x.auto_id, x.auto_id, html, "Y") for x in a]),
-            copy_command(
-                "email_setting",
-                ["setting_id", "auto_id", "sender_email", "subject_template"],
-                [(x.auto_id, x.auto_id, "notice@example.com", x.name) for x in a],
-            ),
-            copy_command(
-                "customer_target",
-                ["auto_id", "cust_id", "email_addr", "cust_name", "attach_pattern", "next_due_at", "cycle"],
-                customers,
-            ),
-        )
-    )
+            "scheduler",
+            "scheduler_id, auto_id, type, day, hour, minute, status",
+            [(a.auto_id, a.auto_id, a.type, a.day, a.hour, a.minute, "ACTIVE") for a in AUTOMATIONS],
+        ),
+        ("dbio_target", "target_id, auto_id, query_text", [(*pair, _TARGET_QUERY) for pair in ids]),
+        ("dbio_mapping", "map_id, auto_id, query_text, map_type", [(*pair, _MAPPING_QUERY, "SIMPLE") for pair in ids]),
+        ("dbio_update", "update_id, auto_id, query_text", [(*pair, _UPDATE_QUERY) for pair in ids]),
+        ("template", "template_id, auto_id, html_content, valid_yn", [(*pair, _TEMPLATE, "Y") for pair in ids]),
+        (
+            "email_setting",
+            "setting_id, auto_id, sender_email, subject_template",
+            [(a.auto_id, a.auto_id, "notice@example.com", a.name) for a in AUTOMATIONS],
+        ),
+        (
+            "customer_target",
+            "auto_id, cust_id, email_addr, cust_name, attach_pattern, next_due_at, cycle",
+            [(c.automation.auto_id, c.cust_id, c.email, c.name, c.attachment("{date}"), *_due(c, now, luck)) for c in CUSTOMERS],
+        ),
+    ]
+    return "".join(copy_command(*table) for table in tables)
 
 
 def _due(customer: Customer, now: datetime, luck: random.Random) -> tuple[datetime, str]:

@@ -100,6 +100,8 @@ def up(paths: Paths) -> LocalReplica:
     replica = _replica(paths, cache, wanted)
     for folder in (paths.run, paths.home, paths.nas_root):
         folder.mkdir(parents=True, exist_ok=True)
+    if not replica.can_reach(paths.home):
+        raise ReplicaError(f"the user {replica.account.name} cannot reach {paths.base}: choose another TANK_REPLICA_BASE")
     if before == wanted and all(part.healthy for part in components(replica)):
         ensure_attachments(paths.nas_root, local_now(), replica.account)
         return replica

@@ -108,6 +108,10 @@ class LocalReplica(Replica):
             TANK_LICENSE_KEY=self.made.licence_key,
         )
 
+    def can_reach(self, folder: Path) -> bool:
+        """True when the application's account gets into the folder."""
+        return run(["test", "-x", str(folder)], account=self.account).rc == 0
+
     def get(self, url: str) -> str:
         return web.body_of(url)
 

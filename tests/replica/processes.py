@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql"})
@@ -58,7 +59,5 @@ def _mentions(pid: int, instance: Path) -> bool:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 APP_USER = "tankmail"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -101,9 +102,9 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def run_or_fail(what: str, argv: Sequence[str], **options: object) -> str:
+def run_or_fail(what: str, argv: Sequence[str], **options: Any) -> str:
     """Standard output of a command that must succeed; `what` begins the error line."""
-    done = run(argv, **options)  # type: ignore[arg-type]
+    done = run(argv, **options)
     if done.rc != 0:
         lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
         raise ReplicaError(f"{what} failed (rc {done.rc}): {' | '.join(lines[-4:])}")
