@@ -327,7 +327,7 @@ class Control:
 
         Those that write to their log soon find the pipe broken and end; they are given a moment.
         """
-        give_up = time.monotonic() + (0.0 if self.check_mode else ORPHANS_END)
+        give_up = time.monotonic() + ORPHANS_END
         while self.listed.get("orphans") and time.monotonic() < give_up:
             time.sleep(POLL)
             self.listed = self._list()
