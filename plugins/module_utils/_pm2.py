@@ -216,11 +216,13 @@ def read_list(pm2_home: str, user: str | None = None, answer_within: float | Non
     Raises CannotRead when what listens there is not PM2.
     """
     within = answer_within or ANSWER_WITHIN
-    known = {"user": user or user_name(os.geteuid()), "read_at": time.time(), "problem": "", "version": "", "processes": [], "orphans": []}
+    known: dict[str, Any] = {"user": user or user_name(os.geteuid()), "read_at": time.time(), "problem": "", "version": ""}
+    known.update(processes=[], orphans=[])
     try:
+        end = time.monotonic() + within
         daemon = _daemon(pm2_home, within)
         version = call(pm2_home, "getVersion", {}, within=within)
-        entries = call(pm2_home, "getMonitorData", {}, within=within)
+        entries = call(pm2_home, "getMonitorData", {}, within=max(0.1, end - time.monotonic()))
     except DaemonAway as away:
         known.update(state=away.details["state"], problem=away.message, daemon=_daemon_or_none(pm2_home, within))
         if known["state"] in (STOPPED, KILLED):
@@ -244,8 +246,9 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
 
     ``name pm_id pid status restarts unstable_restarts exit_code exec_mode (fork or cluster) script namespace
     autorestart module`` (a PM2 module, no application) ``created_at`` (ms, also of the last restart by hand)
-    ``started_at`` (epoch seconds) ``restart_delay kill_timeout listen_timeout`` (seconds) ``cpu`` (%) ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the
-    running process, else None) ``run_as`` (what PM2 was told) ``log_line``.
+    ``started_at`` (epoch seconds) ``restart_delay kill_timeout listen_timeout`` (seconds) ``cpu`` (%)
+    ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the running process, else None) ``run_as`` (what PM2
+    was told) ``log_line``.
     """
     env = entry.get("pm2_env")
     env = env if isinstance(env, dict) else {}

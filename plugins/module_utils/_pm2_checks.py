@@ -38,7 +38,7 @@ _LIST_PARAMETERS: dict[str, dict[str, Any]] = {
     **HOME_PARAMETERS,
     "answer_within": {
         "type": "float",
-        "default": 5.0,
+        "default": 3.0,
         "description": "Seconds that the PM2 daemon may take to answer before it counts as hung; less than the deadline of the check.",
     },
 }

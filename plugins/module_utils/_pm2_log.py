@@ -55,8 +55,9 @@ _SIGNATURES = re.compile(
 )
 _ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\b(?:ERROR|FATAL|panic|Unhandled)\b|\b[Ee]rror: ")
 _TRAILER = re.compile(r"^Node\.js v\d+")
-_NOISE = re.compile(
-    r"^\s*$|^\s+at |^\s*at (?:async )?\S+ \(|^\s*\^+\s*$|^\s*[{}\]]|^\s*\[\s*$|^Node\.js v\d+|^\s+\w+: .*,?$|^\s*\"?\w+\"?: .*,$|^\s*(?:throw |\.\.\. )|^(?:file://)?/\S+:\d+$|^node:\S+:\d+$"
+_NOISE = re.compile(  # stack frames, carets, brackets, properties of an error object, source lines
+    r"^\s*$|^\s+at |^\s*at (?:async )?\S+ \(|^\s*\^+\s*$|^\s*[{}\]]|^\s*\[\s*$|^Node\.js v\d+"
+    r"|^\s+\w+: .*,?$|^\s*\"?\w+\"?: .*,$|^\s*(?:throw |\.\.\. )|^(?:file://)?/\S+:\d+$|^node:\S+:\d+$"
 )
 _LINE_PREFIX = re.compile(
     r"^(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?:?\s+)?(?:\[Nest\]\s+\d+\s+-\s+.*?\b(?:ERROR|WARN|LOG|FATAL|DEBUG|VERBOSE)\s+)?"

@@ -29,6 +29,9 @@ attributes:
   idempotent:
     support: partial
     description: V(restarted) and V(reloaded) act every time; all other states change nothing once they are reached.
+  action:
+    support: none
+    description: Runs on the host only.
 options:
   state:
     description:
