@@ -38,6 +38,10 @@ class Cache:
     def ready(self) -> bool:
         return self.packages.exists() and self.build.exists()
 
+    def mark_used(self) -> None:
+        for folder in (self.packages, self.build):
+            os.utime(folder)
+
 
 def cache_for_sources(folder: Path) -> Cache:
     """The cache's folders for the present sources and lock file; they need not exist yet."""
@@ -51,8 +55,6 @@ def prepare(cache: Cache, node: Node) -> None:
     """Install and build what is not there yet."""
     _make_once(cache.packages, lambda folder: _install_packages(folder, node))
     _make_once(cache.build, lambda folder: _build(folder, cache.modules, node))
-    for folder in (cache.packages, cache.build):
-        os.utime(folder)
     _forget_unused(cache)
 
 

@@ -141,7 +141,7 @@ def _fault(options: argparse.Namespace, paths: Paths) -> int:
 def _fault_list(paths: Paths) -> int:
     known = fault_control.faults_set(paths)
     for fault in FAULTS:
-        missing = lifecycle.needs_missing(fault.needs)
+        missing = fault_control.needs_missing(fault.needs)
         state = "SET" if fault.address in known else f"needs {','.join(sorted(missing))}" if missing else ""
         print(f"{fault.address:<28} {fault.subject:<10} {state:<12} {fault.description}")
     return 0

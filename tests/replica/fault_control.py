@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 
 from .faults import find_fault
-from .lifecycle import needs_missing
 from .local import LocalReplica
 from .paths import Paths
 from .pm2_processes import restart_and_settle
-from .system import ReplicaError, replace_file
+from .system import ReplicaError, is_root, replace_file
 
 
 def faults_set(paths: Paths) -> list[str]:
@@ -19,6 +19,16 @@ def faults_set(paths: Paths) -> list[str]:
         return json.loads(paths.faults_file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return []
+
+
+def needs_missing(needs: frozenset[str]) -> set[str]:
+    """Those of a fault's needs that this machine does not have."""
+    have = {"root"} if is_root() else set()
+    if os.access("/dev/fuse", os.R_OK | os.W_OK):
+        have.add("fuse")
+    if os.path.isdir("/run/systemd/system"):
+        have.add("systemd")
+    return set(needs) - have
 
 
 def set_fault(replica: LocalReplica, address: str) -> None:
@@ -54,4 +64,7 @@ def clear_all(replica: LocalReplica) -> None:
 
 
 def _remember(paths: Paths, addresses: Sequence[str]) -> None:
-    replace_file(paths.faults_file, json.dumps(list(addresses)) + "\n")
+    if addresses:
+        replace_file(paths.faults_file, json.dumps(list(addresses)) + "\n")
+    else:
+        paths.faults_file.unlink(missing_ok=True)

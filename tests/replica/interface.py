@@ -98,9 +98,6 @@ class Replica(ABC):
     def remove(self, *paths: str, user: str = APP) -> None:
         self.must(["rm", "-rf", *paths], user=user)
 
-    def move(self, old: str, new: str, *, user: str = APP) -> None:
-        self.must(["mv", "-T", old, new], user=user)
-
     def chmod(self, path: str, mode: int, *, user: str = APP) -> None:
         self.must(["chmod", f"{mode:o}", path], user=user)
 

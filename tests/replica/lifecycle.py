@@ -19,7 +19,7 @@ from .local import LocalReplica, Made
 from .logsdb import LogsDb, local_now
 from .paths import SOURCES, Paths
 from .processes import belonging_to, end_all
-from .system import ReplicaError, app_account, free_port, give_to, is_root, port_is_free, progress, remove_tree, replace_file, wait_until
+from .system import ReplicaError, app_account, free_port, give_to, port_is_free, progress, remove_tree, replace_file, wait_until
 from .web import Web, body_of
 
 _NODE = frozenset({"node"})
@@ -62,6 +62,7 @@ def prepared_cache(paths: Paths) -> Cache:
         paths.cache.mkdir(parents=True, exist_ok=True)
         with locked(Paths(paths.base, ".cache")):
             prepare(cache, toolchain.find_node())
+    cache.mark_used()
     return cache
 
 
@@ -102,7 +103,7 @@ def up(paths: Paths) -> LocalReplica:
         folder.mkdir(parents=True, exist_ok=True)
     if not replica.can_reach(paths.home):
         raise ReplicaError(f"the user {replica.account.name} cannot reach {paths.base}: choose another TANK_REPLICA_BASE")
-    if before == wanted and all(part.healthy for part in components(replica)):
+    if before == wanted and not paths.faults_file.exists() and all(part.healthy for part in components(replica)):
         ensure_attachments(paths.nas_root, local_now(), replica.account)
         return replica
     _clear_the_way(replica, before)
@@ -223,13 +224,3 @@ def _stop_politely(paths: Paths) -> None:
             replica.database.stop()
     except ReplicaError as error:
         progress(f"{error}; ending the processes directly")
-
-
-def needs_missing(needs: frozenset[str]) -> set[str]:
-    """Those of a fault's needs that this machine does not have."""
-    have = {"root"} if is_root() else set()
-    if os.access("/dev/fuse", os.R_OK | os.W_OK):
-        have.add("fuse")
-    if os.path.isdir("/run/systemd/system"):
-        have.add("systemd")
-    return set(needs) - have

@@ -55,16 +55,17 @@ def app_account() -> Account:
     try:
         entry = pwd.getpwnam(APP_USER)
     except KeyError:
-        _create_user(APP_USER)
-        entry = pwd.getpwnam(APP_USER)
+        entry = _created_user(APP_USER)
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def _create_user(name: str) -> None:
+def _created_user(name: str) -> pwd.struct_passwd:
     argv = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ReplicaError(f"cannot create the user {name}: {done.stderr.strip()}")
+    try:
+        return pwd.getpwnam(name)  # made by us, or by another command at the same time
+    except KeyError:
+        raise ReplicaError(f"cannot create the user {name}: {done.stderr.strip()}") from None
 
 
 def run(
