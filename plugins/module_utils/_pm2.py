@@ -117,10 +117,8 @@ def call(pm2_home: str, method: str, *arguments: Any, within: float = ANSWER_WIT
     when what answers is not PM2.
     """
     end = time.monotonic() + within
-    connection = _connect(pm2_home, end)
-    with connection:
-        request = {"type": "call", "method": method, "args": list(arguments)}
-        return _ask(connection, request, end)
+    with _connect(pm2_home, end) as connection:
+        return _ask(connection, end, method, *arguments)
 
 
 def _connect(pm2_home: str, end: float) -> socket.socket:
@@ -151,8 +149,9 @@ def _hung(path: str) -> DaemonAway:
     return DaemonAway(f"the PM2 daemon behind {path} does not answer", state=HUNG)
 
 
-def _ask(connection: socket.socket, request: Mapping[str, Any], end: float) -> Any:
+def _ask(connection: socket.socket, end: float, method: str, *arguments: Any) -> Any:
     path = str(connection.getpeername())
+    request = {"type": "call", "method": method, "args": list(arguments)}
     try:
         connection.settimeout(max(0.05, end - time.monotonic()))
         connection.sendall(pack(b"j:" + json.dumps(request).encode(), b"s:1"))
@@ -162,7 +161,7 @@ def _ask(connection: socket.socket, request: Mapping[str, Any], end: float) -> A
     if not isinstance(answer, dict):
         raise CannotRead(f"what answers on {path} does not speak PM2's protocol")
     if "error" in answer:
-        raise Refused(f"PM2 refused {request['method']}: {mask(str(answer['error']))}")
+        raise Refused(f"PM2 refused {method}: {mask(str(answer['error']))}")
     values = answer.get("args")
     return values[0] if isinstance(values, list) and values else None
 
@@ -217,18 +216,19 @@ def read_list(pm2_home: str, user: str | None = None, answer_within: float | Non
     """
     within = answer_within or ANSWER_WITHIN
     known: dict[str, Any] = {"user": user or user_name(os.geteuid()), "read_at": time.time(), "problem": "", "version": ""}
-    known.update(processes=[], orphans=[])
+    known.update(processes=[], orphans=[], daemon=None)
+    end = time.monotonic() + within
     try:
-        end = time.monotonic() + within
-        daemon = _daemon(pm2_home, within)
-        version = call(pm2_home, "getVersion", {}, within=within)
-        entries = call(pm2_home, "getMonitorData", {}, within=max(0.1, end - time.monotonic()))
+        with _connect(pm2_home, end) as connection:
+            known["daemon"] = _listener(connection)
+            version = _ask(connection, end, "getVersion", {})
+            entries = _ask(connection, end, "getMonitorData", {})
     except DaemonAway as away:
-        known.update(state=away.details["state"], problem=away.message, daemon=_daemon_or_none(pm2_home, within))
+        known.update(state=away.details["state"], problem=away.message)
         if known["state"] in (STOPPED, KILLED):
             known["orphans"] = _orphans(pm2_home)
         return known
-    known.update(state=UP, version=str(version or ""), daemon=daemon, processes=processes(entries))
+    known.update(state=UP, version=str(version or ""), processes=processes(entries))
     known["oom_kills"] = _oom_kills()
     _add_reasons(known["processes"])
     return known
@@ -333,20 +333,11 @@ def _oom_kills() -> int | None:
     return int(match.group(1)) if match else None
 
 
-def _daemon(pm2_home: str, within: float) -> dict[str, Any]:
-    """Return who listens on the socket; the kernel tells, so it works for a daemon that hangs."""
-    connection = _connect(pm2_home, time.monotonic() + within)
-    with connection:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+def _listener(connection: socket.socket) -> dict[str, Any]:
+    """Return who listens on a socket; the kernel tells, so it works for a daemon that hangs."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _gid = struct.unpack("3i", credentials)
     return {"pid": pid, "uid": uid, "frozen": state_of(pid) in ("T", "t")}
-
-
-def _daemon_or_none(pm2_home: str, within: float) -> dict[str, Any] | None:
-    try:
-        return _daemon(pm2_home, min(within, 0.5))
-    except CannotRead:
-        return None
 
 
 def _orphans(pm2_home: str) -> list[dict[str, Any]]:

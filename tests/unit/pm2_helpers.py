@@ -93,12 +93,7 @@ def daemon(home, answer):
             except OSError:
                 return
             kept.append(connection)
-            request = _request(connection)
-            data = answer(request["method"], request["args"]) if request else None
-            if data is not None:
-                with suppress(OSError):
-                    connection.sendall(data)
-                connection.close()
+            threading.Thread(target=_talk, args=(connection, answer), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -109,6 +104,28 @@ def daemon(home, answer):
         server.close()
         for connection in kept:
             connection.close()
+
+
+def _talk(connection, answer):
+    with suppress(OSError):
+        while True:
+            request = _request(connection)
+            data = answer(request["method"], request["args"]) if request else b""
+            if data is None:
+                return
+            connection.sendall(data)
+            if not _whole(data):
+                connection.close()
+                return
+
+
+def _whole(data):
+    """Whether these bytes are one frame of two parts; after anything else the connection is closed."""
+    position, parts = 1, 0
+    while position + 4 <= len(data):
+        position += 4 + struct.unpack(">I", data[position : position + 4])[0]
+        parts += 1
+    return data[:1] == b"\x12" and position == len(data) and parts == 2
 
 
 def _request(connection):
