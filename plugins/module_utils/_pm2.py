@@ -42,7 +42,7 @@ ERROR_LOG_TAIL = 16 * 1024
 MAX_EVENTS = 4000
 MAX_REASONS = 12  # processes whose error log is read
 REASONS_WITHIN = 1.5  # seconds for all error logs together: they may lie on a dead mount
-FRESH_REASON = 10.0  # seconds that the last word in an error log may be older than the last start
+FRESH_REASON = 3.0  # seconds that the last word in an error log may be older than the last start
 DEFAULT_UNIT_DIRECTORY = "/etc/systemd/system"
 
 _HOME_REMEDY = "give the PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2"
@@ -271,7 +271,7 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
         "module": bool(env.get("pmx_module")),
         "created_at": _number(env.get("created_at")),
         "started_at": _number(env.get("pm_uptime")) / 1000,
-        "restart_delay": _number(env.get("restart_delay")) / 1000,
+        "restart_delay": max(_number(env.get("restart_delay")), _number(env.get("prev_restart_delay"))) / 1000,
         "kill_timeout": _number(env.get("kill_timeout")) / 1000,
         "listen_timeout": _number(env.get("listen_timeout")) / 1000,
         "cpu": monit.get("cpu") if isinstance(monit.get("cpu"), (int, float)) else 0,

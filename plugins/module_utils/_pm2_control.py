@@ -303,7 +303,22 @@ class Control:
         else:
             update = ["--update-env"] if request.update_env else []
             steps = [self._command_step(f"{verb} {_label(one)}", [verb, str(one["pm_id"]), *update]) for one in found]
+            if verb == "reload" and len(found) > 1:
+                steps = [self._with_proof(step, one, found[number + 1 :]) for number, (step, one) in enumerate(zip(steps, found))]
         return steps, [_again(one) for one in found]
+
+    def _with_proof(self, step: Step, one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Step:
+        """Reload the next instance only when this one lives: a version that crashes shall not take all of them down."""
+
+        def do() -> None:
+            step.do()
+            try:
+                self._prove_running([one], only=one["pm_id"])
+            except ActionFailed as error:
+                left = f"; not reloaded and still running: {', '.join(_label(other) for other in others)}" if others else ""
+                raise ActionFailed(error.message + left) from error
+
+        return Step(step.label, do)
 
     def _known(self) -> list[dict[str, Any]]:
         found = self._of_interest(self.listed["processes"])
@@ -543,8 +558,8 @@ class Control:
                 raise ActionFailed(f"{_label(wrong[0])} is still {wrong[0]['status']}, not {state}")
             time.sleep(POLL)
 
-    def _prove_running(self, predicted: Sequence[Mapping[str, Any]]) -> None:
-        """Wait until each process has lived for ``wait_stable`` under one and the same pid."""
+    def _prove_running(self, predicted: Sequence[Mapping[str, Any]], only: int | None = None) -> None:
+        """Wait until each process (or only the one of this number) has lived for ``wait_stable`` under one and the same pid."""
         needed: dict[str, int] = {}
         for one in predicted:
             needed[one["name"]] = needed.get(one["name"], 0) + 1
@@ -554,7 +569,7 @@ class Control:
         asleep: dict[int, int] = {}
         while True:
             now = self._of_interest(self._list()["processes"])
-            judged = now if everything else [one for one in now if one["name"] in needed]
+            judged = [one for one in now if (everything or one["name"] in needed) and only in (None, one["pm_id"])]
             short = "" if everything and now else _short(judged, {} if everything else needed)
             trouble = self._trouble(judged, seen, asleep)
             waiting = [one for one in judged if not _stable(one, self.request.wait_stable)]

@@ -37,7 +37,8 @@ options:
     description:
       - V(started) starts what does not run. A process that is online is left alone, unlike with C(pm2 start).
       - V(stopped) stops, V(absent) stops and takes out of the list. Both leave the saved list alone.
-      - V(restarted) stops and starts again. V(reloaded) replaces the workers of a cluster one by one.
+      - V(restarted) stops and starts again. V(reloaded) replaces the workers of a cluster one by one, and goes on to the next only when
+        the one before has lived for O(wait_stable), so that a version that crashes does not take all of them down.
       - V(saved) writes what runs to C(dump.pm2), with mode 0600, when it differs from what is saved.
         A process that is merely stopped or errored is no difference in the saved list of names, but a save records it as it is.
       - V(resurrected) brings back what is saved, starting a daemon when none runs.

@@ -379,3 +379,40 @@ def test_every_error_of_the_way_carries_what_was_done(home):
     with pytest.raises(RemediationError) as caught:
         ask(home + "-none", "started", name="x")
     assert isinstance(caught.value.details["partial"], _pm2_control.Result)
+
+
+def test_a_reload_stops_at_the_first_instance_that_does_not_live(home, tmp_path):
+    calls = tmp_path / "calls"
+    (tmp_path / "pm2-program").write_text(f'#!/bin/sh\necho "$*" >> {calls}\n')
+    entries = [running(pm_id=0, exec_mode="cluster_mode"), running(pm_id=1, exec_mode="cluster_mode")]
+
+    class Dying(Daemon):
+        def __call__(self, method, arguments):
+            if calls.exists():
+                self.entries[0]["pm2_env"]["status"] = "errored"
+            return super().__call__(method, arguments)
+
+    with h.daemon(home, Dying(entries)), pytest.raises(ActionFailed, match=r"not reloaded and still running: backend \(1\)") as caught:
+        ask(home, "reloaded", name="backend")
+    assert calls.read_text() == "reload 0\n"
+    assert caught.value.details["partial"].actions == ["reload backend (0)"]
+
+
+def test_a_reload_goes_through_all_instances_that_live(home, tmp_path):
+    calls = tmp_path / "calls"
+    (tmp_path / "pm2-program").write_text(f'#!/bin/sh\necho "$*" >> {calls}\n')
+    entries = [running(pm_id=0, exec_mode="cluster_mode"), running(pm_id=1, exec_mode="cluster_mode")]
+    with h.daemon(home, Daemon(entries)):
+        assert ask(home, "reloaded", name="backend").actions == ["reload backend (0)", "reload backend (1)"]
+    assert calls.read_text() == "reload 0\nreload 1\n"
+
+
+def test_another_reload_in_progress_is_waited_for(home, tmp_path):
+    calls = tmp_path / "calls"
+    script = (
+        f'echo "$*" >> {calls}; if [ "$(wc -l < {calls})" -lt 3 ]; then echo "Reload already in progress, please try again" >&2; exit 1; fi'
+    )
+    (tmp_path / "pm2-program").write_text(f"#!/bin/sh\n{script}\n")
+    with h.daemon(home, Daemon([running()])):
+        assert ask(home, "reloaded", name="backend").changed is True
+    assert len(calls.read_text().splitlines()) == 3
