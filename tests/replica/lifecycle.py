@@ -107,7 +107,10 @@ def up(paths: Paths) -> LocalReplica:
         ensure_attachments(paths.nas_root, local_now(), replica.account)
         return replica
     _clear_the_way(replica, before)
-    replica = _replica(paths, cache, replace(wanted, ports=_usable_ports(replica)))
+    ports = _usable_ports(replica)
+    if ports != wanted.ports:
+        end_all(paths.instance, _NODE | _NGINX)  # they know the old ones
+    replica = _replica(paths, cache, replace(wanted, ports=ports))
     replace_file(paths.made_file, json.dumps(asdict(replica.made)), mode=0o600)
     _start_parts(replica)
     _write_facts(replica)
@@ -198,11 +201,11 @@ def components(replica: LocalReplica) -> list[Component]:
     ]
 
 
-def down(paths: Paths, purge: bool = False) -> int:
-    """End every process of the instance; the number of processes that did not end by a polite word. With `purge` the folder goes too."""
+def down(paths: Paths, purge: bool = False) -> None:
+    """End every process of the instance; with `purge` its folder goes too."""
     if _made(paths):
         _stop_politely(paths)
-    left = end_all(paths.instance)
+    end_all(paths.instance)
     for name in ("rpc.sock", "pub.sock", "pm2.pid"):
         (paths.pm2_home / name).unlink(missing_ok=True)
     paths.facts_file.unlink(missing_ok=True)
@@ -211,7 +214,6 @@ def down(paths: Paths, purge: bool = False) -> int:
         remove_tree(paths.instance)
     if pids := belonging_to(paths.instance):
         raise ReplicaError(f"still running: {pids}")
-    return left
 
 
 def _stop_politely(paths: Paths) -> None:

@@ -45,8 +45,12 @@ def revive_daemon(replica: Replica) -> None:
 
 def wait_ready(replica: Replica) -> None:
     """Until the backend answers ok and the present worker has logged its first round."""
-    replica.wait_until(lambda: backend_ok(replica), READY_S, f"backend does not answer ok on {replica.facts['health_url']}")
-    replica.wait_until(lambda: worker_ready(replica), READY_S, "worker has not logged `Scheduler created`")
+    replica.wait_until(
+        lambda: backend_ok(replica), READY_S, f"no ok from {replica.facts['health_url']}; `replica logs backend` may tell why"
+    )
+    replica.wait_until(
+        lambda: worker_ready(replica), READY_S, "worker has not logged `Scheduler created`; `replica logs worker` may tell why"
+    )
 
 
 def backend_ok(replica: Replica) -> bool:

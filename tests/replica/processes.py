@@ -18,8 +18,8 @@ def belonging_to(instance: Path, programs: frozenset[str] = PROGRAMS) -> list[in
     return [pid for pid in _pids() if _program(pid) in programs and _mentions(pid, instance)]
 
 
-def end_all(instance: Path, programs: frozenset[str] = PROGRAMS) -> int:
-    """End every process of the instance, first politely; the number of those that were there."""
+def end_all(instance: Path, programs: frozenset[str] = PROGRAMS) -> None:
+    """End every process of the instance, first politely."""
     ended: set[int] = set()
     deadline = time.monotonic() + _GRACE_S
     while pids := belonging_to(instance, programs):
@@ -32,7 +32,6 @@ def end_all(instance: Path, programs: frozenset[str] = PROGRAMS) -> int:
             _send(pid, signal.SIGKILL if force else signal.SIGTERM)
             _send(pid, signal.SIGCONT)
         time.sleep(0.05)
-    return len(ended)
 
 
 def _pids() -> Iterator[int]:
