@@ -354,8 +354,8 @@ def _over_memory(asked: Asked, entry: Mapping[str, Any], history: History, liste
         "pm2.processes",
         entry["name"],
         evidence=evidence,
-        value=round(last["current"] / MEGABYTE, 1),
-        threshold=round(last["limit"] / MEGABYTE, 1),
+        value=round(last["current"] / MEGABYTE),
+        threshold=round(last["limit"] / MEGABYTE),
         unit="MB",
     )
 
