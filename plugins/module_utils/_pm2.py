@@ -542,10 +542,11 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
 
     ``present path enabled masked user pm2_home path_dirs command command_exists resurrects node_found`` and
     ``expected`` (name of the unit that ``pm2 startup`` writes) ``wanted_user wanted_home unit_dir_present``.
-    Only PM2_HOME and PATH are taken from its environment.
+    The wanted user is the owner of the PM2_HOME, whoever started the daemon that runs now. Only PM2_HOME and PATH
+    are taken from the unit's environment.
     """
     directory = unit_dir or DEFAULT_UNIT_DIRECTORY
-    wanted_user = user or user_name(os.geteuid())
+    wanted_user = user or user_name(os.stat(pm2_home).st_uid)
     expected = f"pm2-{wanted_user}.service"
     known: dict[str, Any] = {
         "expected": expected,

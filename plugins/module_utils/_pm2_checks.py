@@ -161,9 +161,16 @@ def processes(asked: Asked) -> list[Finding]:
     listed = asked.read("pm2.list")
     if listed["state"] != "up":
         return [_blocked(check, listed)]
-    log = _read_if_possible(asked, "pm2.log") or {"events": []}
+    log = _read_if_possible(asked, "pm2.log") or {"events": [], "present": False}
     histories = read_histories(log["events"], listed["processes"])
-    return [_about(asked, one, listed, histories) for one in needed]
+    findings = [_about(asked, one, listed, histories) for one in needed]
+    return findings if log["present"] else [_without_log(finding) for finding in findings]
+
+
+def _without_log(finding: Finding) -> Finding:
+    """Name what a list alone cannot tell: loops before the last run, kills, restarts over the memory limit."""
+    unseen = [*finding.evidence.get("not_asked", []), "pm2.log: it is absent or cannot be read"]
+    return replace(finding, evidence={**finding.evidence, "not_asked": unseen})
 
 
 def wanted(parameters: Mapping[str, Any]) -> list[Wanted]:

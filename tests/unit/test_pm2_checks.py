@@ -114,7 +114,9 @@ def test_a_daemon_of_another_user_is_unknown_not_down():
 
 def test_an_unreadable_pm2_log_does_not_hide_the_list():
     asked = h.asked(pm2_list=h.listed([h.entry(status="errored")]), pm2_log=CannotRead("gone"), parameters={"processes": ["backend"]})
-    assert h.codes(_pm2_checks.processes(asked)) == {"backend": "pm2.errored"}
+    (found,) = _pm2_checks.processes(asked)
+    assert found.code == "pm2.errored"
+    assert found.evidence["not_asked"] == ["pm2.log: it is absent or cannot be read"]
 
 
 # --- restart loops
