@@ -24,6 +24,8 @@ STAGES = {
     "integration": [sys.executable, "tests/integration/run.py"],
     "faults": [sys.executable, "tests/faults/run.py"],
 }
+# Stages call ansible-playbook and its like by name.
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 LONGEST = 600  # seconds for one stage; the whole must stay under 15 minutes
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
 # or the last line of the fault table.
@@ -64,6 +66,7 @@ def run(name: str) -> Outcome:
         subprocess.Popen(
             STAGES[name],
             cwd=CHECKOUT,
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -69,7 +69,7 @@ def test_an_unexpected_error_says_where():
 
 
 def test_a_value_that_json_cannot_carry_is_a_crash_not_a_hang():
-    assert isinstance(_process.call(lambda: object(), 5).error, Crashed)
+    assert isinstance(_process.call(object, 5).error, Crashed)
 
 
 def test_a_child_that_is_killed_is_a_crash():
