@@ -82,6 +82,20 @@ def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
         return found.st_uid
 
 
+def reader(pm2_home: str, user: str | None = None, **_others: Any) -> int:
+    """Return the user id to become for reading: like :func:`owner`, but root asks a daemon as whoever runs it.
+
+    A daemon that somebody started as root in the application's PM2_HOME answers root alone; only so can it be named.
+    """
+    uid = owner(pm2_home, user)
+    if os.geteuid() != 0:
+        return uid
+    try:
+        return os.lstat(_socket_path(pm2_home)).st_uid
+    except OSError:
+        return uid
+
+
 def _user_id(user: str) -> int:
     try:
         return pwd.getpwnam(user).pw_uid

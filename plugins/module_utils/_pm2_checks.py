@@ -597,7 +597,9 @@ def _runs_as(asked: Asked, name: str, listed: Mapping[str, Any]) -> Finding:
         return unknown("pm2.user", f"{name} is not in PM2's list", blocked_by="pm2.missing", subject=name)
     for entry in entries:
         if _is_root(entry, listed):
-            evidence = {**_where(asked, listed), "pid": entry["pid"], "running": entry["uid"] is not None}
+            # A daemon of root in another user's PM2_HOME is somebody's slip, and another way out.
+            intruder = listed["daemon"]["uid"] == 0 and listed["user"] != "root"
+            evidence = {**_where(asked, listed), "pid": entry["pid"], "running": entry["uid"] is not None, "intruder": intruder}
             return fault("pm2.runs_as_root", "pm2.user", name, evidence=evidence)
     return ok("pm2.user", name, evidence={"uid": entries[0]["uid"]})
 

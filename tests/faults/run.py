@@ -40,6 +40,7 @@ class Row:
     seconds: float = 0.0
     skipped: str = ""
     problem: str = ""
+    said: str = ""
 
 
 def daily_check(home: str, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -92,6 +93,7 @@ def judge(case: Case, row: Row, code: int, record: dict[str, Any]) -> None:
     if first is None or first["code"] != case.code:
         row.problem += f" first root is {first['code'] if first else 'missing'}"
         return
+    row.said = " | ".join(first["texts"]["en"].values())
     wrong = wrong_facts(case, first, code)
     row.found = not wrong
     unread = unexplained(case, first)

@@ -175,6 +175,11 @@ def test_the_socket_names_the_owner_before_the_folder_does(home):
     left.close()
     assert _pm2.owner(home) == 0
     assert _pm2.owner(home, user="nobody") == 65534
+    assert _pm2.reader(home, user="nobody") == 0
+
+
+def test_without_a_socket_the_reader_is_the_user_who_was_given(home):
+    assert _pm2.reader(home, user="nobody") == 65534
 
 
 # --- why an application ended

@@ -11,7 +11,7 @@ from .model import Fault
 
 _CREATED_AGO_S = 20  # PM2 gives up only on what has crashed 16 times within 16 s of its creation
 _WAIT_S = 60
-_LOOPS = 4
+_LOOPS = 6  # the check calls five ends within ten minutes a loop
 
 
 def _wait_status(replica: Replica, name: str, status: str) -> None:
@@ -182,8 +182,16 @@ def save_while_stopped(replica: Replica) -> None:
 
 
 def open_dumps(replica: Replica) -> None:
+    """What `pm2 save` leaves where nobody has set a umask: modes of 0755 and 0644."""
+    replica.chmod(replica.facts["pm2_home"], 0o755)
     for path in _dumps(replica):
         replica.chmod(path, 0o644)
+
+
+def close_dumps(replica: Replica) -> None:
+    replica.chmod(replica.facts["pm2_home"], 0o700)
+    for path in _dumps(replica):
+        replica.chmod(path, 0o600)
 
 
 def remove_unit(replica: Replica) -> None:
@@ -251,6 +259,6 @@ PM2_FAULTS = (
     _pm2("startup_missing", "", "the boot unit is not enabled", disable_unit, clear_unit, "disabled"),
     _pm2("startup_wrong", "", "the boot unit has another PM2_HOME", unit_with_other_home, clear_unit),
     _pm2("startup_wrong", "", "the boot unit has no node in its PATH", unit_with_other_path, clear_unit, "path"),
-    _pm2("dump_readable", "", "others can read the saved list", open_dumps),
-    _pm2("runs_as_root", "worker", "daemon and processes run as root", run_as_root, needs=frozenset({"root"})),
+    _pm2("dump_readable", "", "others can read the saved list", open_dumps, close_dumps),
+    _pm2("runs_as_root", "backend", "daemon and processes run as root", run_as_root, needs=frozenset({"root"})),
 )
