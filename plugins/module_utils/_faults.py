@@ -70,40 +70,122 @@ class Fault:
         return "critical" if self.severity in ("P0", "P1") else "warning"
 
 
-def _pm2(name: str, severity: str, source: str, remedies: tuple[Remedy, ...] = (), follows: tuple[Follows, ...] = ()) -> Fault:
-    return Fault(f"pm2.{name}", "pm2", severity, source, remedies, follows)
+def _fault(code: str, severity: str, source: str, *remedies: Remedy, follows: tuple[Follows, ...] = ()) -> Fault:
+    return Fault(code, code.split(".", 1)[0], severity, source, remedies, follows)
 
 
 def _run(name: str) -> Fault:
     return Fault(f"run.{name}", "run", "P2", "+", unknown=True)
 
 
+def _from(*codes: str) -> tuple[Follows, ...]:
+    return tuple(Follows(code) for code in codes)
+
+
 _BROKEN_BACKEND = tuple(
     Follows(f"backend.{name}", same_subject=True) for name in ("di_error", "env_invalid", "module_missing", "port_conflict")
 )
 _GONE = (Follows("pm2.missing", same_subject=True),)
+# What the applications stand on.
+_BELOW_APPLICATIONS = _from("pm2.*", "oracle.*", "ses.*", "nas.*", "attachments.*", "logsdb.unreachable")
+_BELOW_WEB = _from("nginx.*")
+_BELOW_GATEWAY = (*_from("backend.*", "pm2.*"), *_BELOW_WEB)
 
-FAULTS: dict[str, Fault] = {
-    fault.code: fault
-    for fault in (
-        _pm2("daemon_down", "P0", "M2-3", (Remedy("pm2.resurrect", AUTO),)),
-        _pm2("daemon_hung", "P0", "M2-3", (Remedy("pm2.kill_daemon", APPROVAL),)),
-        _pm2("missing", "P1", "M2-3", (Remedy("pm2.start", AUTO),)),
-        _pm2("stopped", "P1", "M2-3", (Remedy("pm2.start", AUTO),)),
-        _pm2("errored", "P1", "M2-3", (Remedy("pm2.restart", AUTO),), _BROKEN_BACKEND),
-        _pm2("restart_loop", "P1", "M2-3", (), _BROKEN_BACKEND),
-        _pm2("memory_restart", "P2", "M1-9"),
-        _pm2("killed", "P2", "M1-9"),
-        _pm2("not_saved", "P2", "M2-3", (Remedy("pm2.save", AUTO),)),
-        _pm2("dump_differs", "P2", "M2-3", (Remedy("pm2.save", AUTO),), _GONE),
-        _pm2("startup_missing", "P2", "M2-3"),
-        _pm2("startup_wrong", "P2", "M2-3"),
-        _pm2("dump_readable", "P2", "F", (Remedy("file.tighten", AUTO),)),
-        _pm2("runs_as_root", "P2", "F"),
-        _run("unreachable"),
-        _run("no_hosts"),
-        _run("check_unknown"),
-        _run("check_crashed"),
-        _run("check_timeout"),
-    )
-}
+_RESTART_WORKER = Remedy("pm2.restart", APPROVAL)
+_REDUCE = Remedy("worker.reduce_parallel", APPROVAL)
+_TIGHTEN = Remedy("file.tighten", AUTO)
+_RESTORE_BUILD = Remedy("web.restore_build", APPROVAL)
+_ROTATE = Remedy("logs.rotate", AUTO)
+_START_NGINX = Remedy("nginx.start", AUTO)
+
+
+def _backend(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
+    return _fault(f"backend.{name}", severity, source, *remedies, follows=_BELOW_APPLICATIONS)
+
+
+def _worker(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
+    return _fault(f"worker.{name}", severity, source, *remedies, follows=_BELOW_APPLICATIONS)
+
+
+def _web(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
+    return _fault(f"web.{name}", severity, source, *remedies, follows=_BELOW_WEB)
+
+
+_PM2 = (
+    _fault("pm2.daemon_down", "P0", "M2-3", Remedy("pm2.resurrect", AUTO)),
+    _fault("pm2.daemon_hung", "P0", "M2-3", Remedy("pm2.kill_daemon", APPROVAL)),
+    _fault("pm2.missing", "P1", "M2-3", Remedy("pm2.start", AUTO)),
+    _fault("pm2.stopped", "P1", "M2-3", Remedy("pm2.start", AUTO)),
+    _fault("pm2.errored", "P1", "M2-3", Remedy("pm2.restart", AUTO), follows=_BROKEN_BACKEND),
+    _fault("pm2.restart_loop", "P1", "M2-3", follows=_BROKEN_BACKEND),
+    _fault("pm2.memory_restart", "P2", "M1-9"),
+    _fault("pm2.killed", "P2", "M1-9"),
+    _fault("pm2.not_saved", "P2", "M2-3", Remedy("pm2.save", AUTO)),
+    _fault("pm2.dump_differs", "P2", "M2-3", Remedy("pm2.save", AUTO), follows=_GONE),
+    _fault("pm2.startup_missing", "P2", "M2-3"),
+    _fault("pm2.startup_wrong", "P2", "M2-3"),
+    _fault("pm2.dump_readable", "P2", "F", _TIGHTEN),
+    _fault("pm2.runs_as_root", "P2", "F"),
+)
+_RUN = tuple(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout"))
+
+_BACKEND = (
+    _backend("no_answer", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
+    _backend("error_5xx", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
+    _backend("wrong_body", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
+    _backend("slow", "P2", "F"),
+    _backend("di_error", "P1", "M1-3"),
+    _backend("env_invalid", "P1", "M1-3"),
+    _backend("module_missing", "P1", "M1-3"),
+    _backend("port_conflict", "P1", "M1-3", Remedy("backend.change_port", APPROVAL)),
+    _backend("env_readable", "P2", "F", _TIGHTEN),
+)
+_WORKER = (
+    _worker("stalled", "P0", "M1-4, M2-5", _RESTART_WORKER),
+    _worker("scheduler_silent", "P1", "M2-5", _RESTART_WORKER),
+    _worker("oracle_failed", "P1", "M1-4"),
+    _worker("ses_error", "P1", "M1-4"),
+    _worker("file_not_found", "P1", "M1-4"),
+    _worker("template_mismatch", "P1", "M1-4"),
+    _worker("unknown_error", "P2", "M1-4"),
+)
+_NGINX = (
+    _fault("nginx.stopped", "P1", "M1-8, M2-10", _START_NGINX),
+    _fault("nginx.config_invalid", "P1", "M1-8, M2-10", _START_NGINX),
+    _fault("nginx.port_conflict", "P1", "M1-8, M2-10", _START_NGINX),
+    _fault("nginx.restarted", "P3", "M2-10"),
+    _fault("nginx.old_config", "P2", "M2-10", Remedy("nginx.reload", AUTO)),
+)
+_WEB = (
+    _web("blank", "P1", "M1-8, M2-10", _RESTORE_BUILD),
+    _web("build_missing", "P1", "M1-8, M2-10", _RESTORE_BUILD),
+    _web("asset_missing", "P1", "M1-8, M2-10", _RESTORE_BUILD),
+    _web("asset_empty", "P1", "M1-8, M2-10", _RESTORE_BUILD),
+    _web("forbidden", "P1", "M1-8, M2-10", _RESTORE_BUILD),
+    _web("not_found", "P1", "M1-8"),
+    _fault("web.bad_gateway", "P1", "M1-8", follows=_BELOW_GATEWAY),
+    _fault("web.gateway_timeout", "P1", "M1-8", follows=_BELOW_GATEWAY),
+    _web("secret_in_build", "P0", "F"),
+    _web("certificate_30", "P3", "F"),
+    _web("certificate_expired", "P1", "F"),
+    _web("headers_missing", "P3", "F"),
+)
+_HOST = (
+    _fault("host.cpu_80", "P2", "M1-9, M2-9", _REDUCE),
+    _fault("host.cpu_saturated", "P1", "M1-9, M2-9", _REDUCE),
+    _fault("host.memory_low", "P2", "M1-9, M2-9"),
+    _fault("host.oom_killed", "P1", "M1-9, M2-9"),
+    _fault("host.disk_80", "P2", "M1-9, M2-9", _ROTATE),
+    _fault("host.disk_90", "P1", "M1-9, M2-9", _ROTATE),
+    _fault("host.inodes", "P1", "M1-9, M2-9", _ROTATE),
+    _fault("host.disk_forecast", "P2", "M1-9, M2-9", _ROTATE),
+    _fault("host.log_not_rotated", "P3", "M1-9, F", _ROTATE),
+    _fault("host.log_readable", "P2", "M1-9, F", _TIGHTEN),
+    _fault("host.port_open", "P3", "F"),
+    _fault("host.outbound_blocked", "P1", "F"),
+    _fault("host.clock", "P2", "F"),
+)
+_LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
+
+# Only what is built: an area comes in with its checks and its texts.
+FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN)}

@@ -64,11 +64,12 @@ def nothing() -> None:
 
 def cases() -> list[Case]:
     """Return all rows, in the order in which they run."""
-    expected = yaml.safe_load((Path(__file__).parent / "expected.yml").read_text(encoding="utf-8"))
+    files = sorted((Path(__file__).parent / "expected").glob("*.yml"))
+    expected = {code: entry for file in files for code, entry in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
     rows = [_of_replica(fault, expected) for fault in FAULTS] + _of_runs(expected)
     missing = [row.address for row in rows if not row.expected]
     if missing:
-        raise BenchError(f"tests/faults/expected.yml says nothing about {', '.join(missing)}")
+        raise BenchError(f"tests/faults/expected/ says nothing about {', '.join(missing)}")
     return rows
 
 

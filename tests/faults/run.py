@@ -10,6 +10,8 @@ A row each; the same as JSON in .cache/faults.json. The last line counts.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -17,11 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cases import CHECKOUT, INSTANCE, BenchError, Case, available, cases, matches, replica
+
+from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / "faults.json"
 HANGUL = re.compile("[가-힣]")
@@ -146,7 +151,7 @@ def main() -> int:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
     rows = []
-    with tempfile.TemporaryDirectory(prefix="faults-") as home:
+    with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home:
         replica("up")
         replica("fault", "clear")
         for case in chosen:
@@ -156,6 +161,19 @@ def main() -> int:
             show(row)
         replica("down")
     return report(rows)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep a second bench off the same replica: each would find the other's faults."""
+    base = Paths.of(INSTANCE).base
+    base.mkdir(parents=True, exist_ok=True)
+    with (base / f"{INSTANCE}.bench.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchError(f"another fault bench runs on the replica {INSTANCE!r}; wait for it, or set TANK_REPLICA_NAME") from None
+        yield
 
 
 def attempt(case: Case, home: str) -> Row:
