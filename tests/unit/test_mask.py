@@ -71,9 +71,7 @@ def test_secret_names(name):
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["pm2_home", "user", "processes", "env_file", "unit_dir", "window", "keep", "passive" if False else "paths"]
-)
+@pytest.mark.parametrize("name", ["pm2_home", "user", "processes", "env_file", "unit_dir", "window", "keep", "paths"])
 def test_other_names(name):
     assert not is_secret_name(name)
 
