@@ -27,7 +27,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         checks = arguments.get("checks")
-        told = {"expected": _expected(checks), "site": task_vars.get("stack_site", "")}
+        # With delegate_to, the host that asks is not the host that the task is for.
+        asked_from = str(self._task.delegate_to or task_vars.get("inventory_hostname", "localhost"))
+        told = {"expected": _expected(checks), "site": task_vars.get("stack_site", ""), "asked_from": asked_from}
         if not isinstance(checks, (list, tuple)) or not all(isinstance(entry, dict) for entry in checks):
             return {
                 "failed": True,
@@ -41,8 +43,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": error.message, "findings": [], **told}
         if not checks:
             return {"changed": False, "findings": [], **told}
-        # With delegate_to, the host that asks is not the host that the task is for.
-        arguments.setdefault("asked_from", self._task.delegate_to or task_vars.get("inventory_hostname", "localhost"))
+        arguments.setdefault("asked_from", asked_from)
         try:
             result = self._execute_module(module_name="ops.remediation.stack_check", module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:

@@ -67,21 +67,26 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result):
         """Take the guard's settings, and findings."""
-        self._take(result, _result_of(result))
+        self._take(result)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         """Take the findings that a failed task still has; what it did not answer counts as unknown."""
         answer = _result_of(result)
-        self._take(result, answer)
-        # The verdict is about the run, and a guard that failed has already said why as a finding.
-        if not ignore_errors and not {"remediation_verdict", "remediation_run"} & set(answer):
-            self._record.failed(_host_of(result), str(_task_of(result).get_name()), str(answer.get("msg", "failed")))
+        task = str(_task_of(result).get_name())
+        told = self._take(result, reason=f"{task}: {answer.get('msg', 'failed')}")
+        # The verdict is about the run, and the guard says why as a finding.
+        if not told and not ignore_errors and not {"remediation_verdict", "remediation_run"} & set(answer):
+            self._record.failed(_host_of(result), task, str(answer.get("msg", "failed")))
 
     def v2_runner_on_unreachable(self, result):
-        """Nothing could be asked here."""
+        """Nothing could be asked; by a checker that is out of reach, only its own questions about the host."""
         answer = _result_of(result)
-        self._take(result, answer)
-        self._record.unreachable(_host_of(result), str(answer.get("msg", "unreachable")))
+        reason = str(answer.get("msg", "unreachable"))
+        host = _host_of(result)
+        asked_from = answer.get("asked_from", host)
+        self._take(result, reason=reason if asked_from == host else f"{asked_from} could not be reached: {reason}")
+        if asked_from == host:
+            self._record.unreachable(host, reason)
 
     def v2_playbook_on_stats(self, stats):
         """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
@@ -93,12 +98,16 @@ class CallbackModule(CallbackBase):
             place = self._write(document)
         self._display.display(render.summary(document, place, color=self._color()))
 
-    def _take(self, result, answer):
+    def _take(self, result, reason=""):
+        """Take what a result says for the record; returns whether it was an answer to checks."""
+        answer = _result_of(result)
         if "remediation_run" in answer:
             self._record.configure(answer["remediation_run"])
             self._record.check_mode = bool(answer.get("check_mode"))
-        if isinstance(answer.get("findings"), list) and "expected" in answer:
-            self._record.answered(_host_of(result), answer)
+        asked = isinstance(answer.get("findings"), list) and "expected" in answer
+        if asked:
+            self._record.answered(_host_of(result), answer, reason)
+        return asked
 
     def _write(self, document):
         home = self._record.settings.home or record.default_home()

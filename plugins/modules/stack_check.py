@@ -154,6 +154,11 @@ expected:
   sample:
     - pm2.daemon
     - pm2.processes
+asked_from:
+  description: Inventory name of the host that asked.
+  returned: always
+  type: str
+  sample: tank-app
 site:
   description: Value of the variable C(stack_site); causes are looked for within one site.
   returned: always

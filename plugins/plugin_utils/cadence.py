@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.ops.remediation.plugins.module_utils._finding import area_of
+from ansible_collections.ops.remediation.plugins.module_utils._registry import find
 
 
 class WrongCadence(ValueError):
@@ -23,13 +24,14 @@ def choose(
     off: Iterable[str] = (),
     tune: Mapping[str, Mapping[str, Any]] | None = None,
     name: str = "",
+    by: str = "host",
 ) -> list[dict[str, Any]]:
     """Return the ``{check, params, deadline}`` entries for a host.
 
     Kept are the checks of the host's areas and all extra ones, without those switched off; ``tune`` maps a check id to
     ``{params, deadline}`` that replace single values. A parameter that is null is left out, so that the check's own
     default holds. Raises WrongCadence for an id that the cadence does not know; with ``name`` (the role's) the message
-    names the variable.
+    names the variable. by: the checks that the ``host`` itself asks, or those that a ``checker`` asks about it.
     """
     prefix = f"{name}_" if name else ""
     own = [_entry(f"{prefix}checks", check) for check in checks]
@@ -40,6 +42,7 @@ def choose(
         for identifier in ids:
             _must_be_known(option, identifier, known)
     chosen = [entry for entry in own if area_of(entry["check"]) in areas] + added
+    chosen = [entry for entry in chosen if _is_asked_by(entry["check"]) == by]
     return [_tuned(f"{prefix}tune", entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
 
 
@@ -47,6 +50,12 @@ def _entry(option: str, check: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(check, Mapping) or not check.get("check"):
         raise WrongCadence(f"{option}: {check!r} is not a check; write {{check: <id>, params: {{...}}, deadline: <seconds>}}")
     return dict(check)
+
+
+def _is_asked_by(identifier: str) -> str:
+    """Return ``checker`` for a check that runs there; an unknown one stays with the host, where it is refused by name."""
+    check = find(identifier)
+    return "checker" if check is not None and check.runs_on == "checker" else "host"
 
 
 def _must_be_known(option: str, identifier: str, known: Sequence[str]) -> None:

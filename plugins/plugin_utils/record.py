@@ -54,6 +54,7 @@ class RunRecord:
         self.check_mode = False
         self.settings = Settings()
         self._expected: dict[str, list[str]] = {}
+        self._unanswered: dict[tuple[str, str], str] = {}
         self._findings: dict[str, dict[str, Any]] = {}
         self._actions: list[dict[str, Any]] = []
         self._unreachable: dict[str, str] = {}
@@ -64,8 +65,13 @@ class RunRecord:
         """Take the settings that the guard play read."""
         self.settings = Settings(guarded=True, **settings)
 
-    def answered(self, host: str, answer: Mapping[str, Any]) -> None:
-        """Take what a task that returns findings said about a host; later answers replace earlier ones."""
+    def answered(self, host: str, answer: Mapping[str, Any], reason: str = "") -> None:
+        """Take what a task that returns findings said about a host; later answers replace earlier ones.
+
+        reason: why the task failed, if it did; it holds for the checks that it left unanswered.
+        """
+        if reason:
+            self._unanswered.update({(host, check): _one_line(reason) for check in answer.get("expected", [])})
         self._expected.setdefault(host, []).extend(
             check for check in answer.get("expected", []) if check not in self._expected.get(host, [])
         )
@@ -160,8 +166,11 @@ class RunRecord:
     def _unchecked(self, host: str) -> list[_finding.Finding]:
         answered = {entry["check"] for entry in self._findings.values() if entry["host"] == host}
         blocked_by = "run.unreachable" if host in self._unreachable else ""
-        reason = self._unreachable.get(host) or self._failed.get(host) or "no answer came back for this check"
-        return [_finding.unknown(check, reason, blocked_by=blocked_by) for check in self._expected.get(host, []) if check not in answered]
+        return [
+            _finding.unknown(check, self._unanswered.get((host, check), "no answer came back for this check"), blocked_by=blocked_by)
+            for check in self._expected.get(host, [])
+            if check not in answered
+        ]
 
     def _totals(self, findings: list[Mapping[str, Any]]) -> dict[str, int]:
         hosts = self._hosts(findings)

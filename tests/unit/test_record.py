@@ -59,7 +59,7 @@ def test_what_did_not_answer_is_visible_and_counts():
 def test_an_unreachable_host_is_one_root_over_all_its_checks():
     made = run("app1", "app2")
     made.answered("app1", answer(ok("pm2.daemon")))
-    made.answered("app2", {"findings": [], "expected": ["pm2.daemon", "pm2.processes"], "site": "seoul"})
+    made.answered("app2", {"findings": [], "expected": ["pm2.daemon", "pm2.processes"], "site": "seoul"}, "Failed to connect")
     made.unreachable("app2", "Failed to connect\nto the host")
     found = document(made)
     roots = [finding for finding in found["findings"] if finding["status"] != "ok" and not finding["follows_from"]]
@@ -70,6 +70,16 @@ def test_an_unreachable_host_is_one_root_over_all_its_checks():
     text = render.summary(found, None)
     assert "app2 could not be reached" in text
     assert text.count("could not be asked") == 0
+
+
+def test_a_reason_holds_for_the_checks_of_its_own_task():
+    made = run("app1")
+    made.answered("app1", answer(ok("pm2.daemon")))
+    made.answered("app1", {"findings": [], "expected": ["pm2.saved"], "site": ""}, "checker could not be reached")
+    found = document(made)
+    reasons = {finding["check"]: finding["evidence"].get("reason") for finding in found["findings"]}
+    assert reasons == {"pm2.daemon": None, "pm2.saved": "checker could not be reached"}
+    assert found["hosts"][0]["state"] == "asked"
 
 
 def test_a_host_that_was_never_asked_is_not_forgotten():

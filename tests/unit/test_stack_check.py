@@ -87,7 +87,7 @@ ASKED = {"checks": [{"check": "pm2.daemon", "params": {"pm2_home": "/home/tankma
 def test_the_action_tells_who_asks_and_what_was_expected(act):
     result, sent = act(action, ASKED, {"changed": False, "findings": [1]})
     assert sent[0]["asked_from"] == "tank-app"
-    assert result == {"changed": False, "findings": [1], "expected": ["pm2.daemon"], "site": "seoul"}
+    assert result == {"changed": False, "findings": [1], "expected": ["pm2.daemon"], "site": "seoul", "asked_from": "tank-app"}
 
 
 def test_a_delegated_task_names_the_host_that_asks(act):
@@ -123,7 +123,7 @@ def test_a_secret_never_reaches_the_host(act):
 def test_nothing_to_ask_needs_no_connection(act):
     result, sent = act(action, {"checks": []})
     assert sent == []
-    assert result == {"changed": False, "findings": [], "expected": [], "site": "seoul"}
+    assert result == {"changed": False, "findings": [], "expected": [], "site": "seoul", "asked_from": "tank-app"}
 
 
 def test_the_verdict_fails_where_nobody_kept_a_record(act, monkeypatch):
