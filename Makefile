@@ -50,7 +50,7 @@ faults: setup ## Make each fault on a replica, and expect it to be found
 	@$(BIN)/python tools/run_stages.py faults
 
 bench: setup ## Measure against the bars
-	@$(BIN)/python tests/bench/run
+	@$(BIN)/python tests/bench/run.py
 
 docs: setup ## Write docs/*.md and the tables of the role READMEs
 	@$(BIN)/python tools/make_docs.py

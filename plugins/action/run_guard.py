@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils import record
@@ -25,6 +26,22 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the settings of the run for the callback, or fail with one line."""
         super().run(tmp, task_vars)
+        try:
+            arguments = self._arguments()
+        except AnsibleError as error:
+            # The record of a run that was wrongly called lies where its caller wanted records.
+            given = {"cadence": str(self._task.args.get("cadence", "")), "home": str(self._task.args.get("home") or "")}
+            return {"failed": True, "msg": str(error), "remediation_run": given, "check_mode": self._task.check_mode}
+        if record.VERDICT_VARIABLE not in os.environ:
+            return {"failed": True, "msg": _callback_is_missing()}
+        settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}
+        settings["home"] = arguments["home"] or ""
+        told = {"remediation_run": settings, "check_mode": self._task.check_mode}
+        if not arguments["hosts"]:
+            return {**told, **_no_hosts(arguments["pattern"])}
+        return {"changed": False, **told}
+
+    def _arguments(self) -> dict[str, Any]:
         _validated, arguments = self.validate_argument_spec(
             {
                 "cadence": {"type": "str", "required": True},
@@ -35,14 +52,7 @@ class ActionModule(ActionBase):
                 "home": {"type": "path"},
             }
         )
-        if record.VERDICT_VARIABLE not in os.environ:
-            return {"failed": True, "msg": _callback_is_missing()}
-        settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}
-        settings["home"] = arguments["home"] or ""
-        told = {"remediation_run": settings, "check_mode": self._task.check_mode}
-        if not arguments["hosts"]:
-            return {**told, **_no_hosts(arguments["pattern"])}
-        return {"changed": False, **told}
+        return arguments
 
 
 def _callback_is_missing() -> str:

@@ -176,7 +176,7 @@ def test_without_the_callback_nothing_runs(play):
 def test_a_wrong_setting_of_the_run(play):
     run = play("-e", "remediation_fail_on=sometimes")
     assert run.code != 0
-    assert "value of fail_on must be one of: critical, unknown, warning, never, got: sometimes" in run.output
+    assert "value of fail_on must be one of: critical, unknown, warning, never, got: sometimes" in run.reasons()
 
 
 def test_a_host_without_checks_makes_an_empty_run_fail(play):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .interface import APP, ManagedProcess, Replica
 
-READY_S = 30
+READY_S = 60
 
 
 def ensure_healthy(replica: Replica) -> None:

@@ -172,12 +172,12 @@ def test_the_summary_has_a_line_per_host_and_area_with_cause_and_next_step(langu
 
 def test_the_report_cannot_be_broken_by_what_a_host_says():
     made = run("app1")
-    hostile = "a | b\n# not a title <script>alert(1)</script> `x` [link](http://x) {{ 7*7 }}"
+    hostile = "a | b\n# not a title <script>alert(1)</script> `x` [link](http://x) {{ 1234 * 1000 }}"
     made.answered("app1", answer(fault("pm2.errored", "pm2.processes", hostile, evidence={"log_line": hostile, "restarts": 16})))
     text = render.report(document(made))
     assert "\n# not a title" not in text
     assert "<script>" not in text.replace("\\<script\\>", "")
-    assert "49" not in text
+    assert "1234000" not in text
     rows = [line for line in text.splitlines() if line.startswith("| app1")]
     assert len(rows) == 1
     assert len(rows[0].replace("\\|", "").split("|")) == len(render.WORDS["en"]["columns"]) + 2
