@@ -90,9 +90,9 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats):
         """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
-        document = self._record.document()
-        if not self._record.settings.guarded and not document["findings"]:
+        if not self._record.is_ours:
             return
+        document = self._record.document()
         place = None
         if not document["check_mode"]:
             place = self._write(document)

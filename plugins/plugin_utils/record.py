@@ -92,6 +92,11 @@ class RunRecord:
         """Note something that was changed, or would be in check mode."""
         self._actions.append(dict(action))
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the run guarded itself or asked checks; other playbooks may run with the same configuration."""
+        return self.settings.guarded or bool(self._expected)
+
     def verdict(self) -> dict[str, Any]:
         """Return {failed, reason, fail_on, run_id, counts...} for what is known so far."""
         return self.document()["verdict"]

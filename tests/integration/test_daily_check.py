@@ -173,6 +173,14 @@ def test_without_the_callback_nothing_runs(play):
     assert "Ask the daily checks" not in run.output
 
 
+def test_another_playbook_is_left_alone_even_when_it_fails(play, tmp_path):
+    (tmp_path / "other.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.fail:\n")
+    run = play(playbook=str(tmp_path / "other.yml"))
+    assert run.code == 2
+    assert run.record is None
+    assert "Result:" not in run.output
+
+
 def test_a_wrong_setting_of_the_run(play):
     run = play("-e", "remediation_fail_on=sometimes")
     assert run.code != 0
