@@ -77,7 +77,7 @@ def compare(name: str, ours: Callable[[], Any], reference: Callable[[], Any], *,
     ratio = statistics.median(first / second for first, second in pairs)
     row = Row(name, statistics.median(first for first, _ in pairs), statistics.median(second for _, second in pairs), ratio, bar)
     print(
-        f"{row.name:<52} {row.ours:>9.4f} s {row.reference:>9.4f} s  ratio {row.ratio:>7.4f}  bar {row.bar:<5} {'ok' if row.within else 'OVER'}",
+        f"{row.name:<52} {row.ours:>9.4f} s {row.reference:>9.4f} s  ratio {row.ratio:>7.4f}  bar {row.bar:<5.3g} {'ok' if row.within else 'OVER'}",
         flush=True,
     )
     return row
@@ -133,6 +133,10 @@ def main() -> int:
                 rounds=3,
             )
         )
+        told = folder / "facts.json"
+        told.write_text(json.dumps({"facts": facts}), encoding="utf-8")
+        stock = command("ansible-playbook", "tests/bench/stock.yml", "-i", "inventories/replica", "-e", f"@{told}")
+        rows.append(compare("daily check / the same with stock modules", command(*check, "inventories/replica"), stock, bar=1 / 3, rounds=3))
         path = os.pathsep.join([*facts["path_prefix"], os.environ["PATH"]])
         owner = Path(facts["pm2_home"]).stat().st_uid
         jlist = command("env", f"PM2_HOME={facts['pm2_home']}", f"PATH={path}", facts["pm2_executable"], "jlist")
