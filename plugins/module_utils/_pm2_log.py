@@ -62,6 +62,7 @@ _NOISE = re.compile(  # stack frames, carets, brackets, properties of an error o
 _LINE_PREFIX = re.compile(
     r"^(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?:?\s+)?(?:\[Nest\]\s+\d+\s+-\s+.*?\b(?:ERROR|WARN|LOG|FATAL|DEBUG|VERBOSE)\s+)?"
 )
+_DIGITS = re.compile(r"\d+")
 _FRAGMENT_LINES = 40
 _CONTINUED_LINES = 3
 
@@ -177,9 +178,25 @@ def _last_fragment(lines: list[str]) -> list[str]:
     tail = lines[-_FRAGMENT_LINES:]
     trailers = [number for number, line in enumerate(tail) if _TRAILER.match(line)]
     if not trailers:
-        return tail
+        return tail[_start_of_last_end(tail) :]
     first = trailers[-2] + 1 if len(trailers) > 1 else 0
     return tail[first : trailers[-1]]
+
+
+def _start_of_last_end(lines: Sequence[str]) -> int:
+    """Return where the last end begins: after a line that comes again later, which is the end before it.
+
+    Without this, a known signature of an older incident would win over what happens now.
+    """
+    seen: set[str] = set()
+    for number in range(len(lines) - 1, -1, -1):
+        if _NOISE.match(lines[number]):
+            continue
+        shape = _DIGITS.sub("#", _LINE_PREFIX.sub("", lines[number], count=1).strip())
+        if shape in seen:
+            return number + 1
+        seen.add(shape)
+    return 0
 
 
 def _message(line: str, following: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, RemediationError, WrongQuestion
 
 from . import pm2_helpers as h
@@ -218,3 +218,10 @@ def test_a_log_that_is_a_pipe_blocks_nobody(tmp_path):
 
 def test_the_framing_is_the_recorded_one():
     assert _pm2.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
+
+
+def test_a_known_signature_of_an_older_incident_does_not_win_over_what_happens_now():
+    older = "[Nest] 101  - 11/21/2026, 7:16:12 PM   ERROR [Worker] Spool folder not usable: ENOENT: no such file, access '/opt/spool'"
+    now = "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21\n    at read (/opt/worker.js:10:5)"
+    text = "\n".join([older, now, now, now, ""])
+    assert _pm2_log.reason(text) == "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21"
