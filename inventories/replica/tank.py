@@ -22,12 +22,27 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2"],
+        "stack_areas": ["pm2", "logsdb"],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
         "stack_pm2_unit_dir": facts["unit_dir"],
         "stack_state_dir": str(state_dir),
+        "stack_checker_state_dir": f"{state_dir}-checker",
+        **logsdb(facts["logsdb"]),
+    }
+
+
+def logsdb(facts: dict) -> dict:
+    """Return how the checker reaches LogsDB: with an account that may only read, its password in a file."""
+    return {
+        "stack_logsdb_dialect": "postgresql",
+        "stack_logsdb_host": facts["host"],
+        "stack_logsdb_port": facts["port"],
+        "stack_logsdb_database": facts["database"],
+        "stack_logsdb_user": facts["monitor_user"],
+        "stack_logsdb_login": {"file": facts["monitor_password_file"]},
+        "stack_logsdb_timezone": "Asia/Seoul",
     }
 
 

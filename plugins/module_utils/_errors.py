@@ -75,13 +75,19 @@ class Crashed(RemediationError):
     kind = "crashed"
 
 
+class DriverMissing(RemediationError):
+    """The Python that asks lacks a library; ``details``: ``libraries``, and ``install``, the command that brings them."""
+
+    kind = "driver_missing"
+
+
 class ActionFailed(RemediationError):
     """A change was tried and its goal was not reached; the message says why and what to do."""
 
     kind = "action_failed"
 
 
-_KINDS = {error.kind: error for error in (CannotRead, TooSlow, Busy, Crashed, ActionFailed, RemediationError)}
+_KINDS = {error.kind: error for error in (CannotRead, TooSlow, Busy, Crashed, DriverMissing, ActionFailed, RemediationError)}
 _REBUILT = {WrongQuestion.kind: WrongQuestion, NeedsUser.kind: NeedsUser}
 
 

@@ -127,7 +127,7 @@ _PM2 = (
     _fault("pm2.dump_readable", "P2", "F", _TIGHTEN),
     _fault("pm2.runs_as_root", "P2", "F"),
 )
-_RUN = tuple(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout"))
+_RUN = tuple(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing"))
 
 _BACKEND = (
     _backend("no_answer", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
@@ -188,4 +188,4 @@ _HOST = (
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
 
 # Only what is built: an area comes in with its checks and its texts.
-FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN)}
+FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN, *_LOGSDB, *_HOST)}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ._errors import RemediationError
@@ -77,8 +77,9 @@ def unknown(check: str, reason: str, *, code: str = "run.check_unknown", blocked
 
 def from_error(check: str, error: RemediationError) -> Finding:
     """Turn the error of a source into the ``unknown`` finding of a check that needed it."""
-    code = {"too_slow": "run.check_timeout", "crashed": "run.check_crashed"}.get(error.kind, "run.check_unknown")
-    return unknown(check, error.message, code=code)
+    codes = {"too_slow": "run.check_timeout", "crashed": "run.check_crashed", "driver_missing": "run.driver_missing"}
+    finding = unknown(check, error.message, code=codes.get(error.kind, "run.check_unknown"))
+    return replace(finding, evidence={**finding.evidence, **error.details}) if error.kind == "driver_missing" else finding
 
 
 def area_of(check: str) -> str:

@@ -30,7 +30,19 @@ def _pm2() -> tuple[Check, ...]:
     return CHECKS
 
 
-REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2}
+def _host() -> tuple[Check, ...]:
+    from ._host_area import CHECKS
+
+    return CHECKS
+
+
+def _logsdb() -> tuple[Check, ...]:
+    from ._logsdb_area import CHECKS
+
+    return CHECKS
+
+
+REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2, "host": _host, "logsdb": _logsdb}
 
 
 def find(identifier: Any) -> Check | None:

@@ -26,6 +26,8 @@ class Source:
         its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
     remember: what of the answer the next run needs; kept in the state folder, never in check mode.
+    cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
+    recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.
     """
 
@@ -33,8 +35,10 @@ class Source:
     read: Callable[..., Any]
     parameters: tuple[str, ...] = ()
     owner: Callable[..., int] | None = None
-    remember: Callable[[Any], Any] | None = None
+    remember: Callable[..., Any] | None = None
     exclusive: bool = False
+    cumulative: bool = False
+    recalls: bool = False
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Pick this source's own arguments from the parameters of a check."""
@@ -91,7 +95,10 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
         key = source.key(parameters)
         if key in calls:
             deadline = max(deadline, calls[key].deadline)
-        calls[key] = _call(source, source.arguments(parameters), deadline, state.lock_file(key) if source.exclusive else None)
+        arguments = source.arguments(parameters)
+        if source.recalls:
+            arguments["memory"] = state.load(key)
+        calls[key] = _call(source, arguments, deadline, state.lock_file(key) if source.exclusive else None)
     return call_all(calls)
 
 

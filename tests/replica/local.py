@@ -12,7 +12,7 @@ from typing import Any
 from . import web
 from .cache import Cache
 from .interface import APP, ROOT, Replica
-from .logsdb import APP_ROLE, DATABASE, LogsDb
+from .logsdb import APP_ROLE, DATABASE, MONITOR_ROLE, LogsDb
 from .paths import Paths
 from .system import Account, ReplicaError, Result, clean_environment, give_to, is_root, remove_tree, replace_file, run, write_private
 from .web import Web
@@ -77,6 +77,11 @@ class LocalReplica(Replica):
                 "database": DATABASE,
                 "user": APP_ROLE,
                 "password_file": str(self.database.password_file),
+                "monitor_user": MONITOR_ROLE,
+                "monitor_password_file": str(self.database.monitor_password_file),
+                "programs": str(self.database.bin),
+                "data": str(self.database.data),
+                "server_log": str(self.database.log_file),
             },
             "processes": [{"name": name, "script": str(script), "exec_mode": "fork_mode"} for name, script in scripts.items()],
         }

@@ -13,6 +13,7 @@ from .system import Account, ReplicaError, Result, clean_environment, give_to, p
 
 DATABASE = "logsdb"
 APP_ROLE = "tank_app"
+MONITOR_ROLE = "tank_monitor"
 _ADMIN = "logsdb_admin"
 _GAP = timedelta(minutes=10)
 _KST = timezone(timedelta(hours=9))
@@ -56,6 +57,11 @@ class LogsDb:
         return self.paths.pg / "password"
 
     @property
+    def monitor_password_file(self) -> Path:
+        """Password of the role that checks use; it may read and nothing else."""
+        return self.paths.pg / "monitor_password"
+
+    @property
     def _pgpass(self) -> Path:
         return self.paths.pg / ".pgpass"
 
@@ -85,8 +91,9 @@ class LogsDb:
         remove_tree(self.paths.pg)
         self.paths.pg.mkdir(parents=True, mode=0o700)
         give_to(self.account, self.paths.pg)
-        admin, application = secrets.token_hex(16), secrets.token_hex(16)
+        admin, application, monitor = (secrets.token_hex(16) for _ in range(3))
         write_private(self.password_file, application, self.account)
+        write_private(self.monitor_password_file, monitor, self.account)
         lines = [f"127.0.0.1:*:*:{_ADMIN}:{admin}", f"127.0.0.1:*:*:{APP_ROLE}:{application}"]
         write_private(self._pgpass, "\n".join(lines) + "\n", self.account)
         first = self.paths.pg / "admin"
@@ -97,7 +104,8 @@ class LogsDb:
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as stream:
             stream.write(_SETTINGS)
         self._start(port)
-        setup = f"CREATE ROLE {APP_ROLE} LOGIN PASSWORD '{application}';\nCREATE DATABASE {DATABASE};\n"
+        roles = f"CREATE ROLE {APP_ROLE} LOGIN PASSWORD '{application}';\nCREATE ROLE {MONITOR_ROLE} LOGIN PASSWORD '{monitor}';\n"
+        setup = f"{roles}CREATE DATABASE {DATABASE};\n"
         self._script(port, setup, "postgres")
         schema = (SOURCES / "schema.sql").read_text(encoding="utf-8")
         self._script(port, "BEGIN;\n" + schema + history.fixed_rows(local_now()) + "COMMIT;\n")

@@ -20,9 +20,9 @@ BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
     "P0": "pm2.daemon_down pm2.daemon_hung",
-    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop",
+    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop logsdb.unreachable",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
-    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout",
+    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing",
 }
 REMEDIES = {
     "pm2.daemon_down": ("pm2.resurrect", "auto"),
@@ -33,6 +33,14 @@ REMEDIES = {
     "pm2.not_saved": ("pm2.save", "auto"),
     "pm2.dump_differs": ("pm2.save", "auto"),
     "pm2.dump_readable": ("file.tighten", "auto"),
+    "host.cpu_80": ("worker.reduce_parallel", "approval"),
+    "host.cpu_saturated": ("worker.reduce_parallel", "approval"),
+    "host.disk_80": ("logs.rotate", "auto"),
+    "host.disk_90": ("logs.rotate", "auto"),
+    "host.inodes": ("logs.rotate", "auto"),
+    "host.disk_forecast": ("logs.rotate", "auto"),
+    "host.log_not_rotated": ("logs.rotate", "auto"),
+    "host.log_readable": ("file.tighten", "auto"),
 }
 
 
