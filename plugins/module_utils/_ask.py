@@ -85,7 +85,8 @@ def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], st
                 continue
             kept.add(key)
             try:
-                state.save(key, source.remember(outcomes[key].value))
+                former = (state.load(key),) if source.cumulative else ()
+                state.save(key, source.remember(outcomes[key].value, *former))
             except WrongQuestion as error:
                 answer.wrong.append(error.message)
                 return

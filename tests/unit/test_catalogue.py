@@ -20,9 +20,12 @@ BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
     "P0": "pm2.daemon_down pm2.daemon_hung",
-    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop logsdb.unreachable",
+    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop logsdb.unreachable"
+    " host.cpu_saturated host.oom_killed host.disk_90 host.inodes host.outbound_blocked",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
-    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing",
+    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing"
+    " host.cpu_80 host.memory_low host.disk_80 host.disk_forecast host.log_readable host.clock",
+    "P3": "host.log_not_rotated host.port_open",
 }
 REMEDIES = {
     "pm2.daemon_down": ("pm2.resurrect", "auto"),
