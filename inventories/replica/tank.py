@@ -16,20 +16,45 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.replica.host_parts import facts_of as host_parts
 from tests.replica.paths import Paths
 
 
-def app_host(facts: dict, state_dir: Path) -> dict:
+def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "logsdb"],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", *(["host"] if host else [])],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
         "stack_pm2_unit_dir": facts["unit_dir"],
+        "stack_app_dir": facts["app_dir"],
+        "stack_env_file": facts["env_file"],
+        "stack_health_url": facts["health_url"],
         "stack_state_dir": str(state_dir),
         "stack_checker_state_dir": f"{state_dir}-checker",
+        # The replica's scheduler makes a round every 5 s.
+        "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"]),
+        **machine(facts, host),
+    }
+
+
+def web_host(facts: dict, state_dir: Path) -> dict:
+    """Return the variables of the host that serves the page: the same machine under another name."""
+    nginx = facts["nginx"]
+    return {
+        "stack_areas": ["nginx", "web"],
+        "stack_nginx_executable": nginx["executable"],
+        "stack_nginx_conf": nginx["conf"],
+        "stack_nginx_prefix": nginx["prefix"],
+        "stack_nginx_status_url": f"{facts['web_url']}nginx_status",
+        "stack_web_url": facts["web_url"],
+        "stack_web_build_dir": facts["build_dir"],
+        "stack_web_certificate_url": facts["web_tls_url"],
+        "stack_web_certificate_files": [nginx["certificate"]],
+        "stack_web_ca_file": nginx["certificate"],
+        "stack_state_dir": f"{state_dir}-web",
     }
 
 
@@ -46,16 +71,43 @@ def logsdb(facts: dict) -> dict:
     }
 
 
+def machine(facts: dict, host: dict) -> dict:
+    """Return what the area host looks at: the replica's own parts, since this machine does other work too.
+
+    The window is the shortest and the limit for the CPU a lower one, so that the fault bench need not wait for minutes.
+    Where the replica could make no file system and no cgroup of its own (without root), those checks are left out.
+    """
+    if not host:
+        return {}
+    nginx, app = os.path.dirname(facts["nginx"]["access_log"]), facts["app_dir"]
+    own = [str(port) for port in facts["ports"].values()]
+    without = ([] if host["volume"] else ["host.disk"]) + ([] if host["cgroup"] else ["host.cpu", "host.memory"])
+    return {
+        "stack_host_cgroup": host["cgroup"] or None,
+        "stack_host_cpu_percent": 60,
+        "stack_host_cpu_window": 10,
+        "stack_host_mounts": [host["volume"]] if host["volume"] else None,
+        "stack_host_log_folders": [f"{app}/backend/logs", f"{app}/worker/logs", nginx, host["log_folder"]],
+        "stack_host_ntp_server": f"127.0.0.1:{host['time_port']}",
+        "stack_host_clock_synchronised": False,
+        "stack_host_outbound": [f"127.0.0.1:{port}" for port in (facts["ports"]["logsdb"], host["peer_port"])],
+        "stack_host_expected_ports": own,
+        "stack_host_ports": [*own, str(host["spare_port"])],
+        **({"daily_check_off": without} if without else {}),
+    }
+
+
 def main() -> int:
     """Print the inventory."""
-    instance = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default")).instance
+    paths = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default"))
+    instance = paths.instance
     path = instance / "run" / "replica.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
         return 1
-    hosts = {"tank-app": app_host(facts, instance / "state")}
+    hosts = {"tank-app": app_host(facts, host_parts(paths), instance / "state"), "tank-web": web_host(facts, instance / "state")}
     # The distribution's Python, as on a customer's host: every user can read it, whoever a check becomes.
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     shared = {"ansible_connection": "local", "ansible_python_interpreter": python, "stack_site": "replica"}

@@ -103,6 +103,12 @@ def _backend(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
     return _fault(f"backend.{name}", severity, source, *remedies, follows=_BELOW_APPLICATIONS)
 
 
+def _silent(name: str) -> Fault:
+    """Return the row of a backend that does not serve; a start-up fault is a root of its own and explains it."""
+    broken = _from(*(follows.code for follows in _BROKEN_BACKEND))
+    return _fault(f"backend.{name}", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO), follows=(*_BELOW_APPLICATIONS, *broken))
+
+
 def _worker(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
     return _fault(f"worker.{name}", severity, source, *remedies, follows=_BELOW_APPLICATIONS)
 
@@ -130,19 +136,23 @@ _PM2 = (
 _RUN = tuple(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing"))
 
 _BACKEND = (
-    _backend("no_answer", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
-    _backend("error_5xx", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
-    _backend("wrong_body", "P1", "M1-3, M2-4", Remedy("pm2.restart", AUTO)),
+    _silent("no_answer"),
+    _silent("error_5xx"),
+    _silent("wrong_body"),
     _backend("slow", "P2", "F"),
-    _backend("di_error", "P1", "M1-3"),
-    _backend("env_invalid", "P1", "M1-3"),
-    _backend("module_missing", "P1", "M1-3"),
-    _backend("port_conflict", "P1", "M1-3", Remedy("backend.change_port", APPROVAL)),
-    _backend("env_readable", "P2", "F", _TIGHTEN),
+)
+_BACKEND_LOG = (
+    _fault("backend.di_error", "P1", "M1-3"),
+    _fault("backend.env_invalid", "P1", "M1-3"),
+    _fault("backend.module_missing", "P1", "M1-3"),
+    _fault("backend.port_conflict", "P1", "M1-3", Remedy("backend.change_port", APPROVAL)),
+    _fault("backend.env_readable", "P2", "F", _TIGHTEN),
 )
 _WORKER = (
     _worker("stalled", "P0", "M1-4, M2-5", _RESTART_WORKER),
     _worker("scheduler_silent", "P1", "M2-5", _RESTART_WORKER),
+)
+_WORKER_LOG = (
     _worker("oracle_failed", "P1", "M1-4"),
     _worker("ses_error", "P1", "M1-4"),
     _worker("file_not_found", "P1", "M1-4"),
@@ -150,13 +160,20 @@ _WORKER = (
     _worker("unknown_error", "P2", "M1-4"),
 )
 _NGINX = (
-    _fault("nginx.stopped", "P1", "M1-8, M2-10", _START_NGINX),
+    _fault("nginx.stopped", "P1", "M1-8, M2-10", _START_NGINX, follows=_from("nginx.config_invalid", "nginx.port_conflict")),
     _fault("nginx.config_invalid", "P1", "M1-8, M2-10", _START_NGINX),
     _fault("nginx.port_conflict", "P1", "M1-8, M2-10", _START_NGINX),
     _fault("nginx.restarted", "P3", "M2-10"),
-    _fault("nginx.old_config", "P2", "M2-10", Remedy("nginx.reload", AUTO)),
+    _fault(
+        "nginx.old_config",
+        "P2",
+        "M2-10",
+        Remedy("nginx.reload", AUTO),
+        follows=_from("nginx.config_invalid", "nginx.port_conflict"),
+    ),
 )
 _WEB = (
+    _web("no_answer", "P1", "+"),
     _web("blank", "P1", "M1-8, M2-10", _RESTORE_BUILD),
     _web("build_missing", "P1", "M1-8, M2-10", _RESTORE_BUILD),
     _web("asset_missing", "P1", "M1-8, M2-10", _RESTORE_BUILD),
@@ -188,4 +205,4 @@ _HOST = (
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
 
 # Only what is built: an area comes in with its checks and its texts.
-FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN, *_LOGSDB, *_HOST)}
+FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN, *_LOGSDB, *_WORKER, *_HOST, *_BACKEND_LOG, *_WORKER_LOG, *_BACKEND, *_NGINX, *_WEB)}

@@ -42,7 +42,31 @@ def _logsdb() -> tuple[Check, ...]:
     return CHECKS
 
 
-REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2, "host": _host, "logsdb": _logsdb}
+def _backend() -> tuple[Check, ...]:
+    from ._backend_area import CHECKS
+
+    return CHECKS
+
+
+def _worker() -> tuple[Check, ...]:
+    from ._worker_area import CHECKS
+
+    return CHECKS
+
+
+def _nginx() -> tuple[Check, ...]:
+    from ._nginx_area import CHECKS
+
+    return CHECKS
+
+
+def _web() -> tuple[Check, ...]:
+    from ._web_area import CHECKS
+
+    return CHECKS
+
+
+REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2, "host": _host, "logsdb": _logsdb, "backend": _backend, "worker": _worker, "nginx": _nginx, "web": _web}
 
 
 def find(identifier: Any) -> Check | None:

@@ -19,10 +19,12 @@ HANGUL = re.compile("[가-힣]")
 BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
-    "P0": "pm2.daemon_down pm2.daemon_hung",
-    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop logsdb.unreachable"
+    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled",
+    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing backend.port_conflict logsdb.unreachable worker.scheduler_silent"
+    " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
     " host.cpu_saturated host.oom_killed host.disk_90 host.inodes host.outbound_blocked",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
+    " backend.env_readable worker.unknown_error"
     " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing"
     " host.cpu_80 host.memory_low host.disk_80 host.disk_forecast host.log_readable host.clock",
     "P3": "host.log_not_rotated host.port_open",
@@ -36,6 +38,10 @@ REMEDIES = {
     "pm2.not_saved": ("pm2.save", "auto"),
     "pm2.dump_differs": ("pm2.save", "auto"),
     "pm2.dump_readable": ("file.tighten", "auto"),
+    "worker.stalled": ("pm2.restart", "approval"),
+    "worker.scheduler_silent": ("pm2.restart", "approval"),
+    "backend.port_conflict": ("backend.change_port", "approval"),
+    "backend.env_readable": ("file.tighten", "auto"),
     "host.cpu_80": ("worker.reduce_parallel", "approval"),
     "host.cpu_saturated": ("worker.reduce_parallel", "approval"),
     "host.disk_80": ("logs.rotate", "auto"),

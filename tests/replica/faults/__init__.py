@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from ..system import ReplicaError
+from .backend import BACKEND_FAULTS
+from .logsdb import LOGSDB_FAULTS
 from .model import Fault
 from .pm2 import PM2_FAULTS
+from .worker import WORKER_FAULTS
+from .worker_rhythm import WORKER_RHYTHM_FAULTS
 
-FAULTS: tuple[Fault, ...] = (*PM2_FAULTS,)
+FAULTS: tuple[Fault, ...] = (
+    *PM2_FAULTS,
+    *BACKEND_FAULTS,
+    *WORKER_FAULTS,
+    *LOGSDB_FAULTS,
+    *WORKER_RHYTHM_FAULTS,
+)
 
 __all__ = ["FAULTS", "Fault", "find_fault"]
 

@@ -1,0 +1,31 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The area worker: its checks (manual 1, section 4; manual 2, section 5)."""
+
+from __future__ import annotations
+
+from . import _log_area, _log_checks, _pm2, _worker_rhythm
+from ._check import Check
+from ._sources import Source
+
+RHYTHM = Source("worker.rhythm", _worker_rhythm.read, _worker_rhythm.SOURCE_PARAMETERS, owner=_pm2.reader)
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "worker.log",
+        "Which errors of its daily work does the worker report?",
+        _log_checks.worker_log,
+        (_log_area.APPLICATIONS,),
+        _log_checks.WORKER_LOG_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
+        "worker.rhythm",
+        "Does the worker still take jobs while work waits, and does its scheduler make its rounds?",
+        _worker_rhythm.check,
+        (RHYTHM,),
+        _worker_rhythm.PARAMETERS,
+        run_as="app",
+    ),
+)
