@@ -145,11 +145,24 @@ def main() -> int:
     """Run the chosen rows; 0 when every row that could run is as the table says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("addresses", nargs="*", help="rows to run, such as pm2.stopped or pm2.stopped:exited; default: all")
-    wanted = set(parser.parse_args().addresses)
+    parser.add_argument("--lanes", type=int, default=2, help="replicas at work at the same time (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    wanted = set(options.addresses)
     chosen = [case for case in cases() if not wanted or case.address in wanted or case.code in wanted]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen)]), encoding="utf-8")
+        return 0
+    if options.lanes < 2 or len({case.area for case in chosen}) < 2:
+        return report(run_rows(chosen))
+    return report(run_lanes(chosen, options.lanes))
+
+
+def run_rows(chosen: list[Case]) -> list[Row]:
+    """Run rows one after the other on one replica."""
     rows = []
     with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home:
         replica("up")
@@ -160,7 +173,31 @@ def main() -> int:
             rows.append(row)
             show(row)
         replica("down")
-    return report(rows)
+    return rows
+
+
+def run_lanes(chosen: list[Case], count: int) -> list[Row]:
+    """Run rows on several replicas at once, area by area; what troubles the whole machine runs afterwards, by itself."""
+    lanes: list[list[Case]] = [[] for _lane in range(count)]
+    shared = [case for case in chosen if not case.expected.get("alone")]
+    for area in sorted({case.area for case in shared}, key=lambda area: -sum(case.area == area for case in shared)):
+        min(lanes, key=len).extend(case for case in shared if case.area == area)
+    rows: dict[str, Row] = {}
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        for group in ([lane for lane in lanes if lane], [[case for case in chosen if case.expected.get("alone")]]):
+            started = [start_lane(number, lane, Path(folder)) for number, lane in enumerate(group) if lane]
+            for process, result in started:
+                if process.wait() or not result.exists():
+                    raise BenchError("a lane ended before its time; its last lines say why")
+                rows |= {entry["address"]: Row(**entry) for entry in json.loads(result.read_text(encoding="utf-8"))}
+    return [rows[case.address] for case in chosen]
+
+
+def start_lane(number: int, lane: list[Case], folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start this program for some rows, on a replica of its own; its rows go to the terminal and to a file."""
+    result = folder / f"{number}-{lane[0].address}.json"
+    command = [sys.executable, __file__, "--json", str(result), *(case.address for case in lane)]
+    return subprocess.Popen(command, env={**os.environ, "TANK_REPLICA_NAME": f"{INSTANCE}-{number}"}), result
 
 
 @contextlib.contextmanager
