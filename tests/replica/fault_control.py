@@ -59,6 +59,7 @@ def clear_all(replica: LocalReplica) -> None:
             continue  # another fault stands in its way; the whole repair follows
     replica.deploy()
     replica.install_boot_unit()
+    replica.restore_web()
     restart_and_settle(replica, "backend", "worker")
     _remember(replica.paths, [])
 

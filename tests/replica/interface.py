@@ -61,6 +61,10 @@ class Replica(ABC):
         """What `pm2 startup` leaves: the unit of the application's user, enabled."""
 
     @abstractmethod
+    def restore_web(self) -> None:
+        """Put nginx's configuration and certificate there as they were delivered; start nginx, or reload it where they were not so."""
+
+    @abstractmethod
     def give_home_back(self) -> None:
         """Make the application's user the owner of all in PM2_HOME and in the application's log folders."""
 

@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from . import pm2_processes, toolchain
+from . import host_parts, pm2_processes, toolchain
 from .attachments import ensure_attachments, statement_folder
 from .cache import Cache, cache_for_sources, prepare
 from .local import LocalReplica, Made
@@ -95,7 +95,7 @@ def up(paths: Paths) -> LocalReplica:
     wanted = Made(
         application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
         data=_version_of(_DATA_SOURCES),
-        ports=before.ports if before else _new_ports(),
+        ports=_all_ports(before.ports if before else {}),
         licence_key=before.licence_key if before else secrets.token_hex(12),
     )
     replica = _replica(paths, cache, wanted)
@@ -125,10 +125,12 @@ def _version_of(sources: Sequence[str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _new_ports() -> dict[str, int]:
-    ports: dict[str, int] = {}
-    for part in ("backend", "web", "logsdb"):
-        ports[part] = free_port(list(ports.values()))
+def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
+    """The known ports, and free ones for the parts that have none yet."""
+    ports = dict(known)
+    for part in ("backend", "web", "web_tls", "logsdb"):
+        if part not in ports:
+            ports[part] = free_port(list(ports.values()))
     return ports
 
 
@@ -154,7 +156,8 @@ def _clear_the_way(replica: LocalReplica, before: Made | None) -> None:
 def _usable_ports(replica: LocalReplica) -> dict[str, int]:
     """The ports of the instance; another one for a part whose port somebody else has taken meanwhile."""
     ports = dict(replica.ports)
-    ours = {"backend": bool(replica.daemon_pid()), "web": _page_served(replica), "logsdb": replica.database.answers(ports["logsdb"])}
+    served = _page_served(replica)
+    ours = {"backend": bool(replica.daemon_pid()), "web": served, "web_tls": served, "logsdb": replica.database.answers(ports["logsdb"])}
     for part, port in ports.items():
         if not ours[part] and not port_is_free(port):
             ports[part] = free_port(list(ports.values()))
@@ -168,11 +171,10 @@ def _start_parts(replica: LocalReplica) -> None:
     ensure_attachments(paths.nas_root, local_now(), account)
     replica.deploy()
     replica.install_boot_unit()
-    replica.site.configure(ports["web"], ports["backend"])
-    if not _page_served(replica):
-        replica.site.start()
-        wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
+    replica.restore_web()
+    wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
     pm2_processes.ensure_healthy(replica)
+    host_parts.ensure(paths, account)
 
 
 def _write_facts(replica: LocalReplica) -> None:
@@ -197,6 +199,7 @@ def components(replica: LocalReplica) -> list[Component]:
         Component("pm2", well, str(paths.pm2_home)),
         Component("backend", pm2_processes.backend_ok(replica), replica.facts["health_url"]),
         Component("worker", well and pm2_processes.worker_ready(replica), str(paths.app / "worker")),
+        Component("host", host_parts.well(paths), str(host_parts.folder_of(paths))),
         Component("facts", paths.facts_file.exists(), str(paths.facts_file)),
     ]
 
@@ -206,6 +209,7 @@ def down(paths: Paths, purge: bool = False) -> None:
     if _made(paths):
         _stop_politely(paths)
     end_all(paths.instance)
+    host_parts.remove(paths)
     for name in ("rpc.sock", "pub.sock", "pm2.pid"):
         (paths.pm2_home / name).unlink(missing_ok=True)
     paths.facts_file.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ _HOLIDAYS = ["2026-01-01", "2026-03-01", "2026-05-05", "2026-08-15", "2026-10-03
 
 @dataclass(frozen=True)
 class Made:
-    """How an instance was made: versions of its sources, its ports (backend, web, logsdb), a secret of its own."""
+    """How an instance was made: versions of its sources, its ports (backend, web, web_tls, logsdb), a secret of its own."""
 
     application: str
     data: str
@@ -61,6 +61,8 @@ class LocalReplica(Replica):
             "ports": dict(self.ports),
             "health_url": f"http://127.0.0.1:{self.ports['backend']}/api/health",
             "web_url": f"http://127.0.0.1:{self.ports['web']}/",
+            "web_tls_url": f"https://127.0.0.1:{self.ports.get('web_tls', 0)}/",
+            "build_dir": str(p.app / "frontend/build"),
             "nginx": {
                 "executable": str(self.site.executable),
                 "conf": str(p.nginx_conf),
@@ -68,6 +70,7 @@ class LocalReplica(Replica):
                 "pid_file": str(self.site.pid_file),
                 "error_log": str(self.site.error_log),
                 "access_log": str(self.site.access_log),
+                "certificate": str(self.site.certificate),
             },
             "env_file": str(p.env_file),
             "nas_root": str(p.nas_root),
@@ -119,6 +122,13 @@ class LocalReplica(Replica):
 
     def get(self, url: str) -> str:
         return web.body_of(url)
+
+    def restore_web(self) -> None:
+        changed = self.site.configure(self.ports)
+        if not self.site.serving():
+            self.site.start()
+        elif changed:
+            self.site.reload()
 
     def give_home_back(self) -> None:
         give_to(self.account, self.paths.home, self.paths.app)

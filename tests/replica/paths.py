@@ -63,6 +63,11 @@ class Paths:
         return self.app / "nginx" / "conf" / "nginx.conf"
 
     @property
+    def tls(self) -> Path:
+        """Certificate and key of the site."""
+        return self.nginx_conf.parent / "tls"
+
+    @property
     def home(self) -> Path:
         return self.instance / "home" / APP_USER
 

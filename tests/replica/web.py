@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import Paths
-from .system import Account, clean_environment, give_to, replace_file, run_or_fail
+from .system import Account, clean_environment, give_to, replace_file, run, run_or_fail, wait_until
 
 _CONF = """\
 # Configuration of the replica's nginx: run as the application's user, everything below {instance}.
 worker_processes 1;
 pid {prefix}/nginx.pid;
-error_log {prefix}/logs/error.log warn;
+error_log {prefix}/logs/error.log notice;
 
 events {{
     worker_connections 128;
@@ -44,7 +45,10 @@ http {{
 
     server {{
         listen 127.0.0.1:{web_port};
+        listen 127.0.0.1:{tls_port} ssl;
         server_name localhost;
+        ssl_certificate {tls}/site.crt;
+        ssl_certificate_key {tls}/site.key;
         root {app}/frontend/build;
         index index.html;
 
@@ -57,7 +61,7 @@ http {{
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_connect_timeout 3s;
-            proxy_read_timeout 30s;
+            proxy_read_timeout 3s;
         }}
 
         location = /nginx_status {{
@@ -73,6 +77,10 @@ http {{
     }}
 }}
 """
+
+
+_TWO_MONTHS_S = 60 * 86400
+_RELOAD_S = 10
 
 
 @dataclass(frozen=True)
@@ -95,18 +103,55 @@ class Web:
     def access_log(self) -> Path:
         return self.paths.nginx / "logs" / "access.log"
 
-    def configure(self, web_port: int, backend_port: int) -> None:
+    @property
+    def certificate(self) -> Path:
+        return self.paths.tls / "site.crt"
+
+    def configure(self, ports: Mapping[str, int]) -> bool:
+        """Write configuration and certificate as delivered; True when something was not so."""
         p = self.paths
-        text = _CONF.format(instance=p.instance, prefix=p.nginx, app=p.app, web_port=web_port, backend_port=backend_port)
-        p.nginx_conf.parent.mkdir(parents=True, exist_ok=True)
+        values = {"web_port": ports["web"], "tls_port": ports["web_tls"], "backend_port": ports["backend"]}
+        text = _CONF.format(instance=p.instance, prefix=p.nginx, app=p.app, tls=p.tls, **values)
+        p.tls.mkdir(parents=True, exist_ok=True)
         for folder in ("logs", "temp"):
             (p.nginx / folder).mkdir(parents=True, exist_ok=True)
-        replace_file(p.nginx_conf, text)
+        changed = not p.nginx_conf.exists() or p.nginx_conf.read_text(encoding="utf-8") != text
+        if changed:
+            replace_file(p.nginx_conf, text)
+        changed = self._ensure_certificate() or changed
         give_to(self.account, p.nginx, p.app / "nginx")
+        return changed
+
+    def _ensure_certificate(self) -> bool:
+        """Make a self-signed certificate unless there is one that lasts for two more months."""
+        long_enough = ["openssl", "x509", "-in", str(self.certificate), "-noout", "-checkend", str(_TWO_MONTHS_S)]
+        if self.certificate.exists() and run(long_enough).rc == 0:
+            return False
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(self.paths.tls / "site.key")]
+        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        run_or_fail("make a certificate", ["openssl", "req", "-x509", *key, "-out", str(self.certificate), "-days", "365", *names])
+        return True
 
     def start(self) -> None:
         self.pid_file.unlink(missing_ok=True)
         self._nginx("start nginx")
+
+    def serving(self) -> bool:
+        """True while the master of the pid file lives."""
+        return bool(self._workers())
+
+    def reload(self) -> None:
+        """Load the configuration; returns when new workers serve."""
+        before = self._workers()
+        self._nginx("reload nginx", "-s", "reload")
+        wait_until(lambda: self._workers() - before, _RELOAD_S, "nginx has no new workers after a reload; see its error.log")
+
+    def _workers(self) -> set[str]:
+        try:
+            pid = self.pid_file.read_text(encoding="ascii").strip()
+            return set(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
+        except OSError:
+            return set()
 
     def stop(self) -> None:
         if self.pid_file.exists():
