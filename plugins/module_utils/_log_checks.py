@@ -14,7 +14,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from . import _pm2_checks
@@ -105,7 +105,7 @@ def _start(asked: Asked, name: str, answer: Mapping[str, Any]) -> list[Finding]:
         if code == "backend.port_conflict":
             found += _port_conflict(asked, name, about, groups, answer)
         else:
-            found.append(_told(code, check, name, about, groups, _where(asked, answer)))
+            found.append(told(code, check, name, about, groups, _where(asked, answer)))
     return found or [_quiet(check, name, about)]
 
 
@@ -126,7 +126,7 @@ def _port_conflict(
             more["holder"] = holder
             if not holder["pid"]:
                 more["not_asked"] = [f"which process of {holder['user']} holds port {port}: only root sees it"]
-    return [_told("backend.port_conflict", "backend.log", name, about, groups, {**_where(asked, answer), **more})]
+    return [told("backend.port_conflict", "backend.log", name, about, groups, {**_where(asked, answer), **more})]
 
 
 def _port(address: str) -> str:
@@ -152,7 +152,7 @@ def worker_log(asked: Asked) -> list[Finding]:
         code = worker_code(group)
         if code:
             by_code.setdefault(code, []).append(group)
-    found = [_told(code, check, name, about, groups, _where(asked, answer)) for code, groups in sorted(by_code.items())]
+    found = [told(code, check, name, about, groups, _where(asked, answer)) for code, groups in sorted(by_code.items())]
     return found or [_quiet(check, name, about)]
 
 
@@ -173,12 +173,19 @@ def worker_code(group: Mapping[str, Any]) -> str:
 # --- shared
 
 
+def stamp(moment: Any) -> str | None:
+    """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
+    if not isinstance(moment, (int, float)) or not 0 < moment < _pm2_checks.END_OF_TIME:
+        return None
+    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _active(about: Mapping[str, Any], asked: Asked) -> list[Mapping[str, Any]]:
     groups = about["groups"].values()
     return [group for group in groups if not is_over(group, about["entries"], asked.now, asked.parameters["quiet"])]
 
 
-def _told(
+def told(
     code: str,
     check: str,
     subject: str,
@@ -202,8 +209,8 @@ def _told(
         **more,
         "status": about["entries"][0]["status"] if about["entries"] else "",
         "count": count,
-        "since": _pm2_checks._stamp(min(firsts)) if firsts else None,
-        "last": _pm2_checks._stamp(latest["last"]),
+        "since": stamp(min(firsts)) if firsts else None,
+        "last": stamp(latest["last"]),
         "estimated": not all(group["exact"] for group in groups),
         "sample": latest["sample"],
         "log": latest["path"],
@@ -259,7 +266,10 @@ def _blocked(check: str, answer: Mapping[str, Any]) -> Finding:
 
 
 def _where(asked: Asked, answer: Mapping[str, Any]) -> dict[str, str]:
-    return _pm2_checks._where(asked, answer)
+    """Return what a person needs for the next command: PM2_HOME, its user, and how to call PM2 for them."""
+    home, name = asked.parameters["pm2_home"], answer["user"]
+    become = "sudo" if name == "root" else f"sudo -u {name}"
+    return {"pm2_home": home, "user": name, "pm2": f"{become} env PM2_HOME={home} pm2"}
 
 
 # --- backend.env
@@ -300,8 +310,3 @@ def env_file(asked: Asked) -> list[Finding]:
         evidence = {"path": file["path"], "mode": file["mode"], "owner": file["owner"], "wanted_mode": "0600"}
         return [fault("backend.env_readable", check, file["path"], evidence=evidence)]
     return [ok(check, evidence={"path": file["path"], "mode": file["mode"], "owner": file["owner"]})]
-
-
-def without_remedies(finding: Finding) -> Finding:
-    """Take the remedies away, for a log whose process is not known."""
-    return replace(finding, remedies=())

@@ -136,20 +136,23 @@ def read_applications(
     quiet: int | None = None,
     answer_within: float | None = None,
     memory: Any = None,
-    **_others: Any,
+    limits: Limits | None = None,
+    modules: bool = False,
+    now: float | None = None,
 ) -> dict[str, Any]:
     """Read what is new in the logs of PM2's applications and add it to what is known.
 
     Returns ``state problem user`` (of PM2, see :func:`_pm2.read_list`), ``processes``: by name ``entries groups
-    (by key, see :class:`_log_text.Group`) files unlogged``, ``read_at``, and ``memory`` for the next run.
+    (by key, see :class:`_log_text.Group`) new files unlogged``, ``read_at``, and ``memory`` for the next run.
+    modules: PM2's own modules too.
     """
-    now = time.time()
+    now = time.time() if now is None else now
     remembered = usable(memory)
-    listed = application_logs(pm2_home, app_dir, answer_within or 3.0)
+    listed = application_logs(pm2_home, app_dir, answer_within or 3.0, modules)
     answer = {**listed, "user": user or _pm2.user_name(os.geteuid()), "read_at": now, "memory": remembered}
     if listed["state"] != _pm2.UP:
         return answer
-    limits = Limits((first_read_mb or FIRST_READ_MB) * MEGABYTE, READ_MB * MEGABYTE, time.monotonic() + WITHIN)
+    limits = limits or Limits((first_read_mb or FIRST_READ_MB) * MEGABYTE, READ_MB * MEGABYTE, time.monotonic() + WITHIN)
     kept: dict[str, Any] = {"version": _VERSION, "files": {}, "clocks": {}, "groups": {}}
     for name, about in listed["processes"].items():
         told = read_process(name, about["paths"], about["entries"], remembered, kept, limits, now, float(quiet or 86400))

@@ -131,7 +131,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("nginx_502", "web.bad_gateway", "() failed (1", r"(?:connect|recv)\(\) failed \((?:111|104)"),
     _s("nginx_504", "web.gateway_timeout", "upstream timed out (110"),
     # The runtime.
-    _s("memory_heap", "", "JavaScript heap out of memory"),
+    _s("runtime_heap", "", "JavaScript heap out of memory"),
 )
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
 # Words that make a line an error line although no signature knows it.

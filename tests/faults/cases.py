@@ -34,6 +34,7 @@ class Case:
     """One row: how the fault is made, and which finding must come first.
 
     arguments: of ansible-playbook, added for the run that must find the fault. needs: what the machine must offer.
+    after_a_run: ask once before the fault is made, since it shows by comparison with an earlier run.
     """
 
     address: str
@@ -45,6 +46,7 @@ class Case:
     settle_s: float = 0
     needs: frozenset[str] = frozenset()
     arguments: tuple[str, ...] = ()
+    after_a_run: bool = False
     expected: dict[str, Any] = field(default_factory=dict)
 
 
@@ -88,6 +90,7 @@ def _of_replica(fault: Any, expected: dict[str, Any]) -> Case:
         clear=lambda: replica("fault", "clear", fault.address) and None,
         settle_s=fault.settle_s,
         needs=fault.needs,
+        after_a_run=fault.after_a_run,
         expected=_expectation(fault.code, fault.variant, expected),
     )
 
@@ -95,7 +98,7 @@ def _of_replica(fault: Any, expected: dict[str, Any]) -> Case:
 def _of_runs(expected: dict[str, Any]) -> list[Case]:
     """Return the faults of the run itself; each is made by how the playbook is called."""
     unreachable = str(Path(__file__).parent / "unreachable.yml")
-    tune = '{"daily_check_tune": {"pm2.daemon": {"deadline": 1}, "pm2.processes": {"deadline": 1}, "pm2.saved": {"deadline": 1}, "pm2.user": {"deadline": 1}}}'
+    tune = '{"daily_check_tune": {"pm2.daemon": {"deadline": 1}, "pm2.processes": {"deadline": 1}, "pm2.saved": {"deadline": 1}, "pm2.user": {"deadline": 1}, "backend.log": {"deadline": 1}, "worker.log": {"deadline": 1}}}'
 
     def row(
         name: str,

@@ -70,6 +70,8 @@ def run_case(case: Case, home: str) -> Row:
     """Make the fault, judge the run, clear, judge the clean run."""
     row, started = Row(case.address), time.monotonic()
     try:
+        if case.after_a_run:
+            daily_check(home)
         case.make()
         time.sleep(case.settle_s)
         code, record = daily_check(home, *case.arguments)
@@ -88,16 +90,24 @@ def run_case(case: Case, home: str) -> Row:
 def judge(case: Case, row: Row, code: int, record: dict[str, Any]) -> None:
     """Compare a run with what the table of faults says."""
     found = roots(record)
+    # Where another area tells the cause, its finding is the root and this one must be folded under it.
+    cause = case.expected.get("root", case.code)
+    area = case.area if cause == case.code else cause.split(".")[0]
     # A fault of the run itself shows in the area of the check that could not be asked.
-    in_area = [finding for finding in found if case.area in (finding["area"], finding["code"].split(".")[0])]
-    others = [finding for finding in found if finding["code"] != case.code]
+    in_area = [finding for finding in found if area in (finding["area"], finding["code"].split(".")[0])]
+    others = [finding for finding in found if finding["code"] != cause]
     row.false = len(others)
     first = in_area[0] if in_area else None
     if others:
         row.problem += " beside it: " + ", ".join(f"{finding['code']} {finding['subject']}" for finding in others)
-    if first is None or first["code"] != case.code:
+    if first is None or first["code"] != cause:
         row.problem += f" first root is {first['code'] if first else 'missing'}"
         return
+    if cause != case.code:
+        first = folded_under(first, case.code, record)
+        if first is None:
+            row.problem += f" nothing is folded under {cause}"
+            return
     row.said = " | ".join(first["texts"]["en"].values())
     wrong = wrong_facts(case, first, code)
     row.found = not wrong
@@ -105,6 +115,11 @@ def judge(case: Case, row: Row, code: int, record: dict[str, Any]) -> None:
     row.explained = not unread
     if wrong or unread:
         row.problem += " " + "; ".join([*wrong, *unread])
+
+
+def folded_under(root: dict[str, Any], code: str, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the finding of a code that follows from a root."""
+    return next((finding for finding in record["findings"] if finding["code"] == code and finding["follows_from"] == root["id"]), None)
 
 
 def wrong_facts(case: Case, finding: dict[str, Any], code: int) -> list[str]:

@@ -1,0 +1,291 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: log_scan
+short_description: Read what is new in application logs and say which known errors it holds
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Reads logs of PM2's applications (O(pm2_home)) or any others (O(paths)) against the collection's signatures of NestJS, Oracle, SES, NAS,
+    LogsDB and nginx errors, and groups errors that no signature knows by their shape.
+  - Error lines are those of the levels ERROR and FATAL, and bare stacks. One error that is logged several times (message, stack, handler)
+    counts once. Colours, dates of any locale and messages of several lines are understood. Samples are masked.
+  - Each run reads on where the last one of the same O(consumer) ended, over rotation by renaming, by copying and truncating, and over
+    gzip. A first read is bounded by O(first_read_mb), from the end.
+  - An error counts until its process was started anew on purpose, or has run well since a newer start; errors of the daily work and
+    those of O(paths) also end after O(quiet).
+  - It changes nothing on the host but its cursors in O(state_dir), and not even those in check mode.
+attributes:
+  check_mode:
+    support: full
+    description: Reads and answers the same, and moves no cursor.
+  diff_mode:
+    support: none
+    description: Nothing is changed, so there is nothing to show.
+  idempotent:
+    support: full
+    description: Never reports a change. A second run reads what is new since the first.
+  action:
+    support: none
+    description: Runs on the host only.
+options:
+  pm2_home:
+    description: The PM2_HOME of the user that runs the applications. Their logs are taken from PM2's list, and read as that user.
+    type: path
+  user:
+    description: The user that runs PM2, by default the owner of O(pm2_home).
+    type: str
+  app_dir:
+    description: The installation. Logs in its folders C(<process>/logs) are read besides those that PM2 names.
+    type: path
+  processes:
+    description: The applications of O(pm2_home) whose start is judged, as names or dictionaries with C(name).
+    type: list
+    elements: raw
+    default: [backend, worker]
+  process:
+    description: Name of the worker in PM2's list.
+    type: str
+    default: worker
+  modules:
+    description: Whether the logs of PM2's own modules are read too. They are counted, and never judged.
+    type: bool
+    default: false
+  paths:
+    description: Absolute paths of more logs, or patterns such as C(/var/log/nginx/*.log). Read as the user of the task.
+    type: list
+    elements: str
+    default: []
+  areas:
+    description: Return only what belongs to these areas; by default everything.
+    type: list
+    elements: str
+    choices: [backend, worker, oracle, ses, nas, logsdb, nginx, web, runtime, unknown]
+  consumer:
+    description: Whose cursors these are. Two consumers read the same logs independently.
+    type: str
+    default: log_scan
+  first_read_mb:
+    description: Megabytes of each log that a first run reads, from its end.
+    type: int
+    default: 50
+  read_mb:
+    description: Megabytes of each log that any run reads at most, from its end.
+    type: int
+    default: 1024
+  quiet:
+    description: Seconds without a new one after which an error counts as over.
+    type: int
+    default: 86400
+  deadline:
+    description: Seconds that the reading may take. What is not reached is left to the next run.
+    type: float
+    default: 30
+  answer_within:
+    description: Seconds that the PM2 daemon may take to answer before it counts as hung.
+    type: float
+    default: 3
+  state_dir:
+    description:
+      - Folder on the host for the cursors (mode 0700).
+      - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others.
+    type: path
+  asked_from:
+    description: Inventory name of the host, for the findings and the default of O(state_dir).
+    type: str
+    default: localhost
+extends_documentation_fragment:
+  - ops.remediation.attributes
+"""
+
+EXAMPLES = r"""
+- name: What do the logs of the applications say
+  ops.remediation.log_scan:
+    pm2_home: /home/tankmail/.pm2
+    app_dir: /opt/tank-mail-app
+    asked_from: "{{ inventory_hostname }}"
+  register: logs
+
+- name: Count the errors of nginx, at most 200 MB of each log
+  ops.remediation.log_scan:
+    paths:
+      - /var/log/nginx/error.log
+    areas:
+      - nginx
+      - web
+    consumer: triage
+    first_read_mb: 200
+
+- name: Show how often each was seen since the last scan
+  ansible.builtin.debug:
+    var: logs.counts
+"""
+
+RETURN = r"""
+findings:
+  description: The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - check: worker.log
+      area: worker
+      code: worker.oracle_failed
+      subject: worker
+      status: critical
+      severity: P1
+counts:
+  description: Errors that are new since the last scan, by fault code; by the signature's name where the table of faults has no code.
+  returned: always
+  type: dict
+  sample:
+    worker.oracle_failed: 3
+    unknown: 1
+signatures:
+  description: Every group of errors that is remembered, the newest first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the signature, V(unknown) for a shape that none knows.
+      type: str
+      sample: worker_oracle
+    code:
+      description: Fault code that it is or points to, may be empty.
+      type: str
+      sample: worker.oracle_failed
+    area:
+      description: Area that it speaks of.
+      type: str
+      sample: worker
+    subject:
+      description: The process, or the path for a log of O(paths).
+      type: str
+      sample: worker
+    count:
+      description: How many, since RV(signatures[].first).
+      type: int
+      sample: 3
+    new:
+      description: How many of these are new since the last scan.
+      type: int
+      sample: 1
+    first:
+      description: Time of the first, RFC 3339 in UTC.
+      type: str
+      sample: "2026-11-21T07:16:12Z"
+    last:
+      description: Time of the last.
+      type: str
+      sample: "2026-11-21T07:16:40Z"
+    estimated:
+      description: Whether RV(signatures[].last) is an estimate, since the lines carry no date.
+      type: bool
+      sample: false
+    sample:
+      description: One of them, masked.
+      type: str
+      sample: "Oracle connection failed: NJS-503: connection to host db1 port 1521 could not be established"
+    details:
+      description: What they name (variables, modules, kinds of files, templates, shapes), with counts.
+      type: dict
+    causes:
+      description: What else the same messages say, as codes with counts.
+      type: dict
+      sample:
+        ORA-12541: 3
+    path:
+      description: The log of the last one.
+      type: str
+      sample: /home/tankmail/.pm2/logs/worker-error.log
+files:
+  description: What was read of each log.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The log.
+      type: str
+    process:
+      description: Its process, or its own path.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    read:
+      description: Bytes that were read, of rotated files too.
+      type: int
+    skipped:
+      description: Bytes that were left out because they were too many.
+      type: int
+    truncated:
+      description: Whether it was exchanged or became smaller since the last scan.
+      type: bool
+    rotated:
+      description: Rotated files whose rest was read.
+      type: list
+      elements: str
+    behind:
+      description: Whether the deadline came before its end; the next scan goes on.
+      type: bool
+    lost:
+      description: Whether the rest of its former content could not be found.
+      type: bool
+    problem:
+      description: Why it could not be read, else empty.
+      type: str
+    records:
+      description: Errors that were found in it.
+      type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ops.remediation.plugins.module_utils import _log_scan, _state
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+
+
+def main():
+    """Scan, and return what was found."""
+    module = AnsibleModule(
+        argument_spec={
+            "pm2_home": {"type": "path"},
+            "user": {"type": "str"},
+            "app_dir": {"type": "path"},
+            "processes": {"type": "list", "elements": "raw", "default": ["backend", "worker"]},
+            "process": {"type": "str", "default": "worker"},
+            "modules": {"type": "bool", "default": False},
+            "paths": {"type": "list", "elements": "str", "default": []},
+            "areas": {"type": "list", "elements": "str", "choices": list(_log_scan.AREAS)},
+            "consumer": {"type": "str", "default": "log_scan"},
+            "first_read_mb": {"type": "int", "default": 50},
+            "read_mb": {"type": "int", "default": 1024},
+            "quiet": {"type": "int", "default": 86400},
+            "deadline": {"type": "float", "default": 30},
+            "answer_within": {"type": "float", "default": 3},
+            "state_dir": {"type": "path"},
+            "asked_from": {"type": "str", "default": "localhost"},
+        },
+        required_one_of=[("pm2_home", "paths")],
+        supports_check_mode=True,
+    )
+    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
+    state = _state.State(directory, read_only=module.check_mode)
+    try:
+        result = _log_scan.scan(module.params, state, module.params["asked_from"])
+    except RemediationError as error:
+        module.fail_json(msg=error.message, findings=[], counts={}, signatures=[], files=[])
+    for warning in result.warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, findings=result.findings, counts=result.counts, signatures=result.signatures, files=result.files)
+
+
+if __name__ == "__main__":
+    main()
