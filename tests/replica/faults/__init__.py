@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..system import ReplicaError
 from .backend import BACKEND_FAULTS
+from .host import HOST_FAULTS
 from .logsdb import LOGSDB_FAULTS
 from .model import Fault
 from .pm2 import PM2_FAULTS
@@ -12,6 +13,7 @@ from .worker_rhythm import WORKER_RHYTHM_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *PM2_FAULTS,
+    *HOST_FAULTS,
     *BACKEND_FAULTS,
     *WORKER_FAULTS,
     *LOGSDB_FAULTS,

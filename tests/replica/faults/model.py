@@ -16,7 +16,8 @@ class Fault:
 
     `set` returns when the symptom is there; a check may be asked `settle_s` seconds later. `clear` removes the cause and
     returns when all is well again. `needs` names what not every machine has: root, fuse, systemd, container.
-    `subject` is the process, file or mount that a finding must name.
+    `subject` is the process, file or mount that a finding must name. `after_a_run`: what it changes is only seen by comparison
+    with an earlier run of the checks.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Fault:
     settle_s: float = 0
     needs: frozenset[str] = LOCAL
     variant: str = ""
+    after_a_run: bool = False
 
     @property
     def address(self) -> str:
