@@ -464,6 +464,8 @@ class Session:
         try:
             self._execute(statement).fetchall()
         except self.sqlalchemy.exc.DBAPIError as error:
+            if re.search(r"file is not a database|malformed", str(error.orig)):
+                raise Unreachable("database", "damaged", _short(self._target, error)) from None
             self._again(error)
             return _table_problem(error)
         return "there"

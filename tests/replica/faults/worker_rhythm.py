@@ -10,7 +10,6 @@ from .logsdb import sql
 from .model import Fault
 
 _SILENT_S = 32  # the inventory of the replica calls 20 s of silence too long, and five times the usual 5 s
-_HOLDER = "operator-session"
 
 
 def freeze_worker(replica: Replica) -> None:
@@ -41,17 +40,17 @@ def deliver_again(replica: Replica) -> None:
 def lock_schedule(replica: Replica) -> None:
     """An operator's database tool keeps a transaction open that has locked SCHEDULER: the scheduler's next round waits for ever."""
     logsdb = replica.facts["logsdb"]
-    target = f"host={logsdb['host']} port={logsdb['port']} user={logsdb['user']} dbname={logsdb['database']} application_name={_HOLDER}"
+    target = f"host={logsdb['host']} port={logsdb['port']} user={logsdb['user']} dbname={logsdb['database']} application_name=operator-session"
     passwords = str(logsdb["password_file"]).rpartition("/")[0] + "/.pgpass"
     statements = "BEGIN; LOCK TABLE scheduler IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);"
     argv = ["sh", "-c", 'setsid "$0" "$@" >/dev/null 2>&1 &', f"{logsdb['programs']}/psql", "-X", "-d", target, "-qc", statements]
     replica.must(argv, env={"PGPASSFILE": passwords})
-    held = f"SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE application_name = '{_HOLDER}' AND mode = 'AccessExclusiveLock'"
+    held = "SELECT 1 FROM pg_locks WHERE relation = 'scheduler'::regclass AND mode = 'AccessExclusiveLock' AND granted"
     replica.wait_until(lambda: sql(replica, held), 10, "the lock is not held")
 
 
 def end_session(replica: Replica) -> None:
-    sql(replica, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{_HOLDER}'")
+    sql(replica, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'operator-session'")
     restart_and_settle(replica, "worker")
 
 
