@@ -26,13 +26,14 @@ LONGEST_LINE = 4096  # characters of a line that are looked at
 RECORD_SPAN = 8192  # bytes that one error with its stack may take
 TWICE_WITHIN = 2.0  # seconds in which the same error of the same process, told by another part of it, is the same one
 MAX_DETAILS = 20
+OWN_AREAS = ("worker", "backend")
 MAX_SHAPES = 60
 SAMPLE = 300
 
 _DATE = re.compile(
     r"(?P<a>\d{1,4})[./-] ?(?P<b>\d{1,2})[./-] ?(?P<c>\d{1,4})\.?(?:,? +|T)"
     r"(?:(?P<before>오전|오후|午前|午後|上午|下午) ?)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?:[.,]\d+)?"
-    r"(?:[ \u00a0\u202f]?(?P<after>[AaPp]\.?[ \u00a0]?[Mm]\.?(?![A-Za-z])))?(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?![\d:]))?"
+    r"(?:[ \u00a0\u202f]?(?P<after>[AaPp]\.?[ \u00a0]?[Mm]\.?(?![A-Za-z])))?(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?!\d))?"
 )
 _AFTERNOON = ("오후", "午後", "下午")
 _HEADER = re.compile(
@@ -309,8 +310,8 @@ class Collector:
         if not found:
             return
         near = opened is not None and offset - opened.end <= RECORD_SPAN // 4
-        own = found[0][0].area in ("worker", "backend") and not line[:1].isspace()
-        if opened is not None and near and not (own and not any(found[0][0].regex.search(text) for text in opened.texts[1:])):
+        own = found[0][0].area in OWN_AREAS and not line[:1].isspace()
+        if opened is not None and near and (not own or core(line) in opened.cores):
             self._add(opened, line, offset, size)
             return
         if opened is None or not line[:1].isspace():
@@ -328,7 +329,7 @@ class Collector:
         """Whether a further line tells the error that is open: its stack, or another part of the process."""
         if offset - opened.end > RECORD_SPAN:
             return False
-        if start.raw and opened.time is not None and offset == opened.end and not opened.paired:
+        if start.raw and opened.time is not None and offset == opened.end and not opened.paired and _is_stack_of(opened, start):
             return True
         if core(start.message) not in opened.cores:
             return False
@@ -378,9 +379,9 @@ class Collector:
             known = (UNKNOWN, f"{UNKNOWN}|{named}", (named,), ())
         else:
             first, detail = found[0]
-            if first.reads_on and self.read_on is not None:
-                text_on = text + "\n" + strip_ansi(self.read_on(record.offset))
-                details: tuple[str, ...] = tuple(variables(text_on) or variables(text))
+            if first.reads_on:
+                behind = self.read_on(record.offset) if self.read_on else ""
+                details: tuple[str, ...] = tuple(variables(text + "\n" + strip_ansi(behind)))
             else:
                 details = (plain(first, detail),) if detail else ()
             causes = tuple(_cause(signature, word) for signature, word in found[1:])
@@ -416,6 +417,15 @@ class Collector:
         self._close()
         self._settle(self.modified, tail=at_end and opened_undated)
         return self.groups
+
+
+def _is_stack_of(opened: Record, start: Start) -> bool:
+    """Whether a bare error right behind a message is its stack: it repeats it, or says the cause of one of Tank's own errors."""
+    told, bare = opened.start.message, core(start.message)
+    if bare in told or core(told) in bare:
+        return True
+    first, behind = matching(told), matching(bare)
+    return bool(first and behind) and first[0][0].area in OWN_AREAS and behind[0][0].area not in OWN_AREAS
 
 
 def _widen(group: Group, moment: float, after: float | None, *, exact: bool) -> None:

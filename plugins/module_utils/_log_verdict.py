@@ -48,7 +48,9 @@ def _started_on_purpose(group: Mapping[str, Any], last: float, entries: Sequence
 def _runs_well_since(group: Mapping[str, Any], last: float, entries: Sequence[Mapping[str, Any]], now: float) -> bool:
     if any(entry["status"] != "online" or entry["started_at"] <= 0 for entry in entries):
         return False
-    started = max(entry["started_at"] for entry in entries)
+    # Who starts again after an error of the start is the youngest instance; any instance may have told one of its daily work.
+    youngest = max if group["name"] in STARTUP else min
+    started = youngest(entry["started_at"] for entry in entries)
     if now - started < _steady(group, last):
         return False
     if started > last:

@@ -248,8 +248,7 @@ def read_file(
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        if not isinstance(error, FileNotFoundError):
-            progress.problem = getattr(error, "strerror", None) or str(error)
+        progress.problem = getattr(error, "strerror", None) or str(error)
         if before is not None and isinstance(error, FileNotFoundError):
             found += _rest(path, before, clock, limits, progress)
             return progress, None, found

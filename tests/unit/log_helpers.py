@@ -1,0 +1,44 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines as NestJS writes them, and short ways to collect and read them."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.ops.remediation.plugins.module_utils import _log_text, _logs
+
+SEOUL = _log_text.Clock("mdy", -9 * 3600.0)
+RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[38;5;3m", "\x1b[39m"
+
+
+def nest(message, date="11/21/2026, 7:16:12 PM", level="ERROR", context="Processor", pid=4711):
+    """Return a line of Nest's console logger, coloured."""
+    return f"{RED}[Nest] {pid}  - {PLAIN}{date} {RED}{level:>7}{PLAIN} {YELLOW}[{context}] {PLAIN}{RED}{message}{PLAIN}\n"
+
+
+def collect(*lines, clock=SEOUL, modified=1795260000.0, since=None, read_on=None):
+    """Return the groups of some lines that follow each other, by name; unknown ones by their whole key."""
+    collector = _log_text.Collector("/log", clock, modified, since, read_on)
+    offset = 0
+    for line in lines:
+        data = line.encode()
+        collector.feed(offset, data)
+        offset += len(data)
+    return collector.finish()
+
+
+def read(path, cursors=None, first=1 << 30, more=1 << 30, clock=SEOUL, within=20.0, now=None):
+    """Read a file; (progress, cursors for the next time, groups by key)."""
+    limits = _logs.Limits(first, more, time.monotonic() + within)
+    progress, cursor, groups = _logs.read_file(str(path), cursors or {}, clock, limits, time.time() if now is None else now)
+    return progress, {str(path): cursor} if cursor else {}, _log_text.merged(groups)
+
+
+def counts(groups):
+    """Return how often each signature was seen."""
+    found = {}
+    for group in groups.values():
+        found[group.name] = found.get(group.name, 0) + group.count
+    return found
