@@ -31,7 +31,10 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             # The record of a run that was wrongly called lies where its caller wanted records.
             given = {"cadence": str(self._task.args.get("cadence", "")), "home": str(self._task.args.get("home") or "")}
-            return {"failed": True, "msg": str(error), "remediation_run": given, "check_mode": self._task.check_mode}
+            message = str(error)
+            for option in ("fail_on", "language"):  # the variables that their values come from
+                message = message.replace(f"value of {option} ", f"value of remediation_{option} ")
+            return {"failed": True, "msg": message, "remediation_run": given, "check_mode": self._task.check_mode}
         if record.VERDICT_VARIABLE not in os.environ:
             return {"failed": True, "msg": _callback_is_missing()}
         settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}

@@ -13,6 +13,21 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils import _registry
 from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
 
+# What of a module's answer is passed on; anything else that a host says has no meaning here.
+KEPT = (
+    "changed",
+    "failed",
+    "msg",
+    "findings",
+    "warnings",
+    "deprecations",
+    "exception",
+    "module_stdout",
+    "module_stderr",
+    "rc",
+    "invocation",
+)
+
 
 class ActionModule(ActionBase):
     """The controller's half of ops.remediation.stack_check."""
@@ -51,7 +66,7 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             return {"failed": True, "msg": str(error), "findings": [], **told}
         # A module that crashed has no findings; what was expected of it stays expected.
-        return {"findings": [], **result, **told}
+        return {"findings": [], **{key: value for key, value in result.items() if key in KEPT}, **told}
 
 
 def _expected(checks: Any) -> list[str]:

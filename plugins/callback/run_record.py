@@ -75,7 +75,7 @@ class CallbackModule(CallbackBase):
         task = str(_task_of(result).get_name())
         told = self._take(result, reason=f"{task}: {answer.get('msg', 'failed')}")
         # The verdict is about the run, not about the host that happened to speak it.
-        if not told and not ignore_errors and "remediation_verdict" not in answer:
+        if not told and not ignore_errors and str(_task_of(result).action).rsplit(".", 1)[-1] != "run_verdict":
             self._record.failed(_host_of(result), task, str(answer.get("msg", "failed")))
 
     def v2_runner_on_unreachable(self, result):
@@ -101,7 +101,9 @@ class CallbackModule(CallbackBase):
     def _take(self, result, reason=""):
         """Take what a result says for the record; returns whether it was an answer to checks."""
         answer = _result_of(result)
-        if "remediation_run" in answer:
+        action = str(_task_of(result).action)
+        # Only what runs on the controller may set the run; a host's answer may not.
+        if action.rsplit(".", 1)[-1] == "run_guard" and "remediation_run" in answer:
             self._record.configure(answer["remediation_run"])
             self._record.check_mode = bool(answer.get("check_mode"))
         asked = isinstance(answer.get("findings"), list) and "expected" in answer

@@ -10,8 +10,9 @@ from typing import Any
 
 from ._errors import RemediationError
 from ._faults import FAULTS
-from ._mask import mask_all
+from ._mask import mask, mask_all
 
+MOST_OF_A_NAME = 200
 STATUSES = ("ok", "warning", "critical", "unknown")
 
 
@@ -43,6 +44,7 @@ class Finding:
         """Return the published form, masked."""
         data = asdict(self)
         data["remedies"] = list(self.remedies)
+        data["subject"] = " ".join(mask(self.subject, limit=MOST_OF_A_NAME).split())
         data["evidence"] = mask_all(self.evidence)
         return data
 

@@ -13,31 +13,48 @@ from typing import Any
 
 HIDDEN = "********"
 
-_SECRET_WORDS = (
-    r"pass(?:word|wd|phrase)?|pwd|secret|token|credential|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|authorization|cookie"
-)
+_WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|[_-]key|비밀번호|암호|패스워드"
+_QUOTED = r"\\?\"(?:\\.|[^\"\\]){0,400}\"|'(?:\\.|''|[^'\\]){0,400}'"
 _RULES = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), HIDDEN),
+    (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.S), HIDDEN),
+    # Whole headers: what follows the scheme, and every cookie.
+    (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)\b([\"']?\s{0,3}[:=]\s{0,3}|\s)[^\r\n]+", re.I), rf"\1\2{HIDDEN}"),
+    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\1 {HIDDEN}"),
     (re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{12,}"), HIDDEN),
-    (re.compile(r"\b(eyJ[\w-]{5,})\.[\w-]+\.[\w-]+"), HIDDEN),
-    (re.compile(r"([a-z][a-z0-9+.-]{1,20}://[^/\s:@]{1,100}):[^@\s/]{1,200}@", re.I), rf"\1:{HIDDEN}@"),
+    (re.compile(r"\b(?:gh[pousr]_|github_pat_|xox[abprs]-|glpat-|sk-)[A-Za-z0-9_-]{10,}"), HIDDEN),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]+)?"), HIDDEN),
+    # scheme://user:password@host, also where the password holds / or @
+    (re.compile(r"([a-z][a-z0-9+.-]{1,20}://[^/\s:@]{0,100}):[^\s\"'<>]{1,200}@", re.I), rf"\1:{HIDDEN}@"),
+    # Oracle's user/password@database; foo/bar@1.2.3 is a package
+    (re.compile(r"(?<![\w/.@])([A-Za-z][\w$#]{0,30})/[^\s/@\"']{1,64}@(?=//|[A-Za-z_]|\d+\.\d+\.\d+\.\d)"), rf"\1/{HIDDEN}@"),
+    # name = value, "name": "value", name: value
+    (
+        re.compile(rf"((?:{_WORDS})[\w.-]{{0,20}}\\?[\"']?\s{{0,3}}[=:]\s{{0,3}})(?:{_QUOTED}|[^\s\"']+)", re.I),
+        rf"\1{HIDDEN}",
+    ),
+    # "password hunter2", "--password hunter2", "password is hunter2": a word with a digit in it, so that plain sentences stay
     (
         re.compile(
-            rf"([\"']?[\w.-]{{0,40}}(?:{_SECRET_WORDS})[\w.-]{{0,20}}[\"']?\s*[=:]\s*)(?:Bearer\s+|Basic\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&}}\])]+)",
-            re.I,
+            rf"((?:{_WORDS})[\"']?(?:,|\s+(?:is|was|to))?\s{{0,3}}[\s,])(?=[^\s\"']{{0,60}}\d)(?:{_QUOTED}|[^\s\"']{{6,200}})", re.I
         ),
         rf"\1{HIDDEN}",
     ),
+    (re.compile(rf"((?:{_WORDS})\s{{1,3}})(?:{_QUOTED})", re.I), rf"\1{HIDDEN}"),
+    (re.compile(rf"\b(identified\s+by\s+)(?:{_QUOTED}|\S+)", re.I), rf"\1{HIDDEN}"),
+    # Keys of AWS and passwords of SES: 40 to 64 letters of base64, mixed
     (
         re.compile(
-            r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{0,39}[0-9+/])(?=[A-Za-z0-9/+]{0,39}[A-Z])(?=[A-Za-z0-9/+]{0,39}[a-z])(?!/)[A-Za-z0-9+/]{40}(?![A-Za-z0-9/+=])"
+            r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{0,63}[0-9+/])(?=[A-Za-z0-9/+]{0,63}[A-Z])(?=[A-Za-z0-9/+]{0,63}[a-z])(?!/)"
+            r"[A-Za-z0-9+/]{40,64}(?![A-Za-z0-9/+])"
         ),
         HIDDEN,
     ),
-    (re.compile(r"\b([A-Za-z0-9])[A-Za-z0-9._%+-]{0,64}@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"), r"\1***@\2"),
+    (re.compile(r"(?<![\w.%+-])(\w)[\w.%+-]{0,64}@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,20})"), r"\1***@\2"),
 )
-_SECRET_NAME = re.compile(rf"(?:{_SECRET_WORDS}|^key$)", re.I)
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
+_SECRET_NAME = re.compile(rf"(?:{_WORDS}|authorization|cookie|^key$)", re.I)
+_REFERENCE_NAME = re.compile(r"[_-](?:file|path|name|age|days|id|source)$", re.I)
+_OPERATING_SYSTEM_COMMAND = re.compile(r"\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?")
+_CONTROLS = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def is_secret_name(name: str) -> bool:
@@ -46,8 +63,8 @@ def is_secret_name(name: str) -> bool:
 
 
 def strip_ansi(text: str) -> str:
-    """Remove colours and control characters (tabs and newlines stay)."""
-    return _ANSI.sub("", text)
+    """Remove colours, control characters and marks that turn the writing round (tabs and newlines stay)."""
+    return _CONTROLS.sub("", _OPERATING_SYSTEM_COMMAND.sub("", text))
 
 
 def mask(text: str, limit: int = 400) -> str:
@@ -59,11 +76,15 @@ def mask(text: str, limit: int = 400) -> str:
 
 
 def mask_all(value: Any) -> Any:
-    """Mask every text in a nest of dictionaries and lists."""
+    """Mask every text in a nest of dictionaries and lists; what a secret's name holds is hidden whole."""
     if isinstance(value, str):
         return mask(value, limit=2000)
     if isinstance(value, dict):
-        return {key: mask_all(item) for key, item in value.items()}
+        return {str(key): HIDDEN if _names_a_secret(key, item) else mask_all(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [mask_all(item) for item in value]
     return value
+
+
+def _names_a_secret(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, str) and value != "" and is_secret_name(key) and not _REFERENCE_NAME.search(key)

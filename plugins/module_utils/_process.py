@@ -369,7 +369,7 @@ def _read_output(process: subprocess.Popen, deadline: float, limit: int) -> tupl
             else:
                 kept = streams[descriptor]
                 kept += data[: max(0, limit - len(kept))]
-        if exited and not ready:
+        if exited and (not ready or time.monotonic() >= deadline):
             return output, True
         if not streams and not exited:
             try:

@@ -22,6 +22,8 @@ class Source:
     """Something read once and under a deadline.
 
     parameters: the check parameters that it takes (and that tell one reading from another).
+    limits: those of them that only bound the reading (seconds, bytes): where checks differ, the largest counts, and
+        what is remembered does not depend on them.
     read: called in the child with those parameters, returns something JSON can carry. Its imports are made when
         its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
@@ -34,6 +36,7 @@ class Source:
     name: str
     read: Callable[..., Any]
     parameters: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     owner: Callable[..., int] | None = None
     remember: Callable[..., Any] | None = None
     exclusive: bool = False
@@ -46,7 +49,8 @@ class Source:
 
     def key(self, parameters: Mapping[str, Any]) -> str:
         """Return the same text for the same reading: the name, and a short hash of the arguments."""
-        text = json.dumps(self.arguments(parameters), sort_keys=True, default=str)
+        telling = {name: value for name, value in self.arguments(parameters).items() if name not in self.limits}
+        text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -90,23 +94,27 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
     wanted: source, parameters of the asking check, its deadline in seconds; where several checks share a
     source, the longest deadline counts. Returns outcomes by :meth:`Source.key`.
     """
-    calls: dict[str, Call] = {}
+    readings: dict[str, tuple[Source, dict[str, Any], float]] = {}
     for source, parameters, deadline in wanted:
-        key = source.key(parameters)
-        if key in calls:
-            deadline = max(deadline, calls[key].deadline)
-        arguments = source.arguments(parameters)
-        if source.recalls:
+        key, arguments = source.key(parameters), source.arguments(parameters)
+        if key in readings:
+            _unused, others, longest = readings[key]
+            deadline = max(deadline, longest)
+            widest = {
+                name: max((value for value in (arguments[name], others[name]) if value is not None), default=None) for name in source.limits
+            }
+            arguments = {**others, **widest}
+        elif source.recalls:
             arguments["memory"] = state.load(key)
-        calls[key] = _call(source, arguments, deadline, state.lock_file(key) if source.exclusive else None)
-    return call_all(calls)
+        readings[key] = (source, arguments, deadline)
+    return call_all({key: _call(key, *reading, state) for key, reading in readings.items()})
 
 
-def _call(source: Source, arguments: dict[str, Any], deadline: float, lock: str | None) -> Call:
+def _call(key: str, source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
     owner = source.owner
     return Call(
         function=lambda: source.read(**arguments),
         deadline=deadline,
         user=(lambda: owner(**arguments)) if owner else None,
-        lock=lock,
+        lock=state.lock_file(key) if source.exclusive else None,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS, Fault
-from jinja2 import ChainableUndefined
+from jinja2 import ChainableUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 LANGUAGES = ("en", "ko")
@@ -47,7 +47,11 @@ def render(finding: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     words = texts(entry.area).get(code) if entry else None
     if not words:
         return {language: {"title": code, "cause": "", "next": ""} for language in LANGUAGES}
-    return {language: {part: _fill(words[part][language], finding) for part in PARTS} for language in LANGUAGES}
+    try:
+        return {language: {part: _fill(words[part][language], finding) for part in PARTS} for language in LANGUAGES}
+    except (TypeError, ValueError, ArithmeticError, LookupError, TemplateError):
+        # Evidence of another shape (another version, a hostile host) must not cost the report.
+        return {language: {"title": code, "cause": "", "next": ""} for language in LANGUAGES}
 
 
 def _fill(template: str, finding: Mapping[str, Any]) -> str:

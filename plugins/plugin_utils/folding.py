@@ -29,7 +29,10 @@ def fold(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     what it explains: a readable dump does not explain a silent backend.
     """
     bad = [finding for finding in findings if finding["status"] != "ok"]
-    parents = {identity(finding): _parent(finding, bad) for finding in bad}
+    by_code: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in bad:
+        by_code.setdefault(finding["code"], []).append(finding)
+    parents = {identity(finding): _parent(finding, by_code) for finding in bad}
     folded = [{**finding, "id": identity(finding), "follows_from": _root(identity(finding), parents)} for finding in findings]
     return sorted(folded, key=_order)
 
@@ -46,14 +49,33 @@ def _order(finding: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _parent(finding: Mapping[str, Any], others: list[Mapping[str, Any]]) -> str:
-    causes = [other for other in others if other is not finding and _explains(other, finding)]
+def _parent(finding: Mapping[str, Any], by_code: Mapping[str, list[Mapping[str, Any]]]) -> str:
+    causes = [
+        other for code in _causing_codes(finding, by_code) for other in by_code[code] if other is not finding and _explains(other, finding)
+    ]
     if not causes:
         return ""
     best = min(
-        causes, key=lambda cause: (cause["host"] != finding["host"], STATUS_ORDER[cause["status"]], cause["severity"], identity(cause))
+        causes,
+        key=lambda cause: (cause["host"] != finding["host"], STATUS_ORDER[cause["status"]], cause["severity"], identity(cause)),
     )
     return identity(best)
+
+
+def _causing_codes(finding: Mapping[str, Any], found: Iterable[str]) -> list[str]:
+    """Return the codes among those found that may explain a finding, before host, site and subject are looked at."""
+    entry = FAULTS.get(finding["code"])
+    blocked_by = finding["evidence"].get("blocked_by")
+    follows = [named.code for named in entry.follows] if entry else []
+    return [code for code in found if code == blocked_by or any(_names(pattern, code) for pattern in follows)]
+
+
+def _names(pattern: str, code: str) -> bool:
+    """Whether ``area.*`` or a code names a code."""
+    if not pattern.endswith(".*"):
+        return pattern == code
+    entry = FAULTS.get(code)
+    return entry is not None and entry.area == pattern[:-2]
 
 
 def _explains(cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
@@ -68,10 +90,7 @@ def _explains(cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
 def _matches(follows: Follows, cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
     if follows.same_subject and cause["subject"] != finding["subject"]:
         return False
-    if follows.code.endswith(".*"):
-        entry = FAULTS.get(cause["code"])
-        return entry is not None and entry.area == follows.code[:-2]
-    return cause["code"] == follows.code
+    return _names(follows.code, cause["code"])
 
 
 def _root(start: str, parents: Mapping[str, str]) -> str:

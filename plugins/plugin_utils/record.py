@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections import Counter
@@ -20,11 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ops.remediation.plugins.module_utils import _finding
+from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._mask import mask_all, strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
-from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
+from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold, identity
 
 SCHEMA = "ops.remediation/run_record/1"
 FAIL_ON = {"critical": ("critical",), "unknown": ("critical", "unknown"), "warning": ("critical", "unknown", "warning"), "never": ()}
+MOST_FINDINGS = 2000  # of one task on one host
+MOST_OF_A_WORD = 100
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_EMPTY = _finding.Finding(check="", area="").as_dict()
 LANGUAGES = faults_catalogue.LANGUAGES
 # How the callback tells the tasks of the run what it knows: they are forked from its process and inherit it.
 VERDICT_VARIABLE = "OPS_REMEDIATION_RUN"
@@ -76,9 +83,12 @@ class RunRecord:
             check for check in answer.get("expected", []) if check not in self._expected.get(host, [])
         )
         self._sites[host] = str(answer.get("site", ""))
-        for finding in answer.get("findings") or []:
-            entry = {"host": host, "site": self._sites[host], **finding}
-            self._findings["|".join((host, entry["check"], entry["subject"], entry["code"]))] = entry
+        for finding in received(answer.get("findings") or [], answer.get("expected", [])):
+            # What a host says of itself never overrides who it is.
+            entry = {**finding, "host": host, "site": self._sites[host]}
+            self._findings[identity(entry)] = entry
+        if reason and not self._unchecked(host):
+            self._failed[host] = _one_line(reason)
 
     def unreachable(self, host: str, reason: str) -> None:
         """Note that a host could not be reached."""
@@ -123,8 +133,13 @@ class RunRecord:
             "actions": self._actions,
             "totals": totals,
             "timing": {"duration_ms": round((finished - self.started).total_seconds() * 1000)},
-            "verdict": {"run_id": self.run_id, "fail_on": self.settings.fail_on, **_judge(totals, self.settings.fail_on)},
+            "verdict": {"run_id": self.run_id, "fail_on": self.settings.fail_on, **_judge(totals, self.settings.fail_on, self._broken())},
         }
+
+    def _broken(self) -> str:
+        """Say which hosts Ansible itself counts as failed; its exit code is not 0 then, whatever was found."""
+        kinds = (("unreachable", self._unreachable), ("failed", self._failed))
+        return ", ".join(f"{len(hosts)} host{'s' if len(hosts) > 1 else ''} {kind}" for kind, hosts in kinds if hosts)
 
     def _host_names(self) -> list[str]:
         names = [*self.settings.hosts, *self._expected, *self._unreachable, *self._failed]
@@ -158,7 +173,7 @@ class RunRecord:
         for host in self._host_names():
             if host in self._unreachable:
                 made.append((host, _finding.fault("run.unreachable", "run.reach", evidence={"reason": self._unreachable[host]})))
-            elif host not in self._expected:
+            elif host in self._failed or host not in self._expected:
                 reason = self._failed.get(host) or "the run ended before this host was asked"
                 made.append((host, _finding.unknown("run.reach", reason)))
             made.extend((host, finding) for finding in self._unchecked(host))
@@ -192,8 +207,8 @@ class RunRecord:
         return totals
 
 
-def _judge(totals: Mapping[str, int], fail_on: str) -> dict[str, Any]:
-    """Decide whether the run has failed, and say why in one line."""
+def _judge(totals: Mapping[str, int], fail_on: str, broken: str = "") -> dict[str, Any]:
+    """Decide whether the run has failed, and say why in one line; broken: what failed besides the findings."""
     if not totals["expected"] and totals["unknown"]:
         return {"failed": True, "reason": "nothing was checked: no host could be asked"}
     if not totals["expected"]:
@@ -201,9 +216,63 @@ def _judge(totals: Mapping[str, int], fail_on: str) -> dict[str, Any]:
     if not totals["checked"]:
         return {"failed": True, "reason": f"nothing was checked: none of {totals['expected']} expected checks could be asked"}
     counted = {status: totals[status] for status in FAIL_ON[fail_on] if totals[status]}
-    if counted:
-        return {"failed": True, "reason": ", ".join(f"{number} {status}" for status, number in counted.items())}
+    if counted or broken:
+        return {
+            "failed": True,
+            "reason": ", ".join([*(f"{number} {status}" for status, number in counted.items()), *([broken] if broken else [])]),
+        }
     return {"failed": False, "reason": f"{totals['checked']} of {totals['expected']} checks answered"}
+
+
+def received(findings: Any, expected: Iterable[str]) -> list[dict[str, Any]]:
+    """Return findings as a host may send them: of the published form, cleaned once more, and bounded in number.
+
+    A finding of another form becomes ``run.check_crashed`` of its check: it must neither pass nor break the record.
+    """
+    if not isinstance(findings, (list, tuple)):
+        findings = [findings]
+    taken = [finding if _is_well_formed(finding) else _malformed(finding, expected) for finding in findings[:MOST_FINDINGS]]
+    if len(findings) > MOST_FINDINGS:
+        more = f"this host sent {len(findings)} findings; the first {MOST_FINDINGS} are kept"
+        taken.append(_finding.unknown("run.reach", more, code="run.check_crashed").as_dict())
+    return [_clean(finding) for finding in taken]
+
+
+def _is_well_formed(finding: Any) -> bool:
+    return (
+        isinstance(finding, Mapping)
+        and set(finding) >= set(_EMPTY)
+        and all(
+            isinstance(finding[name], str) for name in ("check", "area", "code", "subject", "severity", "asked_from", "unit", "checked_at")
+        )
+        and finding["area"] in AREAS
+        and finding["status"] in _finding.STATUSES
+        and finding["severity"] in (("",) if finding["status"] == "ok" else ("P0", "P1", "P2", "P3"))
+        and bool(finding["code"]) == (finding["status"] != "ok")
+        and isinstance(finding["evidence"], Mapping)
+        and isinstance(finding["remedies"], (list, tuple))
+        and isinstance(finding["duration_ms"], int)
+        and all(isinstance(finding[name], (int, float, str, type(None))) for name in ("value", "threshold"))
+    )
+
+
+def _malformed(finding: Any, expected: Iterable[str]) -> dict[str, Any]:
+    named = finding.get("check") if isinstance(finding, Mapping) else None
+    check = named if named in list(expected) else "run.reach"
+    return _finding.unknown(str(check), "the host's answer is not a finding of this version", code="run.check_crashed").as_dict()
+
+
+def _clean(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the known keys, with texts masked and cut once more: a host's own word is not proof that they are."""
+    kept = {name: finding[name] for name in _EMPTY}
+    for name in ("check", "area", "code", "asked_from", "unit", "checked_at"):
+        kept[name] = strip_ansi(kept[name])[:MOST_OF_A_WORD]
+    if not _MOMENT.fullmatch(kept["checked_at"]):
+        kept["checked_at"] = _rfc3339(datetime.now(timezone.utc))
+    kept["subject"] = strip_ansi(kept["subject"])[: _finding.MOST_OF_A_NAME]
+    kept["evidence"] = mask_all(kept["evidence"])
+    kept["remedies"] = [str(remedy)[:MOST_OF_A_WORD] for remedy in kept["remedies"]]
+    return kept
 
 
 def write(record: Mapping[str, Any], report: str, home: str) -> Path:

@@ -184,7 +184,7 @@ def test_another_playbook_is_left_alone_even_when_it_fails(play, tmp_path):
 def test_a_wrong_setting_of_the_run(play):
     run = play("-e", "remediation_fail_on=sometimes")
     assert run.code != 0
-    assert "value of fail_on must be one of: critical, unknown, warning, never, got: sometimes" in run.reasons()
+    assert "value of remediation_fail_on must be one of: critical, unknown, warning, never, got: sometimes" in run.reasons()
 
 
 def test_a_host_without_checks_makes_an_empty_run_fail(play):

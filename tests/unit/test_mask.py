@@ -30,6 +30,27 @@ SECRET = "Tr0ub4dor-planted"
         "credentials AKIAIOSFODNN7EXAMPLE were used",
         "got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY back",
         "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----",
+        f"redis://:{SECRET}@cache:6379 refused",
+        f"NJS-503 tank/{SECRET}@tankdb:1521/ORCL",
+        f"connect string 'tank/{SECRET}@//192.0.2.5:1521/ORCL'",
+        f"postgres://u:p@ss@{SECRET}@h/db",
+        f"postgres://u:pa/{SECRET}@h/db",
+        f"password is {SECRET}",
+        f'Login failed: password "{SECRET}"',
+        f"password=abc,{SECRET}",
+        f"password=a){SECRET}",
+        f"ENCRYPTION_KEY={SECRET}",
+        f"SIGNING_KEY: {SECRET}",
+        f'{{"password":"a\\"{SECRET}"}}',
+        f"Authorization: Digest {SECRET}",
+        f"Cookie: a=b; sid={SECRET}",
+        f"Bearer {SECRET}",
+        f"--password {SECRET}",
+        f"PGPASSWORD {SECRET}",
+        f"비밀번호={SECRET}",
+        f"ALTER USER tank IDENTIFIED BY {SECRET}",
+        f"pass\x1b[0mword=\x1b[1m{SECRET}",
+        "ghp_plantedplantedplanted0123456789",
         "token eyJhbGciOiJIUzI1NiJ9.cGxhbnRlZA.c2ln was refused",
     ],
 )
@@ -46,6 +67,11 @@ def test_secrets_are_hidden(text):
         ("hong@test.com", "h***@test.com"),
         ("to <kim.cs@mail.example.co.kr> failed", "to <k***@mail.example.co.kr> failed"),
         ("\x1b[31mERROR\x1b[39m boom\r", "ERROR boom"),
+        ("홍길동@test.com", "홍***@test.com"),
+        ("\u202eabc\x9b31m\u200bdef", "abcdef"),
+        ("ORA-01017: invalid username/password; logon denied", "ORA-01017: invalid username/password; logon denied"),
+        ("password authentication failed for user", "password authentication failed for user"),
+        ("at /opt/node_modules/express@4.18.2/lib/a.js", "at /opt/node_modules/express@4.18.2/lib/a.js"),
         ("no secret here", "no secret here"),
         ('Config validation error: "ORACLE_HOST" is required', 'Config validation error: "ORACLE_HOST" is required'),
         ("Cannot find module '/opt/tank-mail-app/backend/dist/main.js'", "Cannot find module '/opt/tank-mail-app/backend/dist/main.js'"),
@@ -66,6 +92,14 @@ def test_a_nest_is_masked_all_through():
     }
 
 
+def test_what_a_secrets_name_holds_is_hidden_whole():
+    assert mask_all({"oracle_pass": "x y z", "password_file": "/etc/p", "key_age": "3"}) == {
+        "oracle_pass": "********",
+        "password_file": "/etc/p",
+        "key_age": "3",
+    }
+
+
 @pytest.mark.parametrize("name", ["password", "oracle_pass", "AWS_SECRET_KEY", "apiKey", "token", "credentials", "SES_ACCESS_KEY", "key"])
 def test_secret_names(name):
     assert is_secret_name(name)
@@ -83,6 +117,15 @@ def test_a_labelled_secret_never_comes_through(noise, secret):
 
 def test_masking_is_fast_on_hostile_text():
     started = time.monotonic()
-    for text in ("a" * 100_000, "pass" * 20_000, "x@" * 50_000, "-----BEGIN PRIVATE KEY-----" * 3000, "://a:" * 20_000):
+    for text in (
+        "a" * 100_000,
+        "pass" * 20_000,
+        "x@" * 50_000,
+        "-----BEGIN PRIVATE KEY-----" * 3000,
+        "://a:" * 20_000,
+        "http://a:" * 9_000,
+        'password="' * 8_000,
+        "a/b" * 26_000,
+    ):
         mask(text, limit=20_000)
     assert time.monotonic() - started < 5

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import jsonschema
@@ -191,3 +192,84 @@ def test_many_checks_with_one_reason_are_told_once():
     text = render.summary(document(made), None)
     assert text.count("Cause: no rights") == 1
     assert "Same for: pm2.processes (app1), pm2.saved (app1)" in text
+
+
+WELL = {**ok("pm2.daemon").as_dict(), "checked_at": "2026-11-21T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "foo"},
+        {"status": "critical"},
+        {"severity": None},
+        {"subject": 7},
+        {"evidence": [1]},
+        {"area": "disk"},
+        {"value": {"a": 1}},
+        {"duration_ms": "1"},
+        {"remedies": "all"},
+    ],
+)
+def test_a_malformed_finding_neither_passes_nor_breaks_the_record(change):
+    made = run("app1")
+    made.answered("app1", {"findings": [{**WELL, **change}], "expected": ["pm2.daemon"]})
+    found = document(made)
+    assert [(finding["check"], finding["code"]) for finding in found["findings"]] == [("pm2.daemon", "run.check_crashed")]
+    assert found["verdict"]["failed"] is True
+    render.report(found)
+
+
+@pytest.mark.parametrize("findings", [None, 3, "x", [None], [{}], {"a": 1}])
+def test_an_answer_that_is_no_list_of_findings(findings):
+    made = run("app1")
+    made.answered("app1", {"findings": findings, "expected": ["pm2.daemon"]})
+    assert document(made)["verdict"]["failed"] is True
+
+
+def test_a_host_cannot_speak_for_another_one():
+    made = run("app1", "app2")
+    made.answered("app1", {"findings": [{**WELL, "host": "app2", "site": "x"}], "expected": ["pm2.daemon"]})
+    assert {finding["host"]: finding["status"] for finding in document(made)["findings"]} == {"app1": "ok", "app2": "unknown"}
+
+
+def test_what_a_host_sends_is_cleaned_once_more():
+    made = run("app1")
+    hostile = {
+        **fault("pm2.stopped", "pm2.processes").as_dict(),
+        "subject": "\x1b[31mworker\x1b]0;x\x07" + "y" * 999,
+        "evidence": {"log_line": "password=planted"},
+    }
+    made.answered("app1", {"findings": [{**hostile, "checked_at": "2026-11-21T00:00:00Z"}], "expected": ["pm2.processes"]})
+    found = document(made)
+    assert "\x1b" not in render.summary(found, None) + render.report(found)
+    assert "planted" not in json.dumps(found)
+    assert len(found["findings"][0]["subject"]) <= 200
+
+
+def test_thousands_of_findings_are_bounded_and_quick():
+    made = run("app1")
+    many = [
+        {**fault("pm2.not_saved", "pm2.saved", f"p{number}").as_dict(), "checked_at": "2026-11-21T00:00:00Z"} for number in range(20_000)
+    ]
+    started = time.monotonic()
+    made.answered("app1", {"findings": many, "expected": ["pm2.saved"]})
+    found = document(made)
+    assert time.monotonic() - started < 5
+    assert len(found["findings"]) == record.MOST_FINDINGS + 1
+
+
+def test_evidence_of_another_shape_does_not_cost_the_report():
+    made = run("app1")
+    odd = fault("pm2.startup_wrong", "pm2.startup", evidence={"problems": 3, "unit_path": {"a": 1}})
+    made.answered("app1", answer(odd))
+    assert "pm2.startup" in render.report(document(made))
+
+
+def test_a_task_that_failed_with_all_its_answers_makes_the_run_fail():
+    made = run("app1", fail_on="never")
+    made.answered("app1", answer(ok("pm2.daemon")), "Ask: state_dir: '/proc/x' cannot be used")
+    found = document(made)
+    assert found["verdict"]["failed"] is True
+    assert found["verdict"]["reason"] == "1 host failed"
+    assert "cannot be used" in render.summary(found, None)

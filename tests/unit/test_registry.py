@@ -164,6 +164,17 @@ def test_other_parameters_are_another_reading(registry, tmp_path):
     assert (tmp_path / "file").read_text() == (tmp_path / "other").read_text() == "x"
 
 
+def test_a_limit_does_not_make_another_reading_and_the_widest_counts(registry, tmp_path, monkeypatch):
+    source = Source("test.limited", lambda path, limit: {"limit": limit}, ("path", "limit"), limits=("limit",))
+
+    def limited(name):
+        return Check(f"host.{name}", "Is it?", lambda asked: [ok(f"host.{name}", evidence=asked.read("test.limited"))], (source,), PATH)
+
+    monkeypatch.setattr(_registry, "REGISTERED", {"host": lambda: (limited("a"), limited("b"))})
+    entries = [{"check": f"host.{name}", "params": {"path": "/x", "limit": limit}} for name, limit in (("a", 2), ("b", 7))]
+    assert [finding["evidence"]["limit"] for finding in ask(tmp_path, *entries).findings] == [7, 7]
+
+
 def test_what_a_source_remembers_is_there_the_next_time(registry, tmp_path):
     before = [ask(tmp_path, entry("first", tmp_path)).findings[0]["evidence"]["before"] for _round in range(3)]
     assert before == [None, 1, 2]
