@@ -199,7 +199,7 @@ _HOST = (
     _fault("host.log_not_rotated", "P3", "M1-9, F", _ROTATE),
     _fault("host.log_readable", "P2", "M1-9, F", _TIGHTEN),
     _fault("host.port_open", "P3", "F"),
-    _fault("host.outbound_blocked", "P1", "F"),
+    _fault("host.outbound_blocked", "P1", "F", follows=(Follows("logsdb.unreachable", same_subject=True),)),
     _fault("host.clock", "P2", "F"),
 )
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
 from ._login import LOGIN_OPTIONS
+from ._logsdb import DIALECTS
 from ._sources import Asked
 
 AHEAD = 600.0  # seconds that a time of LogsDB may lie in the future before the zone is to blame
@@ -53,7 +54,7 @@ def reach(asked: Asked) -> list[Finding]:
     if facts["state"] == "up":
         absent = sorted(name.upper() for name, state in facts["tables"].items() if state == "missing")
         evidence = {**where, "server": facts["server"], "connect_ms": facts["connect_ms"], "optional_tables_missing": absent}
-        return [ok(check, evidence=evidence)]
+        return [ok(check, _subject(asked.parameters), evidence=evidence)]
     evidence = {
         **where,
         "stage": facts["stage"],
@@ -62,7 +63,8 @@ def reach(asked: Asked) -> list[Finding]:
         "held_since": facts["held_since"],
         "waited": asked.parameters["connect_within"],
     }
-    return [fault("logsdb.unreachable", check, evidence={name: value for name, value in evidence.items() if value not in (None, "")})]
+    known = {name: value for name, value in evidence.items() if value not in (None, "")}
+    return [fault("logsdb.unreachable", check, _subject(asked.parameters), evidence=known)]
 
 
 def work(asked: Asked) -> list[Finding]:
@@ -85,6 +87,12 @@ def work(asked: Asked) -> list[Finding]:
 def _seconds(stamp: Any) -> float:
     """Return a time (RFC 3339) as epoch seconds, 0 when there is none."""
     return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else 0.0
+
+
+def _subject(parameters: Mapping[str, Any]) -> str:
+    """Return host and port, as the check of outbound connections names them; the database where there is no host."""
+    port = parameters.get("port") or DIALECTS[parameters["dialect"]].port
+    return f"{parameters['host']}:{port}" if parameters.get("host") else str(parameters.get("database") or "")
 
 
 def _where(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ TAILS = (1024 * 1024, 8 * 1024 * 1024)  # bytes of a log that are read; more whe
 MAX_UNPACKED = 32 * 1024 * 1024
 MAX_LINES = 2000  # of a kind
 FEW_GAPS = 3  # fewer tell no rhythm
+BUNCH = 1.0  # seconds; lines closer together belong to one round
 USUAL_SHARE = 0.9  # so much of the gaps is not longer than the usual one
 STARTING = 0.8  # seconds between two looks at a process that may just be starting
 LOOKS = 3
@@ -236,15 +237,23 @@ def rhythm(marks: Sequence[tuple[float | None, str]]) -> dict[str, Any]:
     bunches, and the time between two bunches is what a silence must be compared with.
     """
     dated = sorted((moment, writer) for moment, writer in marks if moment is not None)
-    gaps = sorted(after[0] - before[0] for before, after in zip(dated, dated[1:]) if before[1] == after[1])
-    usual = gaps[min(len(gaps) - 1, math.ceil(len(gaps) * USUAL_SHARE) - 1)] if len(gaps) >= FEW_GAPS else None
+    gaps = [after[0] - before[0] for before, after in zip(dated, dated[1:]) if before[1] == after[1]]
     return {
         "count": len(marks),
         "undated": len(marks) - len(dated),
         "last": dated[-1][0] if dated else None,
         "gaps": len(gaps),
-        "usual": usual,
+        "usual": _usual(gaps),
     }
+
+
+def _usual(gaps: Sequence[float]) -> float | None:
+    """Return the gap that nearly all others do not exceed; lines of one bunch tell nothing, nor does one former silence."""
+    if len(gaps) < FEW_GAPS:
+        return None
+    between = sorted(gap for gap in gaps if gap >= BUNCH)
+    considered = (between if len(between) >= FEW_GAPS else sorted(gaps))[:-1]
+    return considered[math.ceil(len(considered) * USUAL_SHARE) - 1]
 
 
 # --- worker.rhythm
