@@ -8,6 +8,7 @@ Times are epoch seconds, durations are seconds unless they end in ``_ms``.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -17,7 +18,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ._errors import CannotRead, WrongQuestion
@@ -283,12 +284,18 @@ def _owners(inodes: set[str]) -> dict[str, int]:
     for pid in pids:
         if len(found) == len(inodes) or time.monotonic() >= end:
             break
-        folder = os.path.join(PROC, pid, "fd")
-        try:
-            links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
-        except OSError:
-            continue
-        for link in links:
+        for link in _descriptors(os.path.join(PROC, pid, "fd")):
             if link.startswith("socket:[") and link[8:-1] in inodes:
                 found.setdefault(link[8:-1], whole(pid))
     return found
+
+
+def _descriptors(folder: str) -> Iterator[str]:
+    """Yield what the descriptors of a process are; some may be closed, and the process ended, while we look."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        with contextlib.suppress(OSError):
+            yield os.readlink(os.path.join(folder, name))

@@ -364,7 +364,7 @@ def test_no_target_is_said():
 
 
 def listening(*ports):
-    entries = [{"port": port, "addresses": ["0.0.0.0"], "user": "root", "process": "sshd", "pid": 9} for port in ports]
+    entries = [{"port": port, "addresses": ["192.0.2.1"], "user": "root", "process": "sshd", "pid": 9} for port in ports]
     return {"open": entries, "loopback": 3}
 
 
