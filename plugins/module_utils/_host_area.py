@@ -18,7 +18,7 @@ LOG_FILES = Source("host.log_files", _host_files.read_logs, ("log_folders", "pm2
 CLOCK = Source("host.clock", _host_net.read_clock)
 TIME_SERVER = Source("host.time_server", _host_net.read_time_server, ("ntp_server",))
 CONNECTIONS = Source("host.connections", _host_net.read_connections, ("targets", "connect_within"))
-LISTENERS = Source("host.listeners", _host_net.read_listeners)
+LISTENERS = Source("host.listeners", _host_net.read_listeners, ("expected_ports", "among_ports"))
 
 CHECKS = (
     Check("host.cpu", "Is the CPU busy or saturated for long, and by whom?", _host_checks.cpu, (CPU,), _host_checks.CPU_PARAMETERS),

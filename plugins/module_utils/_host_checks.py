@@ -10,14 +10,14 @@ disks over 80 %; section 7: disks that batches write to. Product facts: logs hav
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import _host_series as series
 from ._errors import RemediationError, WrongQuestion
 from ._finding import Finding, fault, ok, unknown
+from ._host_net import parse_ports, within
 from ._sources import Asked
 
 MEGABYTE = 1024 * 1024
@@ -657,11 +657,11 @@ def ports(asked: Asked) -> list[Finding]:
     expected = parse_ports("expected_ports", asked.parameters["expected_ports"])
     among = parse_ports("among_ports", asked.parameters["among_ports"])
     listeners = asked.read("host.listeners")
-    seen = [entry for entry in listeners["open"] if not among or _within(entry["port"], among)]
+    seen = [entry for entry in listeners["open"] if not among or within(entry["port"], among)]
     evidence: dict[str, Any] = {"open": [entry["port"] for entry in seen][:50], "loopback": listeners["loopback"]}
     if not expected:
         return [ok(check, evidence={**evidence, "not_asked": ["open ports: no list of expected ones is given (expected_ports)"]})]
-    strange = [entry for entry in seen if not _within(entry["port"], expected)]
+    strange = [entry for entry in seen if not within(entry["port"], expected)]
     return [_open_port(entry) for entry in strange] or [ok(check, evidence=evidence)]
 
 
@@ -670,23 +670,6 @@ def _open_port(entry: Mapping[str, Any]) -> Finding:
     if not entry["process"]:
         evidence["not_asked"] = ["its process: only root may see it, or it is in another namespace"]
     return fault("host.port_open", "host.ports", f"{entry['port']}/tcp", evidence=evidence)
-
-
-def parse_ports(option: str, given: Iterable[Any]) -> list[tuple[int, int]]:
-    """Return the (first, last) port of each entry; raises WrongQuestion for one that is no port and no range."""
-    found = []
-    for number, entry in enumerate(given or []):
-        numbers = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(entry).strip())
-        first = int(numbers.group(1)) if numbers else 0
-        last = int(numbers.group(2) or first) if numbers else 0
-        if not 0 < first <= last < 65536:
-            raise WrongQuestion(f"{option}[{number}]", entry, "is not a port", "give a number from 1 to 65535 or a range such as 8000-8010")
-        found.append((first, last))
-    return found
-
-
-def _within(port: int, ranges: Iterable[tuple[int, int]]) -> bool:
-    return any(first <= port <= last for first, last in ranges)
 
 
 # --- shared

@@ -222,6 +222,24 @@ def _connected(family: int, kind: int, protocol: int, address: Any, within: floa
 # --- source host.listeners
 
 
+def parse_ports(option: str, given: Iterable[Any] | None) -> list[tuple[int, int]]:
+    """Return the (first, last) port of each entry; raises WrongQuestion for one that is no port and no range."""
+    found = []
+    for number, entry in enumerate(given or []):
+        numbers = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(entry).strip())
+        first = int(numbers.group(1)) if numbers else 0
+        last = int(numbers.group(2) or first) if numbers else 0
+        if not 0 < first <= last < 65536:
+            raise WrongQuestion(f"{option}[{number}]", entry, "is not a port", "give a number from 1 to 65535 or a range such as 8000-8010")
+        found.append((first, last))
+    return found
+
+
+def within(port: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    """Whether a port lies in one of the ranges of :func:`parse_ports`."""
+    return any(first <= port <= last for first, last in ranges)
+
+
 def parse_listeners(text: str) -> list[dict[str, Any]]:
     """Return the listening sockets of /proc/net/tcp or tcp6: ``address port uid inode loopback``."""
     found = []
@@ -244,18 +262,21 @@ def _address(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
-def read_listeners() -> dict[str, Any]:
+def read_listeners(expected_ports: Sequence[str] | None = None, among_ports: Sequence[str] | None = None) -> dict[str, Any]:
     """Return who listens for TCP connections that others can reach, and how many only this host can reach.
 
-    ``open``: ``port addresses user process pid`` (process "" and pid 0 where rights do not allow to see them), one entry a
-    port; ``loopback``: number of ports. Raises CannotRead without /proc/net/tcp.
+    ``open``: ``port addresses user process pid``, one entry a port; ``loopback``: number of ports. Processes (else "" and 0) are
+    looked for only for ports that are not expected, and found as far as rights allow. Raises CannotRead without
+    /proc/net/tcp, WrongQuestion for a port that is none.
     """
     texts = [text_of(os.path.join(PROC, "net", name), MAX_SOCKETS_TEXT) for name in ("tcp", "tcp6")]
     if all(text is None for text in texts):
         raise CannotRead("/proc/net/tcp cannot be read, so nothing is known about listening ports")
     listeners = [entry for text in texts for entry in parse_listeners(text or "")]
     reachable = [entry for entry in listeners if not entry["loopback"]]
-    owners = _owners({entry["inode"] for entry in reachable})
+    expected, among = parse_ports("expected_ports", expected_ports), parse_ports("among_ports", among_ports)
+    strange = [entry for entry in reachable if not within(entry["port"], expected) and (not among or within(entry["port"], among))]
+    owners = _owners({entry["inode"] for entry in strange})
     return {"open": _by_port(reachable, owners), "loopback": len({entry["port"] for entry in listeners if entry["loopback"]})}
 
 
