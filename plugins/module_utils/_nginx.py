@@ -10,6 +10,7 @@ Times are epoch seconds, sizes are bytes.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -228,7 +229,7 @@ def _worker(pid: int, about: tuple[str, int, int]) -> dict[str, Any]:
 def _ports(wanted: Sequence[tuple[str, int]], master: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return for each address and port of the configuration who listens there.
 
-    An entry: ``address port held`` ("" nobody, ours, other), ``holder``: None or ``uid user pid program`` (pid 0 and program ""
+    An entry: ``address port here`` (whether this host has the address) ``held`` ("" nobody, ours, other), ``holder``: None or ``uid user pid program`` (pid 0 and program ""
     where this user may not see it).
     """
     if not wanted:
@@ -239,11 +240,24 @@ def _ports(wanted: Sequence[tuple[str, int]], master: Mapping[str, Any] | None) 
     for address, port in wanted:
         here = [one for one in sockets if one["port"] == port and _overlap(address, one)]
         mine = [one for one in here if master and _is_ours(one, master, ours)]
-        entry: dict[str, Any] = {"address": address, "port": port, "held": "ours" if mine else "other" if here else "", "holder": None}
+        entry: dict[str, Any] = {"address": address, "port": port, "here": _is_local(address), "holder": None}
+        entry["held"] = "ours" if mine else "other" if here else ""
         if here and not mine:
             entry["holder"] = _holder(here[0])
         found.append(entry)
     return found
+
+
+def _is_local(address: str) -> bool:
+    """Whether this host has an address; asked with a datagram socket, which nobody sees."""
+    if not re.fullmatch(r"[0-9a-fA-F:.]+", address):
+        return True
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 def _is_ours(one: Mapping[str, Any], master: Mapping[str, Any], ours: set[int] | None) -> bool:
@@ -405,7 +419,7 @@ def read_test(executable: str | None = None, conf: str | None = None, prefix: st
     """Let nginx test a copy of the configuration whose pid file, logs and folders lead nowhere.
 
     Returns ``good`` (nginx would take it), ``denied`` (this user may not judge), ``parsed`` (syntax is ok), ``message``, ``file``, ``line`` (0 when it named
-    none), ``warnings``, ``conf``. While nothing listens on its ports, nginx binds them for a moment, as its own test does.
+    none), ``warnings``, ``conf``. Its ports are not opened either, not even for a moment as ``nginx -t`` does: see ``ports`` of the state.
     Raises CannotRead when nginx gives no answer.
     """
     known = layout(executable, conf, prefix)

@@ -112,7 +112,15 @@ def config(asked: Asked) -> list[Finding]:
         more = {"file": test["file"] or state["conf"], "line": test["line"] or None, "message": test["message"]}
         evidence = {**_where(state), **more, "running": state["master"] is not None}
         found.append(fault("nginx.config_invalid", check, evidence={key: value for key, value in evidence.items() if value is not None}))
+    found += [_foreign(entry, state) for entry in state["ports"] if not entry["here"]]
     return found or [ok(check, evidence=evidence)]
+
+
+def _foreign(entry: Mapping[str, Any], state: Mapping[str, Any]) -> Finding:
+    message = f"listen {entry['address']}:{entry['port']}: this host does not have the address"
+    return fault(
+        "nginx.config_invalid", "nginx.config", evidence={**_where(state), "message": message, "running": state["master"] is not None}
+    )
 
 
 def _conflict(entry: Mapping[str, Any], state: Mapping[str, Any]) -> Finding:

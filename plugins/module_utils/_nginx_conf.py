@@ -212,39 +212,58 @@ def write_copy(tree: Tree, folder: str, without: Mapping[str, Any]) -> dict[str,
 
 
 def _redirected(tree: Tree, file: File, folder: str, names: Mapping[tuple[str, tuple[str, ...]], str], extra: str) -> str:
-    includes = {directive.words[0].start: (directive, found) for directive, found in file.includes}
+    includes = {directive.words[0].start: found for directive, found in file.includes}
     pieces, position = [], 0
     for directive in directives(file.text, file.blocks):
-        start, end, text = directive.end, directive.end, ""
-        if directive.words[0].start in includes:
-            _directive, found = includes[directive.words[0].start]
+        found = includes.get(directive.words[0].start)
+        if found:
             # A file that could not be read keeps its name: nginx says what it thinks of it.
-            copies = [names.get((path, directive.blocks), path) for path in found]
-            if copies:
-                start, text = directive.words[0].start, "; ".join(f"include {copy}" for copy in copies)
+            copies = (names.get((path, directive.blocks), path) for path in found)
+            changes = [(directive.words[0].start, directive.end, "; ".join(f"include {copy}" for copy in copies))]
         elif directive.name == "http" and directive.opens and not directive.blocks:
-            text = extra
-        elif len(directive.words) > 1:
-            start, end, text = _argument(tree, directive, folder)
-        if text:
+            changes = [(directive.end, directive.end, extra)]
+        else:
+            changes = list(_changes(tree, directive, folder))
+        for start, end, text in changes:
             pieces += [file.text[position:start], text]
             position = end
     return "".join([*pieces, file.text[position:]])
 
 
-def _argument(tree: Tree, directive: Directive, folder: str) -> tuple[int, int, str]:
-    """Return from where to where the first argument is to be replaced, and by what ("" leaves it)."""
+def _changes(tree: Tree, directive: Directive, folder: str) -> Iterator[tuple[int, int, str]]:
+    """Yield from where to where a text is to be replaced, and by what."""
+    if len(directive.words) < 2:
+        return
     word, name = directive.words[1], directive.name
-    mark = hashlib.sha256(word.text.encode(errors="surrogateescape")).hexdigest()[:12]
-    text = ""
+    place = f"{folder}/{_mark(word.text)}"
     if name == "pid":
-        text = f"{folder}/pid"
-    elif name in ("error_log", "access_log") and word.text not in ("stderr", "off") and not word.text.startswith(("syslog:", "memory:")):
-        text = "stderr" if name == "error_log" else f"{folder}/{mark}.log"
+        yield word.start, word.end, place
+    elif name in ("error_log", "access_log"):
+        if word.text not in ("stderr", "off") and not word.text.startswith(("syslog:", "memory:")):
+            yield word.start, word.end, "stderr" if name == "error_log" else place
     elif name in _TEMPORARY or name in ("proxy_cache_path", "fastcgi_cache_path", "uwsgi_cache_path", "scgi_cache_path"):
-        text = f"{folder}/{mark}.d"
-    elif name == "listen" and word.text.startswith("unix:"):
-        text = f"unix:{folder}/{mark}.s"
+        yield word.start, word.end, place
+    elif name == "listen":
+        yield from _no_port(directive, folder)
     elif _RELATIVE.search(name) and not re.match(r"/|[a-z]+:|.*\$", word.text):
-        text = f'"{os.path.join(os.path.dirname(tree.main), word.text)}"'
-    return word.start, word.end, text
+        yield word.start, word.end, f'"{os.path.join(os.path.dirname(tree.main), word.text)}"'
+
+
+def _no_port(directive: Directive, folder: str) -> Iterator[tuple[int, int, str]]:
+    """Let a server listen on a socket in the folder: a test opens the ports for a moment, and a browser would run into it.
+
+    What is the same address for nginx stays the same one. Names are left, since nginx looks them up, and so is UDP.
+    """
+    word = directive.words[1]
+    options = {option.text for option in directive.words[2:]}
+    if options & {"udp", "quic"} or not re.fullmatch(r"unix:.*|(?:\[[0-9a-fA-F:.]+\]|[0-9.]+|\*|localhost)?(?::?[0-9-]+)?", word.text):
+        return
+    same = word.text if word.text.startswith("unix:") else str(_listen(word.text))
+    yield word.start, word.end, f"unix:{folder}/{_mark(same)}"
+    for option in directive.words[2:]:
+        if option.text == "reuseport" or option.text.startswith("ipv6only="):
+            yield option.start, option.end, ""
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

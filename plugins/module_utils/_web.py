@@ -426,7 +426,7 @@ def named_later(answer: Answer, base: str) -> list[str]:
     for match in _LATER.finditer(answer.body):
         name = match.group(1).decode("ascii", "replace")
         # In a style sheet a name is relative to it, in Vite's lists of a script to the page.
-        found.append(urljoin(answer.url if "css" in answer.type else base, name))
+        found.append(urljoin(answer.url if "css" in answer.type or name.startswith(".") else base, name))
     found += [urljoin(answer.url, match.group(1).decode("ascii", "replace")) for match in _NEIGHBOUR.finditer(answer.body)]
     return list(dict.fromkeys(found))[:MAX_ASSETS]
 

@@ -38,7 +38,7 @@ CHECKS = (
         "web.headers",
         "Does the page carry the headers that protect it?",
         _web_checks.headers,
-        (PAGE,),
+        (PAGE, BUILD),
         _web_checks.HEADERS_PARAMETERS,
         runs_on="web",
     ),

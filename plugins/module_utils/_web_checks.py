@@ -60,7 +60,7 @@ GATEWAY_PARAMETERS = {
     "timeout": _TIMEOUT,
 }
 SECRETS_PARAMETERS = {"url": _URL, "address": _ADDRESS, "timeout": _TIMEOUT, "build_dir": PAGE_PARAMETERS["build_dir"]}
-HEADERS_PARAMETERS = {"url": _URL, "address": _ADDRESS, "timeout": _TIMEOUT}
+HEADERS_PARAMETERS = SECRETS_PARAMETERS
 CERTIFICATE_PARAMETERS = {
     "url": {"type": "str", "description": "Address of the site; its certificate is asked for when it begins with https."},
     "address": _ADDRESS,
@@ -228,6 +228,8 @@ def _passed_on(asked: Asked, entry: Mapping[str, Any]) -> Finding:
         # The page came at once: it is what nginx waits for that does not answer, and nginx is the more patient.
         return fault("web.gateway_timeout", check, subject, evidence=evidence)
     code = "" if 200 <= entry["status"] < 300 and not entry["problem"] else _status_code(entry, None) or "web.no_answer"
+    if entry["status"] >= 500 and code == "web.no_answer":
+        code = "web.bad_gateway"  # what nginx passes on is the backend's own failure
     if not code and entry["digest"] == seen.get("digest"):
         code, evidence["problem"] = "web.not_found", "fallback"
     if code:
@@ -264,7 +266,7 @@ def headers(asked: Asked) -> list[Finding]:
     """Say whether the page carries the headers that protect it, and whether the server keeps its version to itself."""
     check, subject = "web.headers", asked.parameters["url"]
     seen = asked.read("web.page")
-    code = _status_code(seen, None)
+    code = _status_code(seen, asked.read("web.build"))
     if code:
         return [unknown(check, "the page is not served", blocked_by=code, subject=subject)]
     there = seen["headers"]

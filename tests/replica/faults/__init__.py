@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from ..system import ReplicaError
 from .backend import BACKEND_FAULTS
+from .backend_health import BACKEND_HEALTH_FAULTS
 from .host import HOST_FAULTS
 from .logsdb import LOGSDB_FAULTS
 from .model import Fault
+from .nginx import NGINX_FAULTS
 from .pm2 import PM2_FAULTS
+from .web import WEB_FAULTS
 from .worker import WORKER_FAULTS
 from .worker_rhythm import WORKER_RHYTHM_FAULTS
 
@@ -15,9 +18,12 @@ FAULTS: tuple[Fault, ...] = (
     *PM2_FAULTS,
     *HOST_FAULTS,
     *BACKEND_FAULTS,
+    *BACKEND_HEALTH_FAULTS,
     *WORKER_FAULTS,
     *LOGSDB_FAULTS,
     *WORKER_RHYTHM_FAULTS,
+    *NGINX_FAULTS,
+    *WEB_FAULTS,
 )
 
 __all__ = ["FAULTS", "Fault", "find_fault"]
