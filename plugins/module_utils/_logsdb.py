@@ -475,7 +475,7 @@ def _table_problem(error: Any) -> str:
     """Return missing, no_privilege or busy: what a failed look at a table means."""
     code = getattr(error.orig, "sqlstate", None) or ""
     text = str(error.orig)
-    if code == "42P01" or re.search(r"\(1146,|ORA-00942|no such table", text):
+    if code == "42P01" or re.search(r"\((?:1146|1109),|ORA-00942|no such table", text):
         return "missing"
     if code == "42501" or re.search(r"\((?:1142|1143|1227),|ORA-01031", text):
         return "no_privilege"
