@@ -24,6 +24,7 @@ WIDEST_ZONE = 14 * 3600
 SAME_MOMENT = 90  # seconds between the last line of a file and the file's own time
 LONGEST_LINE = 4096  # characters of a line that are looked at
 RECORD_SPAN = 8192  # bytes that one error with its stack may take
+STACK_WITHIN = 600  # bytes between a message, that may have more lines, and its stack
 TWICE_WITHIN = 2.0  # seconds in which the same error of the same process, told by another part of it, is the same one
 MAX_DETAILS = 20
 OWN_AREAS = ("worker", "backend")
@@ -329,7 +330,7 @@ class Collector:
         """Whether a further line tells the error that is open: its stack, or another part of the process."""
         if offset - opened.end > RECORD_SPAN:
             return False
-        if start.raw and opened.time is not None and offset == opened.end and not opened.paired and _is_stack_of(opened, start):
+        if start.raw and opened.time is not None and offset - opened.end <= STACK_WITHIN and not opened.paired and _is_stack_of(opened, start):
             return True
         if core(start.message) not in opened.cores:
             return False

@@ -21,8 +21,8 @@ STARTUP = ("backend_di", "backend_instance", "backend_env", "backend_env_key", "
 def is_over(group: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], now: float, quiet: float) -> bool:
     """Whether a group of errors is history.
 
-    group: see ``_log_text.Group``. entries: the instances of its process (``pid status started_at created_at``, the
-    last in milliseconds), none for a file of its own. quiet: seconds.
+    group: see ``_log_text.Group``. entries: the instances of its process (``pid status started_at restarts``, and
+    ``created_at`` in milliseconds), none for a file of its own. quiet: seconds.
     """
     last = group.get("last")
     if last is None:
@@ -35,8 +35,13 @@ def is_over(group: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], now:
 
 
 def _started_on_purpose(group: Mapping[str, Any], last: float, entries: Sequence[Mapping[str, Any]]) -> bool:
-    """PM2 renews ``created_at`` when a person or a script restarts a process, not when it does so itself."""
-    created = min(entry["created_at"] for entry in entries) / 1000
+    """PM2 renews ``created_at`` when a person or a script restarts a process, not when it does so itself.
+
+    A process without any restart was started by a person, a boot or a resurrect; the last keeps an old ``created_at``.
+    """
+    created = min(
+        entry["created_at"] / 1000 if entry.get("restarts") else max(entry["created_at"] / 1000, entry["started_at"]) for entry in entries
+    )
     if created <= 0:
         return False
     if group.get("pid"):

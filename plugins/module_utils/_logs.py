@@ -39,6 +39,7 @@ PIECE = MEGABYTE
 GREP_MEMORY = 256 * MEGABYTE
 MAX_FILES = 60
 MAX_ROTATED = 4
+MAX_CURSORS = 500
 MAX_GROUPS = 200
 FORGET_AFTER = 30 * 86400
 IDLE_AFTER = 8 * 86400  # a file that nothing was written to for so long is not opened
@@ -81,7 +82,7 @@ class Progress:
 def application_logs(pm2_home: str, app_dir: str | None, within: float, modules: bool = False) -> dict[str, Any]:
     """Return PM2's applications with their log files: ``state problem processes``.
 
-    Each process (by name, all instances together): ``entries`` (``pid status started_at created_at`` each),
+    Each process (by name, all instances together): ``entries`` (``pid status started_at created_at restarts`` each),
     ``paths``, ``unlogged`` (PM2 throws its output away). app_dir: its folders ``<name>/logs/*.log`` are added.
     """
     known: dict[str, Any] = {"state": _pm2.UP, "problem": "", "processes": {}}
@@ -93,7 +94,7 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
         if entry["module"] and not modules:
             continue
         about = known["processes"].setdefault(entry["name"], {"entries": [], "paths": [], "unlogged": False})
-        about["entries"].append({name: entry[name] for name in ("pid", "status", "started_at", "created_at")})
+        about["entries"].append({name: entry[name] for name in ("pid", "status", "started_at", "created_at", "restarts")})
         for path in (entry["err_log"], entry["out_log"]):
             if path == os.devnull or not path:
                 about["unlogged"] = True
@@ -158,8 +159,20 @@ def read_applications(
         told = read_process(name, about["paths"], about["entries"], remembered, kept, limits, now, float(quiet or 86400))
         about.update(told)
         del about["paths"]
-    answer["memory"] = kept
+    answer["memory"] = with_absent(kept, remembered, now)
     return answer
+
+
+def with_absent(kept: dict[str, Any], remembered: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Add what was known of processes that are not in PM2's list now: they come back, and their logs are read on."""
+    here = set(kept["groups"])
+    for part in ("clocks", "groups"):
+        kept[part].update({name: value for name, value in remembered[part].items() if name not in here})
+    for path, cursor in list(remembered["files"].items())[:MAX_CURSORS]:
+        at = cursor.get("at") if isinstance(cursor, dict) else None
+        if path not in kept["files"] and isinstance(at, (int, float)) and now - at < FORGET_AFTER:
+            kept["files"][path] = cursor
+    return kept
 
 
 def usable(memory: Any) -> dict[str, Any]:

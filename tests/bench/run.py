@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import log_rows
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSTANCE = os.environ.get("TANK_REPLICA_NAME", "bench")
 RESULT = CHECKOUT / ".cache" / "bench.json"
@@ -136,7 +138,9 @@ def main() -> int:
         told = folder / "facts.json"
         told.write_text(json.dumps({"facts": facts}), encoding="utf-8")
         stock = command("ansible-playbook", "tests/bench/stock.yml", "-i", "inventories/replica", "-e", f"@{told}")
-        rows.append(compare("daily check / the same with stock modules", command(*check, "inventories/replica"), stock, bar=1 / 3, rounds=3))
+        rows.append(
+            compare("daily check / the same with stock modules", command(*check, "inventories/replica"), stock, bar=1 / 3, rounds=3)
+        )
         path = os.pathsep.join([*facts["path_prefix"], os.environ["PATH"]])
         owner = Path(facts["pm2_home"]).stat().st_uid
         jlist = command("env", f"PM2_HOME={facts['pm2_home']}", f"PATH={path}", facts["pm2_executable"], "jlist")
@@ -166,6 +170,7 @@ def main() -> int:
                 ours_times=20,
             )
         )
+        rows += log_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")
     print(f"bench: {sum(row.within for row in rows)} of {len(rows)} within their bars")

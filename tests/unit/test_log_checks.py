@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _log_checks as c
@@ -26,7 +27,7 @@ def group(name, *, count=3, last=NOW - 5, **more):
 
 
 def about(*groups, status="errored", started=NOW - 10, files=None, **more):
-    entry = {"pid": 7, "status": status, "started_at": started, "created_at": (NOW - 7200) * 1000}
+    entry = {"pid": 7, "status": status, "started_at": started, "created_at": (NOW - 7200) * 1000, "restarts": 3}
     file = {"path": LOG, "problem": "", "read": 10, "skipped": 0, "behind": False, "lost": False}
     return {"entries": [entry], "groups": {one["name"]: one for one in groups}, "files": files or [file], "unlogged": False, **more}
 
@@ -247,7 +248,6 @@ def test_an_env_that_is_no_file_or_out_of_sight(tmp_path, monkeypatch):
 
 
 def test_the_holder_of_a_port_is_seen():
-    import socket
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -90,6 +90,16 @@ def test_the_cause_behind_a_short_message_belongs_to_it():
     assert groups["worker_ses"].causes == {"ses.quota_exhausted": 1}
 
 
+def test_a_message_of_two_lines_and_its_stack_are_one_error():
+    groups = h.collect(
+        h.nest("Oracle connection failed: NJS-503: no listener\nconnect ECONNREFUSED 10.0.0.1:1521").replace("\x1b[39m\n", "\n"),
+        "Error: NJS-503: no listener\n",
+        "    at x (y.js:1:1)\n",
+    )
+    assert h.counts(groups) == {"worker_oracle": 1}
+    assert groups["worker_oracle"].causes == {"ORA-12541": 1}
+
+
 def test_a_crash_right_behind_a_message_is_another_error():
     groups = h.collect(h.nest("File not found: A1.pdf (NOT_FOUND: x)"), "Error: holidays.json is damaged\n")
     assert h.counts(groups) == {"worker_file": 1, "unknown": 1}

@@ -15,8 +15,9 @@ def group(name="worker_oracle", last=NOW - 60, **more):
     return {"name": name, "count": 1, "first": last, "last": last, "after": last, "exact": True, "pid": 0, **more}
 
 
-def running(since, *, pid=7, created=None, status="online"):
-    return [{"pid": pid, "status": status, "started_at": since, "created_at": (since if created is None else created) * 1000}]
+def running(since, *, pid=7, created=None, status="online", restarts=1):
+    created_at = (since if created is None else created) * 1000
+    return [{"pid": pid, "status": status, "started_at": since, "created_at": created_at, "restarts": restarts}]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def running(since, *, pid=7, created=None, status="online"):
         pytest.param(
             group("backend_module", NOW - 50, after=NOW - 3000, exact=False), running(NOW - 4000), False, id="certainly after the start"
         ),
+        pytest.param(group("backend_env"), running(NOW - 1, created=NOW - 7200, restarts=0), True, id="brought back with its old birthday"),
         pytest.param(group(), [], False, id="a file of its own"),
         pytest.param(group(last=NOW - 2 * DAY), [], True, id="a file of its own, quiet for long"),
         pytest.param(group(last=None), running(NOW - 10), True, id="without any time"),

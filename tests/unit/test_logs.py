@@ -244,7 +244,7 @@ def test_paths_must_be_absolute_and_patterns_are_expanded(tmp_path):
 
 
 def entries(now, **more):
-    return [{"pid": 4711, "status": "online", "started_at": now - 3600, "created_at": (now - 3600) * 1000, **more}]
+    return [{"pid": 4711, "status": "online", "started_at": now - 3600, "created_at": (now - 3600) * 1000, "restarts": 1, **more}]
 
 
 def process(log, memory, now, **more):
@@ -277,6 +277,18 @@ def test_a_restart_on_purpose_forgets(log):
     _told, memory = process(log, None, now)
     told, memory = process(log, memory, now, created_at=(now - 30) * 1000, started_at=now - 30)
     assert told["groups"] == {}
+
+
+def test_what_is_known_of_a_process_that_is_not_listed_now_is_kept(log):
+    now = time.time()
+    append(log, now_line("Oracle connection failed: NJS-503", now - 60))
+    _told, memory = process(log, None, now)
+    kept = _logs.with_absent(_logs.usable(None), memory, now)
+    assert kept == memory
+    _told, again = process(log, kept, now)
+    assert again["groups"]["worker"]["worker_oracle"]["count"] == 1
+    memory["files"][str(log)]["at"] = now - 31 * 86400
+    assert _logs.with_absent(_logs.usable(None), memory, now)["files"] == {}
 
 
 @pytest.mark.parametrize("memory", [None, 7, [], {"version": 1}, {"version": 0, "files": {}, "clocks": {}, "groups": {}}])

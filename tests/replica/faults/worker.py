@@ -15,7 +15,7 @@ _DUE = """UPDATE customer_target SET next_due_at = localtimestamp WHERE auto_id 
 _ADDRESSES = "UPDATE customer_target SET email_addr = replace(email_addr, '{}', '{}') WHERE auto_id = 1"
 _FILES = "UPDATE customer_target SET attach_pattern = replace(attach_pattern, '{}', '{}') WHERE auto_id = 1"
 _TEMPLATE = "UPDATE template SET html_content = replace(html_content, '{}', '{}') WHERE template_id = 1"
-_OWNER = "UPDATE template SET auto_id = {} WHERE template_id = 1"
+_CYCLES = "UPDATE customer_target SET cycle = cycle {} interval '300000 years' WHERE auto_id = 1"
 
 
 def _sql(replica: Replica, statement: str) -> None:
@@ -104,8 +104,8 @@ WORKER_FAULTS = (
     ),
     _worker(
         "unknown_error",
-        "the template of an automation is gone: an error that no signature knows",
-        _break(_OWNER.format(9), "Cannot read properties"),
-        _mend(_OWNER.format(1)),
+        "an automation has an impossible cycle: an error that no signature knows",
+        _break(_CYCLES.format("+"), "out of range"),
+        _mend(_CYCLES.format("-")),
     ),
 )
