@@ -15,6 +15,7 @@ import contextlib
 import errno
 import glob
 import json
+import math
 import os
 import pwd
 import re
@@ -29,7 +30,7 @@ from typing import Any
 
 from . import _pm2_log
 from ._errors import CannotRead, NeedsUser, WrongQuestion
-from ._mask import mask
+from ._mask import mask, strip_ansi
 from ._process import call as bounded
 from ._process import user_name
 
@@ -40,6 +41,9 @@ MAX_DUMP = 16 * 1024 * 1024
 DAEMON_LOG_TAIL = 1024 * 1024
 ERROR_LOG_TAIL = 16 * 1024
 MAX_EVENTS = 4000
+MAX_TEXT = 200  # characters of a name and the like
+MAX_PATH = 4096
+MAX_NUMBER = 2**53  # what JavaScript counts to
 MAX_REASONS = 12  # processes whose error log is read
 REASONS_WITHIN = 1.5  # seconds for all error logs together: they may lie on a dead mount
 FRESH_REASON = 3.0  # seconds that the last word in an error log may be older than the last start
@@ -68,7 +72,7 @@ def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
     try:
         found = os.stat(pm2_home)
     except PermissionError as error:
-        keeper = user or _keeper(pm2_home)
+        keeper = user if user and user != user_name(os.geteuid()) else _keeper(pm2_home)
         raise NeedsUser(keeper, f"{pm2_home} cannot be looked into by {user_name(os.geteuid())}") from error
     except (OSError, ValueError) as error:
         raise WrongQuestion("pm2_home", pm2_home, "does not exist on this host", _HOME_REMEDY) from error
@@ -148,15 +152,26 @@ def _connect(pm2_home: str, end: float) -> socket.socket:
 
 
 def _away(path: str, error: OSError) -> CannotRead:
-    if isinstance(error, TimeoutError) or error.errno in (errno.EAGAIN, errno.EINPROGRESS):
+    # Before Python 3.10 a time that is over is socket.timeout, and that is no TimeoutError.
+    if isinstance(error, (TimeoutError, socket.timeout)) or error.errno in (errno.EAGAIN, errno.EINPROGRESS):
         return _hung(path)
     if error.errno == errno.ENOENT:
         return DaemonAway(f"no PM2 daemon runs: {path} does not exist", state=STOPPED)
     if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE):
         return DaemonAway(f"no PM2 daemon runs: nothing listens on {path}, which one left behind", state=KILLED)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return DaemonAway(f"{path} may not be opened by {user_name(os.geteuid())}", state=DENIED)
+        keeper = _socket_keeper(path)
+        whose = f"{path} belongs to {keeper} and" if keeper else path
+        return DaemonAway(f"{whose} may not be opened by {user_name(os.geteuid())}", state=DENIED, keeper=keeper)
     return CannotRead(f"{path} cannot be used as PM2's socket: {error.strerror or error}")
+
+
+def _socket_keeper(path: str) -> str:
+    """Return whose socket it is, else whose the first folder is that lets nobody through."""
+    try:
+        return user_name(os.lstat(path).st_uid)
+    except OSError:
+        return _keeper(path)
 
 
 def _hung(path: str) -> DaemonAway:
@@ -175,7 +190,7 @@ def _ask(connection: socket.socket, end: float, method: str, *arguments: Any) ->
     if not isinstance(answer, dict):
         raise CannotRead(f"what answers on {path} does not speak PM2's protocol")
     if "error" in answer:
-        raise Refused(f"PM2 refused {method}: {mask(str(answer['error']))}")
+        raise Refused(f"PM2 refused {method}: {mask(_text(str(answer['error']), 2000))}")
     values = answer.get("args")
     return values[0] if isinstance(values, list) and values else None
 
@@ -223,14 +238,19 @@ def read_list(pm2_home: str, user: str | None = None, answer_within: float | Non
 
     ``state``: up, stopped (clean), killed (its socket is left behind), denied, hung (connects, no answer within
     ``answer_within`` seconds); ``problem``: the same in a sentence; ``user``: whom the PM2_HOME serves;
+    ``keeper``: where it is denied, whose daemon it is; ``socket``: see :func:`_socket_mode`;
     ``daemon``: ``pid uid frozen`` (frozen: stopped by a signal, state T in /proc); ``version``; ``orphans``:
     applications that outlived their daemon; ``processes``: see :func:`_process`. ``oom_kills``: processes that the
     kernel killed for memory since boot, None where it does not count them. ``read_at``: epoch seconds.
     Raises CannotRead when what listens there is not PM2.
     """
-    within = answer_within or ANSWER_WITHIN
-    known: dict[str, Any] = {"user": user or user_name(os.geteuid()), "read_at": time.time(), "problem": "", "version": ""}
-    known.update(processes=[], orphans=[], daemon=None)
+    within = ANSWER_WITHIN if answer_within is None else answer_within
+    if not (math.isfinite(within) and within > 0):
+        raise WrongQuestion(
+            "answer_within", answer_within, "is no time to wait", "give more than 0 seconds, less than the check's deadline"
+        )
+    known: dict[str, Any] = {"user": user or _served(pm2_home), "read_at": time.time(), "problem": "", "version": ""}
+    known.update(processes=[], orphans=[], daemon=None, socket=_socket_mode(pm2_home))
     end = time.monotonic() + within
     try:
         with _connect(pm2_home, end) as connection:
@@ -238,14 +258,34 @@ def read_list(pm2_home: str, user: str | None = None, answer_within: float | Non
             version = _ask(connection, end, "getVersion", {})
             entries = _ask(connection, end, "getMonitorData", {})
     except DaemonAway as away:
-        known.update(state=away.details["state"], problem=away.message)
+        known.update(state=away.details["state"], problem=away.message, keeper=away.details.get("keeper", ""))
         if known["state"] in (STOPPED, KILLED):
             known["orphans"] = _orphans(pm2_home)
         return known
-    known.update(state=UP, version=str(version or ""), processes=processes(entries))
+    known.update(state=UP, version=_text(version), processes=processes(entries))
     known["oom_kills"] = _oom_kills()
     _add_reasons(known["processes"])
     return known
+
+
+def _served(pm2_home: str) -> str:
+    """Return whom a PM2_HOME serves: the user that reads it, but its owner where root reads what root runs there."""
+    uid = os.geteuid()
+    if uid == 0:
+        with contextlib.suppress(OSError):
+            uid = os.stat(pm2_home).st_uid
+    return user_name(uid)
+
+
+def _socket_mode(pm2_home: str) -> dict[str, Any]:
+    """Return ``path mode owner open`` of the socket; open: every user of the host may command PM2 through it."""
+    path = _socket_path(pm2_home)
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return {"path": path, "mode": "", "owner": "", "open": False}
+    is_open = stat.S_ISSOCK(found.st_mode) and bool(found.st_mode & stat.S_IWOTH) and reachable_by_others(path)
+    return {"path": path, "mode": f"{stat.S_IMODE(found.st_mode):04o}", "owner": user_name(found.st_uid), "open": is_open}
 
 
 def processes(entries: Any) -> list[dict[str, Any]]:
@@ -277,9 +317,9 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
         "status": status,
         "restarts": _number(env.get("restart_time")),
         "unstable_restarts": _number(env.get("unstable_restarts")),
-        "exit_code": env["exit_code"] if isinstance(env.get("exit_code"), int) else None,
+        "exit_code": _number(env["exit_code"]) if isinstance(env.get("exit_code"), int) else None,
         "exec_mode": _mode(env.get("exec_mode")),
-        "script": _text(env.get("pm_exec_path")),
+        "script": _text(env.get("pm_exec_path"), MAX_PATH),
         "namespace": _text(env.get("namespace")),
         "autorestart": str(env.get("autorestart", True)).lower() != "false",
         "module": bool(env.get("pmx_module")),
@@ -288,27 +328,42 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
         "restart_delay": max(_number(env.get("restart_delay")), _number(env.get("prev_restart_delay"))) / 1000,
         "kill_timeout": _number(env.get("kill_timeout")) / 1000,
         "listen_timeout": _number(env.get("listen_timeout")) / 1000,
-        "cpu": monit.get("cpu") if isinstance(monit.get("cpu"), (int, float)) else 0,
+        "cpu": _number(monit.get("cpu")),
         "memory": _number(monit.get("memory")),
         "max_memory": _number(env.get("max_memory_restart")),
-        "out_log": _text(env.get("pm_out_log_path")),
-        "err_log": _text(env.get("pm_err_log_path")),
+        "out_log": _text(env.get("pm_out_log_path"), MAX_PATH),
+        "err_log": _text(env.get("pm_err_log_path"), MAX_PATH),
         "uid": uid_of(pid) if pid else None,
         "run_as": _text(env.get("uid")) if isinstance(env.get("uid"), (int, str)) else "",
         "log_line": "",
     }
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, (dict, list)) else str(value)
+def _text(value: Any, limit: int = MAX_TEXT) -> str:
+    """Return a text that can be printed and sent on: no colours, control characters or broken Unicode, and not endless."""
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    clean = strip_ansi(str(value)[: limit * 4].encode("utf-8", "replace").decode("utf-8"))
+    return "".join(letter if letter.isprintable() else "?" for letter in clean)[:limit]
 
 
 def _number(value: Any, default: int = 0) -> int:
-    """Return a whole number; PM2 writes some of them as text or null."""
+    """Return a whole number; PM2 writes some of them as text or null, and a number beyond all sense is none."""
     try:
-        return default if isinstance(value, bool) else int(value)
+        number = default if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
         return default
+    return number if abs(number) <= MAX_NUMBER else default
+
+
+def asleep(status: str) -> bool:
+    """Whether a process of PM2's list with this status is one that need not be saved as running."""
+    return status in ("stopped", "errored")
+
+
+def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether more instances of one name are saved as stopped (a reboot leaves them so) than are asleep now."""
+    return sum(entry["status"] == "stopped" for entry in kept) > sum(asleep(entry["status"]) for entry in running)
 
 
 def _mode(value: Any) -> str:
@@ -365,10 +420,17 @@ def _orphans(pm2_home: str) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             continue
         environment = _proc_text(pid, "environ").split("\0") if pid > 1 and state_of(pid) not in ("", "Z") else []
-        if f"pm_pid_path={path}" in environment:
+        if any(_same_file(variable[12:], path) for variable in environment if variable.startswith("pm_pid_path=")):
             names = [variable[5:] for variable in environment if variable.startswith("name=")]
-            found.append({"name": names[0] if names else "", "pid": pid})
+            found.append({"name": _text(names[0]) if names else "", "pid": pid})
     return found
+
+
+def _same_file(one: str, other: str) -> bool:
+    """Whether two paths lead to one place: a PM2_HOME may be reached through a link."""
+    if os.path.basename(one.rstrip("/")) != os.path.basename(other.rstrip("/")):
+        return False
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def end_orphans(pm2_home: str, patience: float) -> list[dict[str, Any]]:
@@ -407,11 +469,11 @@ def _add_reasons(listed: Sequence[dict[str, Any]]) -> None:
 def _reason(process: Mapping[str, Any]) -> str:
     """Return the last reason in the logs of a process, unless it is older than its last run."""
     not_before = process["started_at"] - process["restart_delay"] - FRESH_REASON if process["started_at"] else 0.0
-    for path in (process["err_log"], process["out_log"]):
+    for path, any_line in ((process["err_log"], True), (process["out_log"], False)):
         text, modified = tail(path, ERROR_LOG_TAIL)
         if not text or modified < not_before:
             continue
-        reason = _pm2_log.reason(text, not_before)
+        reason = _pm2_log.reason(text, not_before, any_line=any_line)
         if reason:
             return reason
     return ""
@@ -479,7 +541,8 @@ def _rotated(pm2_home: str) -> str:
 def read_dump(pm2_home: str, **_others: Any) -> dict[str, Any]:
     """Return what a reboot would bring back: ``dump`` and ``backup`` (dump.pm2, dump.pm2.bak).
 
-    Each: ``path present problem`` ("" or why its content is of no use) ``mode`` ("0644") ``owner`` ``exposed``
+    Each: ``path present problem`` ("" or why its content is of no use) ``kind`` (file, link or other) ``mode``
+    ("0644", "" unless it is a file) ``owner`` ``exposed``
     (other users can really read it: the folders above let them through) ``saved_at`` (epoch seconds)
     ``entries`` (``name script exec_mode status module``, one for each instance).
     """
@@ -488,46 +551,62 @@ def read_dump(pm2_home: str, **_others: Any) -> dict[str, Any]:
 
 
 def _dump(path: str) -> dict[str, Any]:
-    known: dict[str, Any] = {"path": path, "present": False, "problem": "", "mode": "", "owner": ""}
+    known: dict[str, Any] = {"path": path, "present": False, "problem": "", "kind": "", "mode": "", "owner": ""}
     known.update(exposed=False, saved_at=None, entries=[])
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except FileNotFoundError:
         return known
     except OSError as error:
         return {**known, "present": True, "problem": f"cannot be looked at ({error.strerror})"}
+    known.update(present=True, kind=_kind(found.st_mode), owner=user_name(found.st_uid), saved_at=found.st_mtime)
+    if known["kind"] != "file":
+        # What a link leads to may be anybody's file: nothing is read through it, and no mode is asked for.
+        return {**known, "problem": "is a symbolic link" if known["kind"] == "link" else "is not a regular file"}
     known.update(
-        present=True,
         mode=f"{stat.S_IMODE(found.st_mode):04o}",
-        owner=user_name(found.st_uid),
         exposed=bool(found.st_mode & stat.S_IROTH) and reachable_by_others(path),
-        saved_at=found.st_mtime,
     )
-    known["entries"], known["problem"] = _dump_entries(path, found)
+    try:
+        known["entries"] = [_dump_entry(entry) for entry in load_dump(path)]
+    except CannotRead as error:
+        known["problem"] = error.message
     return known
 
 
-def _dump_entries(path: str, found: os.stat_result) -> tuple[list[dict[str, Any]], str]:
-    if not stat.S_ISREG(found.st_mode):
-        return [], "is not a file"
-    if found.st_size > MAX_DUMP:
-        return [], f"has {found.st_size} bytes, over {MAX_DUMP}"
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "link"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def load_dump(path: str) -> list[dict[str, Any]]:
+    """Return the raw entries of a dump, secrets and all; raises CannotRead. Follows no link and waits for no pipe."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            saved = json.load(file)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        return [], f"cannot be read ({error.strerror})"
-    except (ValueError, RecursionError):
-        return [], "is not JSON"
+        raise CannotRead(f"cannot be read ({error.strerror})") from error
+    with open(descriptor, encoding="utf-8", errors="replace") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise CannotRead("is not a regular file")
+        if found.st_size > MAX_DUMP:
+            raise CannotRead(f"has {found.st_size} bytes, over {MAX_DUMP}")
+        try:
+            saved = json.load(file)
+        except OSError as error:
+            raise CannotRead(f"cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError) as error:
+            raise CannotRead("is not JSON") from error
     if not isinstance(saved, list):
-        return [], "is not a list of processes"
-    return [_dump_entry(entry) for entry in saved if isinstance(entry, dict)], ""
+        raise CannotRead("is not a list of processes")
+    return [entry for entry in saved if isinstance(entry, dict)]
 
 
 def _dump_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": _text(entry.get("name")),
-        "script": _text(entry.get("pm_exec_path")),
+        "script": _text(entry.get("pm_exec_path"), MAX_PATH),
         "exec_mode": _mode(entry.get("exec_mode")),
         "status": _text(entry.get("status")),
         "module": bool(entry.get("pmx_module")),
@@ -554,7 +633,7 @@ def reachable_by_others(path: str) -> bool:
 def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = None) -> dict[str, Any]:
     """Return the boot unit that serves a PM2_HOME (manual 2, section 3: ``pm2 startup``), without systemctl.
 
-    ``present path enabled masked user pm2_home path_dirs command command_exists resurrects node_found`` and
+    ``present path enabled masked user pm2_home home_matches path_dirs command command_exists resurrects node_found`` and
     ``expected`` (name of the unit that ``pm2 startup`` writes) ``wanted_user wanted_home unit_dir_present``.
     The wanted user is the owner of the PM2_HOME, whoever started the daemon that runs now. Only PM2_HOME and PATH
     are taken from the unit's environment.
@@ -574,7 +653,13 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
     if not name:
         return known
     path = os.path.join(directory, name)
-    return {**known, "present": True, "path": path, "enabled": _enabled(directory, name), **_unit(path)}
+    unit = _unit(path)
+    same = _serves(unit["pm2_home"], pm2_home)
+    return {**known, "present": True, "path": path, "enabled": _enabled(directory, name), **unit, "home_matches": same}
+
+
+def _serves(unit_home: str, pm2_home: str) -> bool:
+    return bool(unit_home) and os.path.realpath(unit_home) == os.path.realpath(pm2_home)
 
 
 def _unit_name(directory: str, expected: str, pm2_home: str) -> str:
@@ -582,7 +667,7 @@ def _unit_name(directory: str, expected: str, pm2_home: str) -> str:
     if os.path.lexists(os.path.join(directory, expected)):
         return expected
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), "*.service")))[:500]:
-        if f"PM2_HOME={pm2_home}" in tail(path, 65536)[0]:
+        if "resurrect" in tail(path, 65536)[0] and _serves(_unit(path)["pm2_home"], pm2_home):
             return os.path.basename(path)
     return ""
 

@@ -9,7 +9,14 @@ from . import _pm2, _pm2_checks
 from ._check import Check
 from ._sources import Source
 
-LIST = Source("pm2.list", _pm2.read_list, ("pm2_home", "user", "answer_within"), owner=_pm2.reader, remember=_pm2_checks.remember_list)
+LIST = Source(
+    "pm2.list",
+    _pm2.read_list,
+    ("pm2_home", "user", "answer_within"),
+    owner=_pm2.reader,
+    remember=_pm2_checks.remember_list,
+    cumulative=True,
+)
 LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.reader)
 DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.reader)
 STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"), owner=_pm2.owner)

@@ -13,16 +13,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from shlex import quote
+from statistics import median
 from typing import Any
 
 from ._errors import RemediationError, WrongQuestion
 from ._finding import Finding, fault, ok, unknown
+from ._pm2 import saved_asleep
 from ._sources import Asked
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop
+BASELINE_AGE = 6 * 3600.0  # seconds: a loop too slow for one interval between runs shows against an older count
+STEADY = 2.0  # how many times longer or shorter than the middle one an interval of a slow loop may be
 RESTART_GAP = 30.0  # seconds: PM2 itself starts an application again sooner than this, an operator may not
 ABOUT_TO_START = 3.0  # seconds: PM2 shows "stopped" between an end and its own next start as well
-STUCK_STOPPING = 60.0  # seconds after which a stop that does not end counts as stopped
+IN_TRANSITION = 10.0  # seconds for which PM2 may show something else than "online" or "stopped"
+LONGEST_TRANSITION = 60.0  # seconds, where PM2 is told to wait longer (kill_timeout, listen_timeout)
+MOST_SUBJECTS = 20  # findings of one code: a list of thousands must not become as many lines
+MOST_NAMES = 20
+MOST_REMEMBERED = 500  # processes
+MOST_RISES = 20
 MEGABYTE = 1024 * 1024
 END_OF_TIME = 1e11  # epoch seconds; what is later is no time
 
@@ -137,9 +147,9 @@ def _rest_of_a_daemon(asked: Asked, listed: Mapping[str, Any]) -> dict[str, Any]
     names = sorted({entry["name"] for entry in dump.get("entries", []) if not entry["module"]})
     return {
         "since": _stamp(log.get("last_write")),
-        "saved": names,
+        "saved": names[:MOST_NAMES],
         "dump_problem": _dump_problem(dump),
-        "orphans": [f"{orphan['name']} ({orphan['pid']})" for orphan in listed.get("orphans", [])],
+        "orphans": [f"{orphan['name']} ({orphan['pid']})" for orphan in listed.get("orphans", [])][:MOST_NAMES],
     }
 
 
@@ -158,13 +168,35 @@ def processes(asked: Asked) -> list[Finding]:
     """Say for each process that must run whether it does, and what state it is in otherwise."""
     check = "pm2.processes"
     needed = wanted(asked.parameters)
+    _validate(asked.parameters)
     listed = asked.read("pm2.list")
     if listed["state"] != "up":
         return [_blocked(check, listed)]
     log = _read_if_possible(asked, "pm2.log") or {"events": [], "present": False}
     histories = read_histories(log["events"], listed["processes"])
-    findings = [_about(asked, one, listed, histories) for one in needed]
+    findings = _unless_intruded([_about(asked, one, listed, histories) for one in needed], listed)
     return findings if log["present"] else [_without_log(finding) for finding in findings]
+
+
+def _intruded(listed: Mapping[str, Any]) -> bool:
+    """Whether somebody runs a daemon as root in another user's PM2_HOME: that user's own commands cannot reach it."""
+    return bool(listed.get("daemon")) and listed["daemon"]["uid"] == 0 and listed["user"] != "root"
+
+
+def _unless_intruded(findings: Sequence[Finding], listed: Mapping[str, Any]) -> list[Finding]:
+    """Give way to pm2.runs_as_root: under root's daemon no other remedy can work before that one is gone."""
+    if not _intruded(listed):
+        return list(findings)
+    return [finding if finding.status == "ok" else _behind_intruder(finding) for finding in findings]
+
+
+def _behind_intruder(finding: Finding) -> Finding:
+    return unknown(
+        finding.check,
+        f"root's PM2 daemon in the PM2_HOME of another user says {finding.code}; that daemon must go first",
+        blocked_by="pm2.runs_as_root",
+        subject=finding.subject,
+    )
 
 
 def _without_log(finding: Finding) -> Finding:
@@ -173,9 +205,20 @@ def _without_log(finding: Finding) -> Finding:
     return replace(finding, evidence={**finding.evidence, "not_asked": unseen})
 
 
+def _validate(parameters: Mapping[str, Any]) -> None:
+    """Refuse numbers that no list could fulfil; raises WrongQuestion."""
+    for name, least in (("restarts", 1), ("window", 1), ("quiet", 0), ("look_back", 1)):
+        if parameters[name] < least:
+            raise WrongQuestion(name, parameters[name], "is too small", f"give {least} or more")
+
+
 def wanted(parameters: Mapping[str, Any]) -> list[Wanted]:
     """Return the processes that must run; raises WrongQuestion for an entry that is none."""
     found = [_wanted(number, entry) for number, entry in enumerate(parameters.get("processes") or [])]
+    if not found:
+        raise WrongQuestion(
+            "processes", parameters.get("processes"), "names no process", "name those that must run, or leave the check out"
+        )
     for name, times in Counter(one.name for one in found).items():
         if times > 1:
             raise WrongQuestion("processes", name, "is named more than once", "name each process once; give instances where several run")
@@ -208,7 +251,7 @@ def _about(asked: Asked, one: Wanted, listed: Mapping[str, Any], histories: Mapp
     entries = _entries(listed, one.name)
     if len(entries) < one.instances:
         return _missing(asked, one, listed, entries)
-    for question in (_errored, _looping, _stopped, _killed, _over_memory):
+    for question in (_errored, _looping, _stopped, _not_online, _killed, _over_memory):
         for entry in entries:
             finding = question(asked, entry, histories.get(entry["pm_id"], History()), listed)
             if finding is not None:
@@ -222,20 +265,18 @@ def _entries(listed: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _missing(asked: Asked, one: Wanted, listed: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Finding:
     names = sorted({entry["name"] for entry in listed["processes"] if not entry["module"]})[:10]
-    return fault(
-        "pm2.missing",
-        "pm2.processes",
-        one.name,
-        evidence={**_where(asked, listed), "listed": names},
-        value=len(entries),
-        threshold=one.instances,
-        unit="processes",
+    evidence = {**_where(asked, listed), **_argument(one.name), "listed": names}
+    finding = fault(
+        "pm2.missing", "pm2.processes", one.name, evidence=evidence, value=len(entries), threshold=one.instances, unit="processes"
     )
+    # A start does nothing for a name of which some instances run.
+    return _without_remedies(finding, when=bool(entries))
 
 
 def _state(asked: Asked, entry: Mapping[str, Any], listed: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     evidence = {
         **_where(asked, listed),
+        **_argument(entry["name"]),
         "status": entry["status"],
         "pm_id": entry["pm_id"],
         "exit_code": entry["exit_code"],
@@ -256,9 +297,11 @@ def _errored(asked: Asked, entry: Mapping[str, Any], history: History, listed: M
 def _looping(asked: Asked, entry: Mapping[str, Any], history: History, listed: Mapping[str, Any]) -> Finding | None:
     if entry["status"] in ("stopped", "stopping"):
         return None
-    measured = _loop_in_log(asked, history) or _loop_since_last_run(asked, entry)
-    if measured is None:
-        return None
+    measured = _loop_in_log(asked, history) or _slow_loop_in_log(asked, history) or _loop_in_counter(asked, entry)
+    return _loop(asked, entry, listed, measured) if measured else None
+
+
+def _loop(asked: Asked, entry: Mapping[str, Any], listed: Mapping[str, Any], measured: tuple[int, float, Mapping[str, Any]]) -> Finding:
     count, since, last = measured
     more = {
         "restarts": count,
@@ -288,18 +331,59 @@ def _loop_in_log(asked: Asked, history: History) -> tuple[int, float, Mapping[st
     return len(recent), recent[0]["time"], recent[-1]
 
 
-def _loop_since_last_run(asked: Asked, entry: Mapping[str, Any]) -> tuple[int, float, Mapping[str, Any]] | None:
-    """Return number, time of the last run and no event, when the restart counter grew since the last run.
+def _slow_loop_in_log(asked: Asked, history: History) -> tuple[int, float, Mapping[str, Any]] | None:
+    """Return the same for a loop slower than the window: as many ends at a steady rhythm, the next one not overdue.
+
+    An application that ends every half hour does so with a cause, such as a leak or a timer. Ends without a rhythm
+    are not taken for a loop.
+    """
+    oldest = asked.now - asked.parameters["look_back"]
+    recent = [end for end in history.ends if end["time"] is not None and oldest <= end["time"] <= asked.now + 60]
+    needed = max(asked.parameters["restarts"], 3)
+    if len(recent) < needed:
+        return None
+    times = [end["time"] for end in recent[-needed:]]
+    intervals = [later - earlier for earlier, later in zip(times, times[1:])]
+    usual = median(intervals)
+    if not usual / STEADY <= min(intervals) <= max(intervals) <= usual * STEADY:
+        return None
+    if asked.now - times[-1] >= min(STEADY * usual, SLOWEST_LOOP):
+        return None
+    return len(recent), recent[0]["time"], recent[-1]
+
+
+def _loop_in_counter(asked: Asked, entry: Mapping[str, Any]) -> tuple[int, float, Mapping[str, Any]] | None:
+    """Return number, time of an earlier run and no event, when the restart counter grew since then.
+
+    An older count than the last run's is used where pm2.log does not reach back as far: it tells of slow loops.
+    """
+    remembered = asked.remembered("pm2.list")
+    if not isinstance(remembered, Mapping):
+        return None
+    baseline = remembered.get("baseline")
+    log = _read_if_possible(asked, "pm2.log") or {}
+    known = isinstance(baseline, Mapping) and isinstance(log.get("since"), (int, float)) and log["since"] <= _number(baseline.get("at"))
+    for earlier in (remembered, None if known else baseline):
+        found = _loop_since(asked, entry, earlier)
+        if found:
+            return found
+    return None
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+
+
+def _loop_since(asked: Asked, entry: Mapping[str, Any], earlier: Any) -> tuple[int, float, Mapping[str, Any]] | None:
+    """Return a loop since an earlier run.
 
     PM2 renews ``created_at`` when an operator restarts, so the counter under the same one grows by ends alone.
     A slow loop counts as over after twice its own interval, an hour at most.
     """
-    remembered = asked.remembered("pm2.list")
-    if not isinstance(remembered, Mapping) or not entry["created_at"]:
+    if not isinstance(earlier, Mapping) or not isinstance(earlier.get("restarts"), Mapping) or not entry["created_at"]:
         return None
-    before = remembered.get("restarts", {}).get(_identity(entry))
-    at = remembered.get("at")
-    if not isinstance(before, int) or not isinstance(at, (int, float)) or at >= asked.now:
+    before, at = earlier["restarts"].get(_identity(entry)), _number(earlier.get("at"))
+    if not isinstance(before, int) or not 0 < at < asked.now:
         return None
     count = entry["restarts"] - before
     if count < asked.parameters["restarts"]:
@@ -313,8 +397,7 @@ def _loop_since_last_run(asked: Asked, entry: Mapping[str, Any]) -> tuple[int, f
 
 def _stopped(asked: Asked, entry: Mapping[str, Any], history: History, listed: Mapping[str, Any]) -> Finding | None:
     last = history.last or {}
-    stuck = entry["status"] == "stopping" and last.get("time") is not None and asked.now - last["time"] > STUCK_STOPPING
-    if entry["status"] != "stopped" and not stuck:
+    if entry["status"] != "stopped":
         return None
     how = "unknown"
     if last.get("event") == "stopping":
@@ -327,11 +410,34 @@ def _stopped(asked: Asked, entry: Mapping[str, Any], history: History, listed: M
         return None
     more = {"how": how, "since": _stamp(last.get("time")), "autorestart": entry["autorestart"]}
     if how == "killed":
-        more.update(signal="SIGKILL", **_memory_of_the_kernel(listed))
+        more.update(signal="SIGKILL", **_memory_of_the_kernel(asked, listed, last.get("time")))
     state = _state(asked, entry, listed, **more)
     if how == "operator":
         state.pop("log_line", None)
     return fault("pm2.stopped", "pm2.processes", entry["name"], evidence=state)
+
+
+def _not_online(asked: Asked, entry: Mapping[str, Any], history: History, listed: Mapping[str, Any]) -> Finding | None:
+    """Report a process that is neither online nor on its way there: whatever PM2 calls it, it does no work."""
+    if entry["status"] in ("online", "stopped", "errored") or _in_transition(asked, entry, history):
+        return None
+    last = history.last or {}
+    if entry["status"] == "waiting restart" and len(history.ends) > 1:
+        return _loop(asked, entry, listed, (len(history.ends), history.ends[0]["time"] or entry["started_at"], history.ends[-1]))
+    how = {"waiting restart": "waiting", "launching": "launching", "stopping": "stopping"}.get(entry["status"], "other")
+    more = {"how": how, "since": _stamp(last.get("time") or entry["started_at"]), "autorestart": entry["autorestart"]}
+    return fault("pm2.stopped", "pm2.processes", entry["name"], evidence=_state(asked, entry, listed, **more))
+
+
+def _in_transition(asked: Asked, entry: Mapping[str, Any], history: History) -> bool:
+    """Whether a process came into its state only just now; a time that is not known, or lies ahead, is not just now."""
+    allowed = {"stopping": entry["kill_timeout"], "launching": entry["listen_timeout"], "waiting restart": 0.0}.get(entry["status"])
+    if allowed is None:
+        return False
+    last = history.last or {}
+    since = last.get("time") if entry["status"] in ("stopping", "waiting restart") else None
+    age = asked.now - (since or entry["started_at"])
+    return -IN_TRANSITION <= age < min(max(IN_TRANSITION, allowed), LONGEST_TRANSITION)
 
 
 def _killed(asked: Asked, entry: Mapping[str, Any], history: History, listed: Mapping[str, Any]) -> Finding | None:
@@ -339,13 +445,36 @@ def _killed(asked: Asked, entry: Mapping[str, Any], history: History, listed: Ma
     if not kills:
         return None
     more = {"kills": len(kills), "signal": "SIGKILL", "since": _stamp(kills[-1]["time"]), "uptime": _uptime(asked, entry)}
-    evidence = _state(asked, entry, listed, **more, **_memory_of_the_kernel(listed))
+    evidence = _state(asked, entry, listed, **more, **_memory_of_the_kernel(asked, listed, kills[-1]["time"]))
     evidence.pop("log_line", None)
     return fault("pm2.killed", "pm2.processes", entry["name"], evidence=evidence)
 
 
-def _memory_of_the_kernel(listed: Mapping[str, Any]) -> dict[str, Any]:
-    return {"oom_kills": listed.get("oom_kills"), "not_asked": ["kernel log: which process ran out of memory"]}
+def _memory_of_the_kernel(asked: Asked, listed: Mapping[str, Any], when: float | None) -> dict[str, Any]:
+    """Return the kernel's count of processes ended for memory since boot, and how many of them about that time.
+
+    ``oom_then`` is missing where no two runs stand around that time: the count since boot says nothing about one end.
+    """
+    known: dict[str, Any] = {"oom_kills": listed.get("oom_kills"), "not_asked": ["kernel log: which process ran out of memory"]}
+    watched = _watched_oom(listed, asked.remembered("pm2.list"))
+    if when is not None and watched["since"] is not None and watched["since"] <= when:
+        known["oom_then"] = sum(number for start, end, number in watched["rises"] if start - 1 <= when <= end + 1)
+    return known
+
+
+def _watched_oom(listed: Mapping[str, Any], former: Any) -> dict[str, Any]:
+    """Return ``count`` (since boot) ``since`` (from when it is watched) ``rises`` ([from, to, number]) of the kernel's count."""
+    kept = former.get("oom") if isinstance(former, Mapping) else None
+    kept = kept if isinstance(kept, Mapping) else {}
+    count, now = listed.get("oom_kills"), listed["read_at"]
+    before, at, rises = kept.get("count"), _number(kept.get("at")), kept.get("rises")
+    if not isinstance(count, int) or not isinstance(before, int) or not isinstance(rises, list) or count < before or not 0 < at <= now:
+        return {"count": count, "at": now, "since": now if isinstance(count, int) else None, "rises": []}
+    rises = [rise for rise in rises if isinstance(rise, list) and len(rise) == 3]
+    if count > before:
+        rises = [*rises, [at, now, count - before]][-MOST_RISES:]
+    since = max(_number(kept.get("since")), rises[0][0] if len(rises) == MOST_RISES else 0.0)
+    return {"count": count, "at": now, "since": since, "rises": rises}
 
 
 def _over_memory(asked: Asked, entry: Mapping[str, Any], history: History, listed: Mapping[str, Any]) -> Finding | None:
@@ -373,7 +502,7 @@ def _since(events: Iterable[Mapping[str, Any]], oldest: float) -> list[Mapping[s
 
 def _running(asked: Asked, entries: Sequence[Mapping[str, Any]]) -> Finding:
     evidence = {
-        "status": entries[0]["status"],
+        "status": next((entry["status"] for entry in entries if entry["status"] != "online"), "online"),
         "instances": len(entries),
         "uptime": min(_uptime(asked, entry) for entry in entries),
         "restarts": sum(entry["restarts"] for entry in entries),
@@ -458,9 +587,11 @@ def saved(asked: Asked) -> list[Finding]:
     listed = asked.read("pm2.list")
     where = _where(asked, listed)
     found = [_readable(file, where) for file in files.values() if file["exposed"]]
+    if (listed.get("socket") or {}).get("open"):
+        found.append(_open_socket(listed["socket"], where))
     if listed["state"] != "up":
         return [*found, _blocked(check, listed)]
-    differing = _unsaved(files["dump"], listed, needed, where)
+    differing = _unless_intruded(_unsaved(files["dump"], listed, needed, where), listed)
     if not differing:
         evidence = {"saved": len(files["dump"]["entries"]), "saved_at": _stamp(files["dump"]["saved_at"])}
         differing = [ok(check, evidence=evidence)]
@@ -469,7 +600,14 @@ def saved(asked: Asked) -> list[Finding]:
 
 def _readable(file: Mapping[str, Any], where: Mapping[str, Any]) -> Finding:
     evidence = {**where, "path": file["path"], "mode": file["mode"], "owner": file["owner"], "wanted_mode": "0600"}
-    return fault("pm2.dump_readable", "pm2.saved", file["path"], evidence=evidence)
+    return fault("pm2.dump_readable", "pm2.saved", file["path"], evidence={**evidence, **_argument(file["path"])})
+
+
+def _open_socket(socket: Mapping[str, Any], where: Mapping[str, Any]) -> Finding:
+    """Report a socket that everybody may write to: PM2 tells its whole list through it, and does what it is told."""
+    evidence = {**where, "kind": "socket", "path": socket["path"], "mode": socket["mode"], "owner": socket["owner"]}
+    finding = fault("pm2.dump_readable", "pm2.saved", socket["path"], evidence={**evidence, **_argument(socket["path"])})
+    return _without_remedies(finding, when=True)
 
 
 def _dump_problem(dump: Mapping[str, Any]) -> str:
@@ -485,30 +623,50 @@ def _unsaved(dump: Mapping[str, Any], listed: Mapping[str, Any], needed: Sequenc
     running = [entry for entry in listed["processes"] if not entry["module"]]
     problem = _dump_problem(dump)
     if problem:
-        names = sorted({entry["name"] for entry in running})
-        evidence = {**where, "problem": problem, "detail": dump["problem"], "path": dump["path"], "listed": names}
-        return [_without_remedies(fault("pm2.not_saved", "pm2.saved", evidence=evidence), when=not running)]
-    kept = [entry for entry in dump["entries"] if not entry["module"]]
+        names = sorted({entry["name"] for entry in running})[:MOST_NAMES]
+        kind = dump.get("kind") or "file"
+        evidence = {**where, "problem": problem, "detail": dump["problem"], "kind": kind, "path": dump["path"], "listed": names}
+        finding = fault("pm2.not_saved", "pm2.saved", evidence={**evidence, **_argument(dump["path"])})
+        return [_without_remedies(finding, when=not running or (kind != "file" and problem == "unusable"))]
+    now, then = _by_name(running), _by_name(entry for entry in dump["entries"] if not entry["module"])
+    needs = {one.name: one for one in needed}
     findings = []
-    for name in sorted({entry["name"] for entry in (*running, *kept)}):
-        now = [entry for entry in running if entry["name"] == name]
-        then = [entry for entry in kept if entry["name"] == name]
-        findings += _differences(name, now, then, next((one for one in needed if one.name == name), None), where)
-    return findings
+    for name in sorted({*now, *then}, key=lambda name: (name not in needs, name)):
+        findings += _differences(name, now.get(name, []), then.get(name, []), needs.get(name), where)
+    return _at_most(findings, where)
+
+
+def _by_name(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        found.setdefault(entry["name"], []).append(entry)
+    return found
+
+
+def _at_most(findings: Sequence[Finding], where: Mapping[str, Any]) -> list[Finding]:
+    """Keep so many findings of each code, and say of the rest only how many they are (``evidence.more``)."""
+    kept = []
+    for code in dict.fromkeys(finding.code for finding in findings):
+        same = [finding for finding in findings if finding.code == code]
+        kept += same[:MOST_SUBJECTS]
+        if len(same) > MOST_SUBJECTS:
+            kept.append(fault(code, "pm2.saved", evidence={**where, "more": len(same) - MOST_SUBJECTS}))
+    return kept
 
 
 def _differences(
     name: str, now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]], need: Wanted | None, where: Mapping[str, Any]
 ) -> list[Finding]:
     if not then:
-        return [fault("pm2.not_saved", "pm2.saved", name, evidence={**where, "problem": "not_in_dump"})]
+        return [fault("pm2.not_saved", "pm2.saved", name, evidence={**where, **_argument(name), "problem": "not_in_dump"})]
     found = [difference for difference in _compared(now, then) if difference]
     by_hand = bool(need and need.exec_mode and any(entry["exec_mode"] != need.exec_mode for entry in now))
     if by_hand and need:
         found.append({"field": "wanted_mode", "now": now[0]["exec_mode"], "saved": need.exec_mode})
     if not found:
         return []
-    finding = fault("pm2.dump_differs", "pm2.saved", name, evidence={**where, "differences": found})
+    evidence = {**where, **_argument(name), "differences": found, "only_wanted": [one["field"] for one in found] == ["wanted_mode"]}
+    finding = fault("pm2.dump_differs", "pm2.saved", name, evidence=evidence)
     return [_without_remedies(finding, when=by_hand or (need is not None and not now))]
 
 
@@ -522,11 +680,13 @@ def _compared(now: Sequence[Mapping[str, Any]], then: Sequence[Mapping[str, Any]
     for key, label in (("script", "script"), ("exec_mode", "mode")):
         here, there = sorted({entry[key] for entry in now}), sorted({entry[key] for entry in then})
         if here != there:
-            yield {"field": label, "now": ", ".join(here), "saved": ", ".join(there)}
-    asleep = sum(entry["status"] == "stopped" for entry in then)
-    asleep_now = sum(entry["status"] in ("stopped", "errored") for entry in now)
-    if asleep > asleep_now:
+            yield {"field": label, "now": _joined(here), "saved": _joined(there)}
+    if saved_asleep(now, then):
         yield {"field": "stopped", "now": "running", "saved": "stopped"}
+
+
+def _joined(values: Sequence[str]) -> str:
+    return ", ".join([*values[:3], "…"] if len(values) > 3 else values)
 
 
 def _without_remedies(finding: Finding, *, when: bool) -> Finding:
@@ -542,7 +702,7 @@ def startup(asked: Asked) -> list[Finding]:
     check = "pm2.startup"
     unit = asked.read("pm2.startup")
     where = {
-        "pm2_home": unit["wanted_home"],
+        "pm2_home": quote(unit["wanted_home"]),
         "user": unit["wanted_user"],
         "unit": unit.get("path") or unit["expected"],
         "unit_dir": unit["unit_dir"],
@@ -570,7 +730,7 @@ def _no_unit(unit: Mapping[str, Any]) -> str:
 def _wrong_unit(unit: Mapping[str, Any]) -> list[str]:
     problems = {
         "user": unit["user"] != unit["wanted_user"],
-        "home": unit["pm2_home"].rstrip("/") != unit["wanted_home"].rstrip("/"),
+        "home": not unit["home_matches"],
         "command": not unit["command_exists"],
         "resurrect": not unit["resurrects"],
         "path": not unit["node_found"],
@@ -593,13 +753,16 @@ def user(asked: Asked) -> list[Finding]:
 
 def _runs_as(asked: Asked, name: str, listed: Mapping[str, Any]) -> Finding:
     entries = _entries(listed, name)
+    if not entries and _intruded(listed):
+        evidence = {**_where(asked, listed), **_argument(name), "running": False, "intruder": True}
+        return fault("pm2.runs_as_root", "pm2.user", name, evidence=evidence)
     if not entries:
         return unknown("pm2.user", f"{name} is not in PM2's list", blocked_by="pm2.missing", subject=name)
     for entry in entries:
         if _is_root(entry, listed):
             # A daemon of root in another user's PM2_HOME is somebody's slip, and another way out.
-            intruder = listed["daemon"]["uid"] == 0 and listed["user"] != "root"
-            evidence = {**_where(asked, listed), "pid": entry["pid"], "running": entry["uid"] is not None, "intruder": intruder}
+            more = {"pid": entry["pid"], "running": entry["uid"] is not None, "intruder": _intruded(listed)}
+            evidence = {**_where(asked, listed), **_argument(name), **more}
             return fault("pm2.runs_as_root", "pm2.user", name, evidence=evidence)
     return ok("pm2.user", name, evidence={"uid": entries[0]["uid"]})
 
@@ -616,10 +779,29 @@ def _is_root(entry: Mapping[str, Any], listed: Mapping[str, Any]) -> bool:
 # --- shared
 
 
-def remember_list(listed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the next run needs of a list: ``at`` (epoch seconds), ``restarts`` by pm_id and created_at."""
-    counts = {_identity(entry): entry["restarts"] for entry in listed["processes"] if entry["created_at"]}
-    return {"at": listed["read_at"], "restarts": counts}
+def remember_list(listed: Mapping[str, Any], former: Any = None) -> dict[str, Any]:
+    """Return what the next run needs of a list.
+
+    ``at`` (epoch seconds) and ``restarts`` by pm_id and created_at; ``baseline`` and ``pending``: the same of earlier
+    runs (the baseline is some hours old, the pending one takes its place); ``oom``: see :func:`_watched_oom`.
+    """
+    known = [entry for entry in listed["processes"] if entry["created_at"]][:MOST_REMEMBERED]
+    now = {"at": listed["read_at"], "restarts": {_identity(entry): entry["restarts"] for entry in known}}
+    former = former if isinstance(former, Mapping) else {}
+    baseline, pending = (_earlier(former.get(name), now["at"]) for name in ("baseline", "pending"))
+    if baseline is None:
+        baseline, pending = now, None
+    elif pending is None and now["at"] - baseline["at"] >= BASELINE_AGE:
+        pending = now
+    elif pending is not None and now["at"] - pending["at"] >= BASELINE_AGE:
+        baseline, pending = pending, now
+    return {**now, "baseline": baseline, "pending": pending, "oom": _watched_oom(listed, former)}
+
+
+def _earlier(kept: Any, now: float) -> dict[str, Any] | None:
+    if not isinstance(kept, Mapping) or not isinstance(kept.get("restarts"), Mapping):
+        return None
+    return dict(kept) if 0 < _number(kept.get("at")) <= now else None
 
 
 def _identity(entry: Mapping[str, Any]) -> str:
@@ -633,14 +815,20 @@ def _blocked(check: str, listed: Mapping[str, Any]) -> Finding:
 
 
 def _denied(check: str, listed: Mapping[str, Any]) -> Finding:
-    return unknown(check, f"{listed['problem']}; run as root or as the user that started PM2")
+    return unknown(check, f"{listed['problem']}; run as root or as {listed.get('keeper') or 'the user that started PM2'}")
 
 
 def _where(asked: Asked, listed: Mapping[str, Any]) -> dict[str, str]:
     """Return what a person needs for the next command: PM2_HOME, its user, and how to call PM2 for them."""
     home, name = asked.parameters["pm2_home"], listed["user"]
-    become = "sudo" if name == "root" else f"sudo -u {name}"
-    return {"pm2_home": home, "user": name, "pm2": f"{become} env PM2_HOME={home} pm2"}
+    become = "sudo" if name == "root" else f"sudo -u {quote(name)}"
+    where = {"pm2_home": home, "user": name, "pm2": f"{become} env PM2_HOME={quote(home)} pm2"}
+    return where if quote(home) == home else {**where, "home_argument": quote(home)}
+
+
+def _argument(text: str) -> dict[str, str]:
+    """Return ``argument``, a name or path as a shell takes it, where that is not the text itself."""
+    return {"argument": quote(text)} if quote(text) != text else {}
 
 
 def _stamp(moment: Any) -> str | None:

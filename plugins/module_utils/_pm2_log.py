@@ -146,15 +146,16 @@ def _zone_offset(lines: Sequence[str], modified: float) -> float | None:
     return None
 
 
-def reason(text: str, not_before: float | None = None) -> str:
+def reason(text: str, not_before: float | None = None, *, any_line: bool = True) -> str:
     """Return the line of an error log's tail that says why the application ended, masked; "" when there is none.
 
     The message is wanted, not a frame of its stack. A line that matches a known signature wins over another
     error of the same fragment. not_before: lines dated earlier (where lines are dated) are not considered.
+    any_line: without any error, take the last line; right for an error log, wrong for ordinary output.
     """
     lines = [line for line in strip_ansi(text).split("\n") if _recent(line, not_before)]
     fragment = _last_fragment(lines)
-    for wanted in (_SIGNATURES.search, _ERROR.search, _anything):
+    for wanted in (_SIGNATURES.search, _ERROR.search, *((_anything,) if any_line else ())):
         for number in range(len(fragment) - 1, -1, -1):
             line = fragment[number]
             if not _NOISE.match(line) and wanted(line):

@@ -60,7 +60,7 @@ def log(text, modified):
 def asked(now=2000.0, remembered=None, parameters=None, **sources):
     """Ask with values: sources pm2_list, pm2_log, pm2_dump, pm2_startup (an exception is raised on reading)."""
     given = {name: spec["default"] for name, spec in PROCESSES_PARAMETERS.items() if "default" in spec}
-    given.update(pm2_home=HOME, **(parameters or {}))
+    given.update({"pm2_home": HOME, **(parameters or {})})
     outcomes = {}
     for name, value in sources.items():
         failed = isinstance(value, Exception)

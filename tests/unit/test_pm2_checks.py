@@ -341,7 +341,15 @@ def test_a_mode_that_is_not_the_wanted_one_is_left_to_a_person():
 def unit(**more):
     value = {"expected": "pm2-tank.service", "unit_dir": "/etc/systemd/system", "unit_dir_present": True, "wanted_user": "tank"}
     value.update(wanted_home=h.HOME, present=True, path="/etc/systemd/system/pm2-tank.service", enabled=True, masked=False, user="tank")
-    value.update(pm2_home=h.HOME, path_dirs=["/usr/bin"], command="/usr/bin/pm2", command_exists=True, resurrects=True, node_found=True)
+    value.update(
+        pm2_home=h.HOME,
+        home_matches=True,
+        path_dirs=["/usr/bin"],
+        command="/usr/bin/pm2",
+        command_exists=True,
+        resurrects=True,
+        node_found=True,
+    )
     return {**value, **more}
 
 
@@ -354,7 +362,7 @@ def unit(**more):
         ({"enabled": False}, "pm2.startup_missing", "not_enabled"),
         ({"masked": True}, "pm2.startup_missing", "masked"),
         ({"user": "root"}, "pm2.startup_wrong", ["user"]),
-        ({"pm2_home": "/root/.pm2", "node_found": False}, "pm2.startup_wrong", ["home", "path"]),
+        ({"pm2_home": "/root/.pm2", "home_matches": False, "node_found": False}, "pm2.startup_wrong", ["home", "path"]),
         ({"command_exists": False, "resurrects": False}, "pm2.startup_wrong", ["command", "resurrect"]),
     ],
 )
@@ -391,3 +399,171 @@ def test_the_moment_between_an_end_and_the_next_start_is_not_stopped():
     assert loop(lines, now=2000.0, status="stopped").code == ""
     assert loop(lines, now=2010.0, status="stopped").code == "pm2.stopped"
     assert loop(lines, now=2000.0, status="stopped", autorestart=False).code == "pm2.stopped"
+
+
+# --- nothing but online is ok
+
+
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [("waiting restart", "waiting"), ("launching", "launching"), ("stopping", "stopping"), ("one-launch-status", "other"), ("", "other")],
+)
+def test_only_what_is_online_is_ok(status, how):
+    found = loop([], now=9000.0, started=1000.0, status=status, listen_timeout=10**9, kill_timeout=10**9)
+    assert (found.code, found.evidence["how"]) == ("pm2.stopped", how)
+    for parts in faults_catalogue.render({**found.as_dict(), "host": "tank-app"}).values():
+        assert all(parts.values())
+
+
+@pytest.mark.parametrize("status", ["waiting restart", "launching", "stopping"])
+def test_a_transition_has_a_few_seconds(status):
+    assert loop([], now=2000.0, started=1995.0, status=status).code == ""
+    assert loop([], now=2000.0, started=1980.0, status=status).code == "pm2.stopped"
+    assert loop([], now=2000.0, started=1e9, status=status).code == "pm2.stopped", "a start that lies ahead is not just now"
+
+
+def test_waiting_after_several_ends_is_a_loop():
+    assert loop(ends(1900, 3), now=1960.0, started=1920.0, status="waiting restart").code == "pm2.restart_loop"
+
+
+# --- slow loops
+
+
+@pytest.mark.parametrize("step", [180, 600, 1800])
+def test_a_slow_loop_is_seen_on_a_first_run(step):
+    day = 86400
+    lines = ends(day, day // step, step=step)
+    last = day + (day // step - 1) * step
+    assert loop(lines, now=last + step / 2, started=last).code == "pm2.restart_loop"
+    assert loop(lines, now=last + 2.5 * step, started=last).code == ""
+
+
+def test_ends_without_a_rhythm_are_no_slow_loop():
+    lines = [line for first in (10000, 10700, 14000, 14100, 20000, 21500) for line in ends(first, 1)]
+    assert loop(lines, now=21600.0, started=21500.0).code == ""
+
+
+def test_a_slow_loop_without_a_log_shows_against_an_older_count():
+    kept = None
+    found = []
+    for run in range(60):
+        now = 100000.0 + run * 600
+        count = int((now - 100000.0) // 180)
+        started = 100000.0 + count * 180
+        entry = h.entry(restart_time=count, started=started)
+        entry["pm2_env"]["created_at"] = 5000
+        value = h.listed([entry], now=now)
+        asked = h.asked(now=now, remembered=kept, parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=CannotRead("none"))
+        found.append(_pm2_checks.processes(asked)[0].code)
+        kept = json.loads(json.dumps(_pm2_checks.remember_list(value, kept)))
+    assert found[:2] == ["", ""]
+    assert set(found[3:]) == {"pm2.restart_loop"}
+    assert 6 * 3600 <= now - kept["baseline"]["at"] <= 12 * 3600 + 600 or now - kept["baseline"]["at"] >= 6 * 3600 - 600
+
+
+# --- lack of memory
+
+
+@pytest.mark.parametrize(
+    ("remembered", "oom_kills", "said"),
+    [
+        (None, 3, "perhaps the kernel for lack of memory (since boot it has done so 3 times), perhaps a person"),
+        (None, 0, "nothing for lack of memory since boot, so a person"),
+        (
+            {"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}},
+            4,
+            "the kernel ended 1 process for lack of memory about that time",
+        ),
+        ({"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}}, 3, "ended nothing for lack of memory about that time"),
+        ({"oom": {"count": 4, "at": 1950.0, "since": 1000.0, "rises": [[1800.0, 1950.0, 1]]}}, 4, "ended 1 process for lack of memory"),
+        ({"oom": {"count": 9, "at": 1950.0, "since": 1000.0, "rises": []}}, 4, "perhaps the kernel"),
+        ({"oom": {"count": 4, "at": 1950.0, "since": 1940.0, "rises": []}}, 4, "perhaps the kernel"),
+    ],
+)
+def test_the_kernel_is_named_only_for_its_own(remembered, oom_kills, said):
+    lines = [
+        dated(1900, "App [backend:0] exited with code [0] via signal [SIGKILL]"),
+        dated(1900, "App [backend:0] starting in -fork mode-"),
+    ]
+    value = h.listed([h.entry(started=1900.0)], now=2000.0, oom_kills=oom_kills)
+    asked = h.asked(remembered=remembered, parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=h.log("\n".join(lines), 1900.0))
+    (found,) = _pm2_checks.processes(asked)
+    assert found.code == "pm2.killed"
+    assert said in faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]["cause"]
+
+
+# --- root's daemon in another user's PM2_HOME
+
+
+def test_under_an_intruder_the_intruder_is_the_finding():
+    value = h.listed([h.entry("worker")], daemon={"pid": 4, "uid": 0, "frozen": False})
+    value["processes"][0]["uid"] = 0
+    asked = h.asked(parameters={"processes": ["backend", "worker"]}, pm2_list=value, pm2_log=h.log("", 1.0), pm2_dump=dump())
+    assert h.codes(_pm2_checks.user(asked)) == {"backend": "pm2.runs_as_root", "worker": "pm2.runs_as_root"}
+    ill = [finding for finding in (*_pm2_checks.processes(asked), *_pm2_checks.saved(asked)) if finding.status != "ok"]
+    assert len(ill) == 2
+    assert {(finding.code, finding.evidence["blocked_by"]) for finding in ill} == {("run.check_unknown", "pm2.runs_as_root")}
+
+
+# --- bounds and words
+
+
+def test_thousands_of_unsaved_processes_are_a_few_findings():
+    found = compare([h.entry(f"p{number}", number) for number in range(6000)], [saved(), saved("old")])
+    assert len(found) == 2 + _pm2_checks.MOST_SUBJECTS + 1
+    rest = [finding for finding in found if finding.evidence.get("more")]
+    assert [finding.evidence["more"] for finding in rest] == [6000 - _pm2_checks.MOST_SUBJECTS]
+    assert "5980 more" in faults_catalogue.render({**rest[0].as_dict(), "host": "x"})["en"]["title"]
+
+
+@pytest.mark.parametrize("kind", ["link", "other"])
+def test_a_dump_that_is_no_file_is_not_to_be_saved_over(kind):
+    detail = {"link": "is a symbolic link", "other": "is not a regular file"}[kind]
+    (found,) = compare([h.entry()], [], problem=detail, kind=kind, mode="", exposed=False)
+    assert (found.code, found.remedies, found.evidence["kind"]) == ("pm2.not_saved", (), kind)
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
+    assert detail in texts["title"]
+    assert "chmod" not in str(texts)
+    assert "chown" not in str(texts)
+
+
+def test_a_socket_that_everybody_may_write_to():
+    socket = {"path": f"{h.HOME}/rpc.sock", "mode": "0777", "owner": "tank", "open": True}
+    asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=h.listed([h.entry()], socket=socket), pm2_dump=dump(saved()))
+    (found,) = [finding for finding in _pm2_checks.saved(asked) if finding.code]
+    assert (found.code, found.subject, found.evidence["kind"], found.remedies) == ("pm2.dump_readable", socket["path"], "socket", ())
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
+    assert "command PM2 through" in texts["title"]
+    assert f"chmod 700 {socket['path']}" in texts["next"]
+
+
+def test_missing_instances_are_scaled_not_started():
+    asked = h.asked(parameters={"processes": [{"name": "backend", "instances": 2}]}, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
+    (found,) = _pm2_checks.processes(asked)
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
+    assert found.remedies == ()
+    assert "pm2 scale backend 2" in texts["next"]
+    assert "It was deleted" not in texts["cause"]
+
+
+def test_the_wrong_mode_alone_has_texts_of_its_own():
+    (found,) = compare([h.entry()], [saved()], processes=[{"name": "backend", "exec_mode": "cluster"}])
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
+    assert texts["title"] == "backend runs in fork mode, cluster is wanted"
+    assert "does not fit" not in texts["cause"]
+    assert "what runs now is right" not in texts["next"]
+
+
+def test_names_and_folders_are_quoted_in_commands():
+    value = h.listed([h.entry("a b; rm", status="stopped", started=1000.0)])
+    asked = h.asked(parameters={"processes": ["a b; rm"], "pm2_home": "/srv/my tank/.pm2"}, pm2_list=value, pm2_log=h.log("", 1.0))
+    (found,) = _pm2_checks.processes(asked)
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
+    assert texts["next"] == "sudo -u tank env PM2_HOME='/srv/my tank/.pm2' pm2 restart 'a b; rm'"
+
+
+@pytest.mark.parametrize("wrong", [{"restarts": 0}, {"window": 0}, {"quiet": -1}, {"look_back": 0}, {"processes": []}])
+def test_numbers_that_cannot_be_meant_are_refused(wrong):
+    asked = h.asked(parameters=wrong, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
+    with pytest.raises(WrongQuestion, match=next(iter(wrong))):
+        _pm2_checks.processes(asked)

@@ -9,14 +9,17 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, RemediationError, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._process import call
 
 from . import pm2_helpers as h
 
@@ -225,3 +228,97 @@ def test_a_known_signature_of_an_older_incident_does_not_win_over_what_happens_n
     now = "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21\n    at read (/opt/worker.js:10:5)"
     text = "\n".join([older, now, now, now, ""])
     assert _pm2_log.reason(text) == "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21"
+
+
+# --- an older Python
+
+
+def old_python():
+    """Return a Python 3.9 that runs (a shim of pyenv may not), None where there is none."""
+    candidates = [shutil.which("python3.9"), *sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
+            return str(candidate)
+    return None
+
+
+OLD_PYTHON = old_python()
+READ_WITH_OLD = """
+import json, sys
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_area, _pm2_control
+print(json.dumps(_pm2.read_list(sys.argv[1], answer_within=0.3)))
+"""
+
+
+@pytest.mark.skipif(OLD_PYTHON is None, reason="no Python 3.9, the oldest of a host, is on this machine")
+@pytest.mark.parametrize(("answer", "state"), [(lambda *_: None, "hung"), (answering([h.entry()]), "up"), (lambda *_: b"\x12", "cut")])
+def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state):
+    (tmp_path / "root/ansible_collections/ops").mkdir(parents=True)
+    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(_pm2.__file__).resolve().parents[2])
+    with h.daemon(home, answer):
+        ended = subprocess.run(
+            [OLD_PYTHON, "-c", READ_WITH_OLD, home],
+            env={"PYTHONPATH": str(tmp_path / "root"), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    if state == "cut":
+        assert "CannotRead" in ended.stderr
+    else:
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["state"] == state
+
+
+# --- what a hostile daemon may say
+
+
+def test_hostile_texts_and_numbers_are_made_harmless():
+    entry = h.entry("work\x1b[31mer\ud800\n\u202e" + "x" * 5000, pid=10**400, pm_uptime=10**400, restart_time=-(10**400))
+    (process,) = _pm2.processes([entry])
+    assert len(process["name"]) <= 200
+    assert process["name"].startswith("worker?")
+    assert process["name"].isprintable()
+    json.dumps(process).encode()
+    process["name"].encode("utf-8")
+    assert (process["started_at"], process["restarts"]) == (0.0, 0)
+
+
+@pytest.mark.parametrize("given", [-1, 0, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(home, given):
+    with pytest.raises(WrongQuestion, match="answer_within"):
+        _pm2.read_list(home, answer_within=given)
+
+
+def test_ordinary_output_is_no_reason(tmp_path):
+    out = tmp_path / "out.log"
+    out.write_text("12 mails sent\n")
+    assert ill(tmp_path, "", pm_out_log_path=str(out)) == ""
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [(0o777, True), (0o755, False)])
+def test_an_open_socket_is_told(home, monkeypatch, mode, is_open):
+    monkeypatch.setattr(_pm2, "reachable_by_others", lambda _path: True)
+    with h.daemon(home, answering([h.entry()])):
+        os.chmod(os.path.join(home, "rpc.sock"), mode)
+        assert _pm2.read_list(home)["socket"]["open"] is is_open
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_that_reads_roots_daemon_names_whom_the_home_serves(home):
+    os.chown(home, 65534, 65534)
+    with h.daemon(home, answering([h.entry()])):
+        assert _pm2.read_list(home)["user"] == "nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_a_denied_socket_names_its_owner(home):
+    with h.daemon(home, answering([])):
+        os.chmod(os.path.join(home, "rpc.sock"), 0o700)
+        for folder in (Path(home), *Path(home).parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(0o711)
+        value = call(lambda: _pm2.read_list(home), 5.0, user=lambda: 65534).get()
+    assert (value["state"], value["keeper"]) == ("denied", "root")
+    assert "belongs to root" in value["problem"]

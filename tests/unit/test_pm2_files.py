@@ -158,7 +158,7 @@ def test_a_dump_with_strange_entries(tmp_path):
 def test_no_dump_is_absent(tmp_path):
     assert _pm2.read_dump(str(tmp_path))["dump"]["present"] is False
     (tmp_path / "dump.pm2").mkdir()
-    assert _pm2.read_dump(str(tmp_path))["dump"]["problem"] == "is not a file"
+    assert _pm2.read_dump(str(tmp_path))["dump"]["problem"] == "is not a regular file"
 
 
 def test_a_dump_behind_a_closed_folder_is_out_of_reach(tmp_path):
@@ -256,3 +256,40 @@ def test_an_environment_file_may_name_the_home(machine):
     value = _pm2.read_startup(str(home), user="tank", unit_dir=str(units))
     assert value["pm2_home"] == str(home)
     assert h.PLANTED not in json.dumps(value)
+
+
+# --- links
+
+
+def test_a_home_behind_a_link_is_the_same_home(machine):
+    units, _tools, home = machine
+    link = home.parent / "link"
+    link.symlink_to(home)
+    install(machine)
+    assert _pm2.read_startup(str(link), user="tank", unit_dir=str(units))["home_matches"] is True
+
+
+def test_a_unit_of_a_home_with_a_longer_name_is_another(machine):
+    units, _tools, home = machine
+    install(machine, name="other.service", home=f"{home}-other")
+    assert _pm2.read_startup(str(home), user="tank", unit_dir=str(units))["present"] is False
+
+
+def test_a_dump_that_is_a_link_is_not_read_through(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text('[{"name": "x"}]')
+    (tmp_path / "dump.pm2").symlink_to(secret)
+    value = _pm2.read_dump(str(tmp_path))["dump"]
+    assert (value["kind"], value["problem"], value["mode"], value["exposed"], value["entries"]) == (
+        "link",
+        "is a symbolic link",
+        "",
+        False,
+        [],
+    )
+
+
+def test_a_dump_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "dump.pm2")
+    value = _pm2.read_dump(str(tmp_path))["dump"]
+    assert (value["kind"], value["problem"], value["mode"]) == ("other", "is not a regular file", "")
