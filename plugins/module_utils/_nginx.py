@@ -37,7 +37,9 @@ HOLDERS_WITHIN = 2.0  # seconds to look through /proc for who holds a port
 STATUS_WITHIN = 2.0
 
 _MASTER, _WORKER, _LEAVING = "nginx: master process", "nginx: worker process", "is shutting down"
-_LINE = re.compile(r"^(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d) \[(\w+)\] (\d+)#\d+: (?:\*\d+ )?(.*)$")
+_LINE = re.compile(
+    r"^(2[0-9]{3})/(0[1-9]|1[0-2])/([0-3][0-9]) ([0-9]{2}):([0-9]{2}):([0-9]{2}) \[(\w+)\] ([0-9]{1,10})#[0-9]+: (?:\*[0-9]+ )?(.*)$"
+)
 _SAID = re.compile(r"\[(emerg|alert|crit|error|warn)\] (?:\d+#\d+: )?(.*?)(?: in (\S+):(\d+))?$")
 # What a line means; the first that fits. 502 and 504 as the gateway answered.
 _EVENTS = (

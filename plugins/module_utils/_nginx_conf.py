@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_FILES = 300
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 12
 MAX_RANGE = 100
+MAX_BLOCKS = 40  # within one another
 
 _WORD = re.compile(
     r"""(?P<gap>\s+|\#[^\n]*)|(?P<mark>[;{}])|(?P<quoted>"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*')"""
@@ -77,6 +78,8 @@ def directives(text: str, blocks: tuple[str, ...] = ()) -> Iterator[Directive]:
             opens = match.group() == "{"
             if words and match.group() != "}":
                 yield Directive(tuple(words), tuple(stack), position if opens else match.start(), opens)
+            if opens and len(stack) >= MAX_BLOCKS:
+                return
             if opens:
                 stack.append(words[0].text if words else "")
                 if stack[-1].endswith("_by_lua_block"):

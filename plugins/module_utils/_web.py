@@ -511,7 +511,8 @@ def read_certificates(
     """Return the validity of the certificate that a site presents, and of certificate files.
 
     An entry: ``subject`` (host:port or path), ``live``, ``not_before not_after`` (epoch seconds), ``problem``
-    ("" or why it could not be read), and for a live one ``trusted`` with ``distrust`` (what a browser would say).
+    ("" or why it could not be read), ``refused`` (nothing listens there), and for a live one ``trusted`` with ``distrust`` (what a
+    browser would say).
     """
     found = []
     if url and split(url)[0] == "https":
@@ -538,6 +539,7 @@ def _live_certificate(url: str, address: str | None, ca_file: str | None, within
         entry["not_before"], entry["not_after"] = validity(presented or b"")
     except (OSError, ValueError) as error:
         entry["problem"] = f"{host}:{port} presents no certificate: {mask(str(error), limit=120)}"
+        entry["refused"] = _problem(error) == REFUSED
         return entry
     except RemediationError as error:
         entry["problem"] = error.message

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ._finding import Finding, fault, ok, unknown
 from ._sources import Asked
@@ -128,7 +127,14 @@ def page(asked: Asked) -> list[Finding]:
         return [fault(code, check, subject, evidence=_refusal(seen, build))]
     blank = _blank(seen, asked.parameters["root_id"])
     if blank:
-        evidence = {"url": subject, "problem": blank, "size": seen["size"], "root_id": asked.parameters["root_id"], **_build(build)}
+        evidence = {
+            "url": subject,
+            "status": seen["status"],
+            "problem": blank,
+            "size": seen["size"],
+            "root_id": asked.parameters["root_id"],
+            **_build(build),
+        }
         return [fault("web.blank", check, subject, evidence=evidence)]
     found = [*_broken_assets(seen, subject, build)]
     if found:
@@ -136,7 +142,12 @@ def page(asked: Asked) -> list[Finding]:
     if seen["unasked"]:
         named = ", ".join(seen["unasked"][:MOST_NAMED])
         return [unknown(check, f"{len(seen['unasked'])} files of the page were not asked for, for lack of time: {named}", subject=subject)]
-    evidence = {"ms": seen["ms"], "files": len(seen["assets"]), "bytes": seen["size"] + sum(asset["size"] for asset in seen["assets"])}
+    evidence = {
+        "status": seen["status"],
+        "ms": seen["ms"],
+        "files": len(seen["assets"]),
+        "bytes": seen["size"] + sum(asset["size"] for asset in seen["assets"]),
+    }
     return [ok(check, subject, evidence={**evidence, "elsewhere": seen["elsewhere"]})]
 
 
@@ -194,7 +205,7 @@ def _broken_assets(seen: Mapping[str, Any], subject: str, build: Mapping[str, An
         if files:
             types = {asset["path"]: asset["content_type"] for asset in seen["assets"]}
             shown = [{**file, "content_type": types[file["path"]]} for file in files[:MOST_NAMED]]
-            evidence = {"url": subject, "files": shown, "more": max(0, len(files) - MOST_NAMED), **_build(build)}
+            evidence = {"url": subject, "status": seen["status"], "files": shown, "more": max(0, len(files) - MOST_NAMED), **_build(build)}
             found.append(fault(code, "web.page", subject, evidence=evidence, value=len(files), unit="files"))
     return found
 
@@ -296,7 +307,8 @@ def certificate(asked: Asked) -> list[Finding]:
 def _validity(asked: Asked, entry: Mapping[str, Any]) -> Finding:
     check, subject = "web.certificate", entry["subject"]
     if entry["problem"]:
-        return unknown(check, entry["problem"], blocked_by="web.no_answer" if entry["live"] else "", subject=subject)
+        cause = ("nginx.stopped" if entry.get("refused") else "web.no_answer") if entry["live"] else ""
+        return unknown(check, entry["problem"], blocked_by=cause, subject=subject)
     left = math.floor((entry["not_after"] - asked.now) / DAY)
     evidence = {"not_before": stamp(entry["not_before"]), "not_after": stamp(entry["not_after"]), "live": entry["live"]}
     if entry["live"]:
@@ -309,21 +321,3 @@ def _validity(asked: Asked, entry: Mapping[str, Any]) -> Finding:
     if left < asked.parameters["warn_days"]:
         return fault("web.certificate_30", check, subject, evidence=evidence, **measure)
     return ok(check, subject, evidence=evidence, **measure)
-
-
-# --- the module's summary
-
-
-def summary(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a page in short: ``url status ms bytes files elsewhere scripts`` and ``server``."""
-    return {
-        "url": seen["url"],
-        "status": seen["status"],
-        "problem": seen["problem"],
-        "ms": seen["ms"],
-        "bytes": seen["size"] + sum(asset["size"] for asset in seen["assets"]),
-        "files": [asset["path"] for asset in seen["assets"]],
-        "elsewhere": seen["elsewhere"],
-        "server": seen["headers"].get("server", ""),
-        "site": urlsplit(seen["final_url"]).netloc,
-    }

@@ -280,10 +280,9 @@ def test_certificates(begin, end, code, left):
 def test_certificates_that_are_not_there():
     assert ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[])[0].evidence == {"tls": False}
     entry = {"subject": "tank:443", "live": True, "problem": "tank:443 presents no certificate: refused"}
-    assert (
-        ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[entry])[0].evidence["blocked_by"]
-        == "web.no_answer"
-    )
+    for more, cause in (({}, "web.no_answer"), ({"refused": True}, "nginx.stopped")):
+        (found,) = ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[{**entry, **more}])
+        assert found.evidence["blocked_by"] == cause
     with pytest.raises(CannotRead):
         ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=CannotRead("no"))
 

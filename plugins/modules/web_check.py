@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: web_check
+short_description: Ask a health API and a served page as a browser would
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Asks whether a page is served with every file that it loads, whether what nginx passes on answers, whether a health API answers well and
+    fast, whether secrets lie in the page, whether its headers protect it, and how long its certificate is valid.
+  - A single-page application hides a missing file behind C(index.html) and the status 200, so every file is asked for and its content type
+    and size are looked at.
+  - The same checks as C(web.*) and C(backend.health) of M(ops.remediation.stack_check), without an inventory of checks.
+  - A fault that was found is a successful run. The module fails only for a question that was wrongly put. It changes nothing.
+attributes:
+  check_mode:
+    support: full
+    description: Asks the same.
+  diff_mode:
+    support: none
+    description: Nothing is changed, so there is nothing to show.
+  idempotent:
+    support: full
+    description: Never reports a change.
+  action:
+    support: none
+    description: Runs on the host only.
+options:
+  url:
+    description: Address of the page, as browsers use it. Required unless O(health_url) or O(certificate_files) is given.
+    type: str
+  paths:
+    description: Paths of the site that nginx passes on to the backend and that must answer, such as C(/api/health).
+    type: list
+    elements: str
+  health_url:
+    description: Address of a health API.
+    type: str
+  process:
+    description: PM2's name of the process that answers O(health_url); its findings are about it.
+    type: str
+    default: backend
+  healthy:
+    description: What the status in the health API's answer must be. An empty text accepts any body.
+    type: str
+    default: ok
+  requests:
+    description: How often to ask the health API. It is asked fewer times when four seconds are over.
+    type: int
+    default: 20
+  slow_ms:
+    description: Milliseconds that 95 of 100 answers of the health API must stay below.
+    type: int
+    default: 150
+  address:
+    description: Connect to this address instead of the one that the name in O(url) has, such as V(127.0.0.1) on the web host itself.
+    type: str
+  root_id:
+    description: Id of the element that the page is built in. An empty text asks for none.
+    type: str
+    default: root
+  build_dir:
+    description: Folder of the built page on this host, to say why it is not served, and to look through its files for secrets.
+    type: path
+  certificate_files:
+    description: Certificate files on this host. Of a chain, the first end counts.
+    type: list
+    elements: path
+  ca_file:
+    description:
+      - CA certificates to trust, by default the system's.
+      - A certificate that is not trusted is said in the evidence and is no fault; the page is read all the same.
+    type: path
+  warn_days:
+    description: Days before the end of a certificate from which on it is reported.
+    type: int
+    default: 30
+  timeout:
+    description: Seconds for one answer, redirects included.
+    type: float
+    default: 5
+  deadline:
+    description: Seconds for each of the readings, which run at the same time.
+    type: float
+    default: 10
+extends_documentation_fragment:
+  - ops.remediation.attributes
+seealso:
+  - module: ops.remediation.stack_check
+"""
+
+EXAMPLES = r"""
+- name: Ask whether the page is whole, and whether the API behind it answers
+  ops.remediation.web_check:
+    url: https://tank.example.com/
+    address: 127.0.0.1
+    paths:
+      - /api/health
+    build_dir: /opt/tank-mail-app/frontend/build
+  register: site
+
+- name: Show what is not well
+  ansible.builtin.debug:
+    msg: "{{ site.findings | rejectattr('status', 'equalto', 'ok') }}"
+
+- name: Ask the backend itself
+  ops.remediation.web_check:
+    health_url: http://127.0.0.1:3000/api/health
+    slow_ms: 300
+
+- name: Look at certificate files only
+  ops.remediation.web_check:
+    certificate_files:
+      - /etc/nginx/tls/site.crt
+    warn_days: 60
+"""
+
+RETURN = r"""
+findings:
+  description: One entry or more for each check, in the form that M(ops.remediation.stack_check) returns.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - check: web.page
+      code: web.asset_missing
+      severity: P1
+      status: critical
+      subject: https://tank.example.com/
+page:
+  description: The page in short, empty without O(url).
+  returned: always
+  type: dict
+  contains:
+    url:
+      description: The page that was asked for.
+      type: str
+      sample: https://tank.example.com/
+    served:
+      description: Whether the page is whole.
+      type: bool
+      sample: true
+    status:
+      description: Status of the answer, null when there was none.
+      type: int
+      sample: 200
+    ms:
+      description: Milliseconds until the whole of C(index.html) was there, null when it was not.
+      type: float
+      sample: 4.2
+    files:
+      description: Number of files that the page loads, null when it is not whole.
+      type: int
+      sample: 2
+    bytes:
+      description: Size of the page with all its files, null when it is not whole.
+      type: int
+      sample: 221191
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry, _state
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+
+ARGUMENTS = {
+    "url": {"type": "str"},
+    "paths": {"type": "list", "elements": "str"},
+    "health_url": {"type": "str"},
+    "process": {"type": "str", "default": "backend"},
+    "healthy": {"type": "str", "default": "ok"},
+    "requests": {"type": "int", "default": 20},
+    "slow_ms": {"type": "int", "default": 150},
+    "address": {"type": "str"},
+    "root_id": {"type": "str", "default": "root"},
+    "build_dir": {"type": "path"},
+    "certificate_files": {"type": "list", "elements": "path"},
+    "ca_file": {"type": "path"},
+    "warn_days": {"type": "int", "default": 30},
+    "timeout": {"type": "float", "default": 5},
+    "deadline": {"type": "float", "default": 10},
+}
+
+
+def main():
+    """Ask, and return what was found."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
+    # Nothing is kept from run to run: these checks need no memory.
+    state = _state.State(_state.default_directory("web_check"), read_only=True)
+    try:
+        questions = _registry.parse(checks(module.params), ArgumentSpecValidator)
+    except RemediationError as error:
+        module.fail_json(msg=error.message, findings=[], page={})
+    answer = _ask.ask(questions, asked_from="localhost", state=state)
+    result = {"findings": answer.findings, "page": page(answer.findings)}
+    if answer.wrong:
+        module.fail_json(msg="; ".join(answer.wrong), **result)
+    module.exit_json(changed=False, **result)
+
+
+def checks(given):
+    """Return the checks that the options ask for."""
+    site = {name: given[name] for name in ("url", "address", "timeout")}
+    wanted = []
+    if given["health_url"]:
+        own = {name: given[name] for name in ("process", "healthy", "requests", "slow_ms", "timeout")}
+        wanted.append(("backend.health", {"url": given["health_url"], **own}))
+    if given["url"]:
+        wanted.append(("web.page", {**site, "root_id": given["root_id"], "build_dir": given["build_dir"]}))
+        wanted.append(("web.secrets", {**site, "build_dir": given["build_dir"]}))
+        wanted.append(("web.headers", {**site, "build_dir": given["build_dir"]}))
+        if given["paths"]:
+            wanted.append(("web.gateway", {**site, "paths": given["paths"]}))
+    if given["url"] or given["certificate_files"]:
+        files = {name: given[name] for name in ("certificate_files", "ca_file", "warn_days")}
+        wanted.append(("web.certificate", {**site, **files}))
+    return [{"check": check, "params": _without_none(parameters), "deadline": given["deadline"]} for check, parameters in wanted]
+
+
+def _without_none(parameters):
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def page(findings):
+    """Return the page in short."""
+    about = next((finding for finding in findings if finding["check"] == "web.page"), None)
+    if about is None:
+        return {}
+    evidence = about["evidence"]
+    kept = {name: evidence.get(name) for name in ("status", "ms", "files", "bytes")}
+    served = about["status"] == "ok"
+    return {"url": about["subject"], "served": served, **kept, "files": kept["files"] if served else None}
+
+
+if __name__ == "__main__":
+    main()
