@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pwd
 import re
 import shutil
+import stat
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from shlex import quote
 from typing import Any
 
 from . import _pm2
@@ -37,8 +42,11 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL = 0.25
 SETTLE = 15.0  # beyond wait_stable: what a process may need until it stays up
 STOPPED_FOR_GOOD = 3  # times in a row that a process is found stopped
+LAUNCHES_WITHIN = 10.0
+LONGEST_LAUNCH = 60.0
 MOST_ENDS = 3  # after an action, as many ends make it a failure without further waiting
 HEALTH_TRY = 5.0
+MOST_NAMES = 20  # in one line
 ORPHANS_END = 4.0
 SOCKET_GRACE = 15.0
 SAVED_MODE = 0o600
@@ -161,7 +169,9 @@ class Control:
         request = self.request
         if request.user and request.state == "started" and _starts(request) and not os.path.lexists(request.pm2_home):
             return _pm2.owner(os.path.dirname(request.pm2_home.rstrip("/")) or "/", request.user)
-        return call(lambda: _pm2.owner(request.pm2_home, request.user), self._left(5.0)).get()
+        uid, home_uid, socket_uid = call(lambda: _owners(request), self._left(5.0)).get()
+        _refuse_mixed(request, uid, home_uid, socket_uid)
+        return int(uid)
 
     def _list(self) -> dict[str, Any]:
         request = self.request
@@ -170,7 +180,7 @@ class Control:
         within = min(request.answer_within, max(0.5, self._left(request.answer_within)))
         listed = self._as_owner(lambda: _pm2.read_list(request.pm2_home, request.user, within), 2 * within + 3)
         if listed["state"] == _pm2.DENIED:
-            raise NeedsUser(user_name(self.uid), listed["problem"])
+            raise NeedsUser(listed.get("keeper") or user_name(self.uid), listed["problem"])
         if listed["state"] == _pm2.HUNG:
             raise ActionFailed(
                 f"{listed['problem']}; let it go on or end it first (sudo kill -CONT or kill -9 {_daemon_pid(listed)}), then resurrect"
@@ -202,7 +212,7 @@ class Control:
         found = self._of_interest(self.listed["processes"])
         if not found:
             return self._first_start()
-        steps = [self._start(one) for one in found if one["status"] != "online" and one["status"] != "launching"]
+        steps = [self._start(one) for one in found if one["status"] != "online" and not _just_launched(one)]
         return steps, [{**one, "status": "online"} for one in found]
 
     def _first_start(self) -> tuple[list[Step], list[dict[str, Any]]]:
@@ -253,6 +263,7 @@ class Control:
 
     def _plan_saved(self) -> tuple[list[Step], list[dict[str, Any]]]:
         files = self._dumps()
+        _refuse_strange_dump(files)
         running = self._of_interest(self.listed["processes"])
         if not self._up():
             raise ActionFailed(f"{self.listed['problem']}, so there is nothing to save; state=resurrected brings back what is saved")
@@ -264,12 +275,13 @@ class Control:
                 )
             return [], []
         steps = []
-        if files["dump"]["fingerprint"] != self._fingerprint_of_list():
+        if files["dump"]["fingerprint"] != self._fingerprint_of_list() or _saved_asleep(running, files["dump"]["entries"]):
             self._refuse_foreign_dump(files)
             steps.append(Step(f"save {_names(running)}", self._save))
             self._warn_of_sleepers(running, files["dump"]["entries"])
-        loose = [file["path"] for file in files.values() if file["present"] and int(file["mode"], 8) & 0o077]
+        loose = _loose(files)
         if loose or steps:
+            self._refuse_foreign_dump(files)
             tighten = Step(f"set mode 0600 on {', '.join(loose) or 'dump.pm2'}", self._tighten)
             steps += [tighten] if loose else []
         return steps, running
@@ -277,6 +289,7 @@ class Control:
     def _plan_resurrected(self) -> tuple[list[Step], list[dict[str, Any]]]:
         ending = self._end_orphans()
         files = self._dumps()
+        _refuse_strange_dump(files)
         source = next((file for file in (files["dump"], files["backup"]) if file["entries"]), None)
         if source is None:
             problem = files["dump"]["problem"] or "does not exist or is empty"
@@ -287,13 +300,21 @@ class Control:
         present = {one["name"] for one in self.listed["processes"]}
         wanted = [entry for entry in source["entries"] if entry["name"] not in present]
         running = self._of_interest(self.listed["processes"])
+        fewer = _fewer(running, source["entries"])
         awake = [_future(entry["name"], entry["exec_mode"]) for entry in wanted if entry["status"] != "stopped"]
         self._executable()
         steps = [*ending, Step(f"resurrect {_names(wanted)} from {os.path.basename(source['path'])}", self._resurrect)] if wanted else []
+        for name, (one, number) in fewer.items():
+            # PM2's resurrect compares names: it leaves a name alone of which some instances run.
+            steps.append(self._command_step(f"scale {name} to {number}", ["scale", name, str(number)]))
+            more = number - sum(other["name"] == name for other in running)
+            awake += [_future(name, one["exec_mode"]) for _number in range(more)]
         return steps, [one for one in running if one["status"] == "online"] + awake if steps else []
 
     def _by_command(self, verb: str, found: Sequence[dict[str, Any]]) -> tuple[list[Step], list[dict[str, Any]]]:
         request = self.request
+        if request.env_file and request.update_env:
+            self._variables()
         if request.ecosystem and request.update_env:
             self._check_files()
             only = [] if request.name == "all" else ["--only", request.name]
@@ -457,9 +478,16 @@ class Control:
     def _variables(self) -> dict[str, str]:
         path = self.request.env_file or ""
         try:
-            return self._as_owner(lambda: _read_env_file(path), self._left(5.0))
+            variables = self._as_owner(lambda: _read_env_file(path), self._left(5.0))
         except CannotRead as error:
             raise WrongQuestion("env_file", path, error.message, f"give a file that {user_name(self.uid)} may read") from error
+        own = sorted(name for name in variables if _OWN_VARIABLES.match(name))
+        if own:
+            # pm2 takes the variables from its own environment, and these would change what pm2 itself does.
+            raise WrongQuestion(
+                "env_file", path, f"sets {', '.join(own[:5])}", "set these in an ecosystem file, under env of the application"
+            )
+        return dict(variables)
 
     def _command(self, arguments: Sequence[str], umask: int = 0o022) -> Program:
         program = self._try_command(arguments, umask)
@@ -490,6 +518,8 @@ class Control:
                 raise WrongQuestion(
                     option, path, f"does not exist or {user_name(self.uid)} may not read it", "give the path of a readable file"
                 )
+        if request.env_file:
+            self._variables()
 
     def _start_from_file(self) -> None:
         request = self.request
@@ -529,12 +559,15 @@ class Control:
             if file["present"] and file["owner"] != user_name(self.uid):
                 raise ActionFailed(
                     f"{file['path']} belongs to {file['owner']}, so {user_name(self.uid)} cannot save;"
-                    f" give it back first: chown {user_name(self.uid)} {file['path']}"
+                    f" give it back first: chown -h {quote(user_name(self.uid))} {quote(file['path'])}"
                 )
 
     def _tighten(self) -> None:
         home = self.request.pm2_home
         self._as_owner(lambda: _tighten_dumps(home), self._left(5.0))
+        left = _loose(self._dumps())
+        if left:
+            raise ActionFailed(f"{', '.join(left)} can still be read by others after its mode was set to 0600; is the file another user's?")
 
     # --- proof
 
@@ -641,12 +674,55 @@ def _validate(request: Request) -> None:
         raise WrongQuestion("ecosystem", request.ecosystem, "is no file that PM2 takes for one", "name it *.config.js, *.json or *.yml")
     if request.instances < 1:
         raise WrongQuestion("instances", request.instances, "is not a number of processes", "give 1 or more")
+    for option in ("wait_stable", "health_timeout", "deadline"):
+        seconds = getattr(request, option)
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise WrongQuestion(option, seconds, "is no time to wait", "give a number of seconds, 0 or more")
+    if request.health_url is not None:
+        _validate_url(request.health_url)
     if request.deadline <= request.wait_stable:
         raise WrongQuestion("deadline", request.deadline, f"is not longer than wait_stable ({request.wait_stable:g})", "give a longer one")
 
 
+def _validate_url(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        good = False
+    if not good:
+        raise WrongQuestion("health_url", mask(url), "is not the address of a page", "give http://host:port/path")
+
+
 def _starts(request: Request) -> bool:
     return bool(request.script or request.ecosystem)
+
+
+def _owners(request: Request) -> tuple[int, int, int]:
+    """Return the user ids to become, of the PM2_HOME, and of the daemon's socket (-1 for none)."""
+    uid = _pm2.owner(request.pm2_home, request.user)
+    try:
+        socket_uid = os.lstat(os.path.join(request.pm2_home, "rpc.sock")).st_uid
+    except OSError:
+        socket_uid = -1
+    return uid, os.stat(request.pm2_home).st_uid, socket_uid
+
+
+def _refuse_mixed(request: Request, uid: int, home_uid: int, socket_uid: int) -> None:
+    """Refuse to act as one user in another's PM2_HOME: what root leaves there, its owner cannot use any more."""
+    home, keeper, runner = request.pm2_home, user_name(home_uid), user_name(socket_uid)
+    if socket_uid == 0 != home_uid:
+        raise ActionFailed(
+            f"a PM2 daemon of root runs in the PM2_HOME of {keeper}; end it first (sudo env PM2_HOME={quote(home)} pm2 kill),"
+            f" give the files back (sudo chown -hR {quote(keeper)}: {quote(home)}), then state=resurrected"
+        )
+    if socket_uid not in (-1, home_uid) and not request.user:
+        problem = f"is not given, and a PM2 daemon of {runner} runs in the PM2_HOME of {keeper}"
+        raise WrongQuestion("user", request.user, problem, f"give {runner} if that is meant to be so, else end that daemon first")
+    if uid == 0 and home_uid != 0:
+        raise WrongQuestion(
+            "user", request.user, f"would leave files of root in the PM2_HOME of {keeper}", f"leave it out, or give {keeper}"
+        )
 
 
 # --- run as the owner
@@ -699,30 +775,60 @@ def _keep_broken_dump(home: str) -> None:
     """Keep a copy of a dump that is no JSON: PM2 deletes it when it resurrects from the backup."""
     path = os.path.join(home, "dump.pm2")
     found = _pm2.read_dump(home)["dump"]
-    if found["present"] and found["problem"]:
-        shutil.copyfile(path, path + ".broken")
-        os.chmod(path + ".broken", SAVED_MODE)
+    if found["present"] and found["problem"] and found["kind"] == "file":
+        handle, copy = tempfile.mkstemp(dir=home, prefix="dump.pm2.broken-")
+        with open(path, "rb") as source, os.fdopen(handle, "wb") as target:
+            shutil.copyfileobj(source, target)
+        os.replace(copy, path + ".broken")
 
 
 def _tighten_dumps(home: str) -> None:
+    """Set mode 0600 on the dumps themselves, never on what a link leads to."""
     for name in ("dump.pm2", "dump.pm2.bak"):
-        path = os.path.join(home, name)
-        if os.path.isfile(path) and not os.path.islink(path):
-            os.chmod(path, SAVED_MODE)
+        try:
+            descriptor = os.open(os.path.join(home, name), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.chmod(f"/proc/self/fd/{descriptor}", SAVED_MODE)
+        except PermissionError as error:
+            raise CannotRead(f"the mode of {os.path.join(home, name)} cannot be set ({error.strerror})") from error
+        finally:
+            os.close(descriptor)
+
+
+def _refuse_strange_dump(files: Mapping[str, Any]) -> None:
+    """Refuse to let PM2 write through a link or wait for a pipe. No command is advised that would follow the link."""
+    for file in files.values():
+        if file["present"] and file["kind"] in ("link", "other"):
+            raise ActionFailed(
+                f"{file['path']} {file['problem']}, where PM2 itself writes a plain file; find out who put it there,"
+                f" and take it away: rm {quote(file['path'])}"
+            )
+
+
+def _loose(files: Mapping[str, Any]) -> list[str]:
+    return [file["path"] for file in files.values() if file["kind"] == "file" and int(file["mode"], 8) & 0o077]
+
+
+def _saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a reboot would leave something stopped that runs now; the same rule as pm2.dump_differs."""
+    asleep = {entry["name"] for entry in kept if entry["status"] == "stopped"}
+    for name in asleep & {one["name"] for one in running}:
+        now, then = ([one for one in some if one["name"] == name] for some in (running, kept))
+        if _pm2.saved_asleep(now, then):
+            return True
+    return False
 
 
 def _read_dumps(home: str) -> dict[str, Any]:
     """Return what :func:`_pm2.read_dump` does, without modules, and a fingerprint of each dump's content."""
     files = _pm2.read_dump(home)
     for file in files.values():
-        file["fingerprint"] = _fingerprint(_raw_entries(file["path"])) if file["entries"] else ""
+        file["fingerprint"] = _fingerprint(_pm2.load_dump(file["path"])) if file["entries"] else ""
         file["entries"] = [entry for entry in file["entries"] if not entry["module"]]
     return files
-
-
-def _raw_entries(path: str) -> list[dict[str, Any]]:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return [entry for entry in json.load(file) if isinstance(entry, dict)]
 
 
 def _entries_of_list(home: str, within: float) -> list[dict[str, Any]]:
@@ -734,6 +840,11 @@ _COMPARED = (
     "name", "pm_exec_path", "exec_mode", "args", "pm_cwd", "exec_interpreter", "node_args", "namespace", "autorestart", "cron_restart",
     "max_memory_restart", "max_restarts", "min_uptime", "kill_timeout", "restart_delay", "exp_backoff_restart_delay", "watch",
 )  # fmt: skip
+_OWN_VARIABLES = re.compile(
+    r"(?:PM2_.*|pm_.*|PATH|HOME|USER|LOGNAME|SHELL|ENV|BASH_ENV|IFS|PWD|NODE_OPTIONS|NODE_PATH|NODE_REPL_.*|NODE_CHANNEL_.*"
+    r"|NODE_APP_INSTANCE|NODE_V8_COVERAGE|NODE_UNIQUE_ID|OPENSSL_CONF|SSLKEYLOGFILE|LD_.*|GCONV_PATH|LOCPATH|MALLOC_.*|KEYMETRICS_.*)$",
+    re.I,
+)
 _VOLATILE = ("unique_id", "PM2_USAGE", "PM2_INTERACTOR_PROCESSING", "PWD", "OLDPWD", "_", "SHLVL")
 
 
@@ -814,6 +925,18 @@ def _label(one: Mapping[str, Any]) -> str:
     return f"{one['name']} ({one['pm_id']})"
 
 
+def _fewer(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Mapping[str, Any], int]]:
+    """Return {name: (one that runs, number)} of those that run in fewer instances than are saved as running."""
+    saved = Counter(entry["name"] for entry in kept if entry["status"] != "stopped")
+    here = Counter(one["name"] for one in running)
+    # A name that the command line would take for an option is left alone.
+    return {
+        one["name"]: (one, saved[one["name"]])
+        for one in running
+        if here[one["name"]] < saved[one["name"]] and not one["name"].startswith("-")
+    }
+
+
 def _future(name: str, mode: str) -> dict[str, Any]:
     return {"name": name, "pm_id": "new", "status": "online", "exec_mode": mode, "pid": "new"}
 
@@ -823,7 +946,8 @@ def _again(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(entries: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(sorted({entry["name"] for entry in entries}))
+    names = sorted({entry["name"] for entry in entries})
+    return ", ".join(names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"and {len(names) - MOST_NAMES} more"])
 
 
 def _orphans(listed: Mapping[str, Any]) -> str:
@@ -840,6 +964,12 @@ def _short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> st
         if there < number:
             return f"{name}: {there} of {number} processes are in PM2's list"
     return ""
+
+
+def _just_launched(one: Mapping[str, Any]) -> bool:
+    """Whether a process was started a moment ago and may still become ready; one that never does is started anew."""
+    allowed = min(max(LAUNCHES_WITHIN, one["listen_timeout"]), LONGEST_LAUNCH)
+    return one["status"] == "launching" and 0 <= time.time() - one["started_at"] < allowed
 
 
 def _stable(one: Mapping[str, Any], wait: float) -> bool:

@@ -146,6 +146,14 @@ def test_without_a_daemon_nothing_is_started_to_find_out(home):
         ({"state": "started", "name": "x", "instances": 0}, "give 1 or more"),
         ({"state": "restarted", "name": "x", "update_env": True}, "give env_file or ecosystem"),
         ({"state": "restarted", "name": "x", "wait_stable": 20}, "longer than wait_stable"),
+        ({"state": "restarted", "name": "x", "health_url": "file:///etc/passwd"}, "health_url"),
+        ({"state": "restarted", "name": "x", "health_url": "http://"}, "health_url"),
+        ({"state": "restarted", "name": "x", "health_url": "localhost:3000"}, "health_url"),
+        ({"state": "restarted", "name": "x", "wait_stable": -1}, "wait_stable"),
+        ({"state": "restarted", "name": "x", "wait_stable": float("nan")}, "wait_stable"),
+        ({"state": "restarted", "name": "x", "health_timeout": float("inf")}, "health_timeout"),
+        ({"state": "restarted", "name": "x", "deadline": float("inf")}, "deadline"),
+        ({"state": "restarted", "name": "x", "deadline": 0, "wait_stable": 0}, "deadline"),
         ({"state": "started", "name": "x", "script": "/no/such.js"}, "script: '/no/such.js' does not exist"),
         ({"state": "started", "name": "x", "script": "/bin/true", "pm2_executable": "/no/pm2"}, "path_prefix"),
     ],
@@ -416,3 +424,145 @@ def test_another_reload_in_progress_is_waited_for(home, tmp_path):
     with h.daemon(home, Daemon([running()])):
         assert ask(home, "reloaded", name="backend").changed is True
     assert len(calls.read_text().splitlines()) == 3
+
+
+# --- dumps that are no plain files, and states that are saved
+
+
+def put_dump(home, *entries, name="dump.pm2", mode=0o600):
+    path = os.path.join(home, name)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump([entry["pm2_env"] for entry in entries], file)
+    os.chmod(path, mode)
+    return path
+
+
+@pytest.mark.parametrize("name", ["dump.pm2", "dump.pm2.bak"])
+@pytest.mark.parametrize("state", ["saved", "resurrected"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_nothing_is_written_through_a_link_or_into_a_pipe(home, tmp_path, name, state, check_mode, kind):
+    target = tmp_path / "target"
+    target.write_text("[]")
+    target.chmod(0o644)
+    path = os.path.join(home, name)
+    if kind == "link":
+        os.symlink(target, path)
+    else:
+        os.mkfifo(path)
+    with h.daemon(home, Daemon([running()])), pytest.raises(ActionFailed, match=f"rm {path}") as caught:
+        ask(home, state, check_mode=check_mode)
+    assert "chown" not in caught.value.message
+    assert "chmod" not in caught.value.message
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+def test_a_save_mends_what_is_saved_as_stopped_although_it_runs(home):
+    entry = running()
+    put_dump(home, {"pm2_env": {**entry["pm2_env"], "status": "stopped"}})
+    with h.daemon(home, Daemon([entry])):
+        assert ask(home, "saved", check_mode=True).actions == ["save backend"]
+        put_dump(home, entry)
+        assert ask(home, "saved", check_mode=True).actions == []
+
+
+def test_the_mode_of_a_dump_is_set_and_looked_at(home):
+    entry = running()
+    path = put_dump(home, entry, mode=0o644)
+    with h.daemon(home, Daemon([entry])):
+        assert ask(home, "saved").actions == [f"set mode 0600 on {path}"]
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        assert ask(home, "saved").changed is False
+
+
+def test_a_mode_that_cannot_be_set_is_a_failure(home, monkeypatch):
+    entry = running()
+    put_dump(home, entry, mode=0o644)
+    monkeypatch.setattr(_pm2_control, "_tighten_dumps", lambda _home: None)
+    with h.daemon(home, Daemon([entry])), pytest.raises(ActionFailed, match="can still be read by others"):
+        ask(home, "saved")
+
+
+def test_instances_that_are_missing_are_brought_back(home, tmp_path):
+    calls = tmp_path / "calls"
+    daemon = Daemon([running()])
+    (tmp_path / "pm2-program").write_text(f'#!/bin/sh\necho "$*" >> {calls}\n')
+    put_dump(home, running(), running())
+
+    class Scaling(Daemon):
+        def __call__(self, method, arguments):
+            if calls.exists() and len(self.entries) == 1:
+                self.entries.append(running(pm_id=1))
+            return super().__call__(method, arguments)
+
+    with h.daemon(home, Scaling(daemon.entries)):
+        assert ask(home, "resurrected").actions == ["scale backend to 2"]
+        assert ask(home, "resurrected").changed is False
+    assert calls.read_text() == "scale backend 2\n"
+
+
+# --- whose daemon
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize("state", ["saved", "restarted", "resurrected"])
+@pytest.mark.parametrize("user", [None, "nobody", "root"])
+def test_a_daemon_of_root_in_anothers_home_is_refused(home, state, user):
+    with h.daemon(home, Daemon([running()])):
+        os.chown(home, 65534, 65534)
+        with pytest.raises(ActionFailed, match="a PM2 daemon of root runs in the PM2_HOME of nobody"):
+            ask(home, state, name="backend", user=user)
+    assert os.listdir(home) == ["rpc.sock"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_daemon_of_somebody_else_needs_its_user_to_be_given(home):
+    with h.daemon(home, Daemon([running()])):
+        os.chown(os.path.join(home, "rpc.sock"), 65534, 65534)
+        with pytest.raises(WrongQuestion, match="give nobody"):
+            ask(home, "restarted", name="backend")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_leaves_nothing_in_anothers_home(home):
+    os.chown(home, 65534, 65534)
+    with pytest.raises(WrongQuestion, match="would leave files of root"):
+        ask(home, "started", name="x", script="/bin/true", user="root")
+
+
+# --- variables that would change pm2 itself
+
+
+@pytest.mark.parametrize("name", ["PM2_HOME", "PATH", "HOME", "NODE_OPTIONS", "LD_PRELOAD", "path"])
+@pytest.mark.parametrize(("state", "more"), [("restarted", {"update_env": True}), ("started", {"script": "/bin/true"})])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_variable_of_pm2s_own_is_refused_before_anything_is_done(home, tmp_path, name, state, more, check_mode):
+    (tmp_path / "env").write_text(f"DB_PASS={h.PLANTED}\n{name}=/other\n")
+    daemon = Daemon([running()] if state == "restarted" else [])
+    with h.daemon(home, daemon), pytest.raises(WrongQuestion, match=f"sets {name}") as caught:
+        ask(home, state, check_mode=check_mode, name="backend", env_file=str(tmp_path / "env"), **more)
+    assert daemon.told == []
+    assert h.PLANTED not in caught.value.message
+
+
+def test_a_launch_that_never_ends_is_started_anew_and_a_young_one_is_left(home):
+    old = h.entry(status="launching", pid=os.getpid(), started=time.time() - 100)
+    young = h.entry(status="launching", pid=os.getpid(), started=time.time() - 1)
+    for entry, actions in ((old, ["start backend (0)"]), (young, [])):
+        with h.daemon(home, Daemon([entry])):
+            assert ask(home, "started", check_mode=True, name="backend").actions == actions
+        os.unlink(os.path.join(home, "rpc.sock"))
+
+
+def test_an_orphan_of_a_home_behind_a_link_is_found(home):
+    os.mkdir(os.path.join(home, "pids"))
+    path = os.path.join(home, "pids", "worker-3.pid")
+    link = f"{home}-link"
+    os.symlink(home, link)
+    with subprocess.Popen(["sleep", "30"], env={"PATH": os.environ["PATH"], "pm_pid_path": path, "name": "worker"}) as orphan:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(orphan.pid))
+        try:
+            assert [one["pid"] for one in _pm2.read_list(link)["orphans"]] == [orphan.pid]
+        finally:
+            orphan.kill()
