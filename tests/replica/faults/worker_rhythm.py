@@ -40,7 +40,9 @@ def deliver_again(replica: Replica) -> None:
 def lock_schedule(replica: Replica) -> None:
     """An operator's database tool keeps a transaction open that has locked SCHEDULER: the scheduler's next round waits for ever."""
     logsdb = replica.facts["logsdb"]
-    target = f"host={logsdb['host']} port={logsdb['port']} user={logsdb['user']} dbname={logsdb['database']} application_name=operator-session"
+    target = (
+        f"host={logsdb['host']} port={logsdb['port']} user={logsdb['user']} dbname={logsdb['database']} application_name=operator-session"
+    )
     passwords = str(logsdb["password_file"]).rpartition("/")[0] + "/.pgpass"
     statements = "BEGIN; LOCK TABLE scheduler IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);"
     argv = ["sh", "-c", 'setsid "$0" "$@" >/dev/null 2>&1 &', f"{logsdb['programs']}/psql", "-X", "-d", target, "-qc", statements]
