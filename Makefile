@@ -10,8 +10,8 @@ export PATH := $(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections:$(CURDIR)/collections
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
-# No byte code beside the sources: it would end in copies of the checkout.
-export PYTHONDONTWRITEBYTECODE := 1
+# Byte code is kept, but not beside the sources: it would end in copies of the checkout.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 export LC_ALL := C.UTF-8
 # Colours are for people; a file or a pipe gets none.
 ifndef MAKE_TERMOUT

@@ -25,6 +25,7 @@ import json
 import os
 
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.ops.remediation.plugins.module_utils import _registry
 from ansible_collections.ops.remediation.plugins.plugin_utils import record, render
 from ansible_collections.ops.remediation.plugins.plugin_utils.version import VERSION
 
@@ -58,6 +59,8 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook):
         """Begin a record; tasks learn from the environment that somebody keeps one."""
         self._record = record.RunRecord(os.path.basename(playbook._file_name), VERSION)
+        # Each task of each host is a fork of this process: what is imported here is not imported again in every one.
+        _registry.every()
         self._publish()
 
     def v2_playbook_on_play_start(self, play):
