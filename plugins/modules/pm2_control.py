@@ -41,7 +41,8 @@ options:
         the one before has lived for O(wait_stable), so that a version that crashes does not take all of them down.
       - V(saved) writes what runs to C(dump.pm2), with mode 0600, when it differs from what is saved.
         A process that is merely stopped or errored is no difference in the saved list of names, but a save records it as it is.
-      - V(resurrected) brings back what is saved, starting a daemon when none runs.
+        It refuses where C(dump.pm2) is a link or anything else than a plain file.
+      - V(resurrected) brings back what is saved, starting a daemon when none runs, and the instances of which only some run.
     type: str
     choices: [started, stopped, restarted, reloaded, absent, saved, resurrected]
     default: started
@@ -55,7 +56,9 @@ options:
     type: path
     required: true
   user:
-    description: The user that runs PM2. By default the owner of the daemon's socket, or of O(pm2_home) when there is none.
+    description:
+      - The user that runs PM2. By default the owner of the daemon's socket, or of O(pm2_home) when there is none.
+      - Needed where these two differ. A daemon of root in another user's O(pm2_home) is refused in any case.
     type: str
   script:
     description: Absolute path of the script for a first start, when O(name) is not in PM2's list.
@@ -86,6 +89,7 @@ options:
     description:
       - Absolute path of a file on the host with lines C(KEY=VALUE) that become the environment of a first start, or of O(update_env).
       - The values stay on the host. PM2 keeps them in its list and in C(dump.pm2).
+      - Variables that would change what PM2 itself does, such as C(PM2_HOME), C(PATH), C(NODE_OPTIONS) and C(LD_PRELOAD), are refused.
     type: path
   update_env:
     description: With V(restarted) and V(reloaded), give the processes the environment of O(env_file) or O(ecosystem) anew.
@@ -97,7 +101,7 @@ options:
     default: 5
   health_url:
     description: Must answer with 2xx, and with the status V(ok) where the answer is JSON with a status, for V(started), V(restarted), V(reloaded) and
-      V(resurrected). Redirects are not followed.
+      V(resurrected). Redirects are not followed. An address with C(http) or C(https).
     type: str
   health_timeout:
     description: Seconds within which O(health_url) must become healthy.
