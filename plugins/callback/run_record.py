@@ -44,6 +44,10 @@ def _task_of(task_result):
     return task_result.task if hasattr(type(task_result), "task") else task_result._task
 
 
+def _is_guard(task_result):
+    return str(_task_of(task_result).action).rsplit(".", 1)[-1] == "run_guard"
+
+
 class CallbackModule(CallbackBase):
     """The run record's collector."""
 
@@ -104,9 +108,11 @@ class CallbackModule(CallbackBase):
     def _take(self, result, reason=""):
         """Take what a result says for the record; returns whether it was an answer to checks."""
         answer = _result_of(result)
-        action = str(_task_of(result).action)
+        if _is_guard(result):
+            # The guard's own finding says why it failed.
+            reason = ""
         # Only what runs on the controller may set the run; a host's answer may not.
-        if action.rsplit(".", 1)[-1] == "run_guard" and "remediation_run" in answer:
+        if _is_guard(result) and "remediation_run" in answer:
             self._record.configure(answer["remediation_run"])
             self._record.check_mode = bool(answer.get("check_mode"))
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
