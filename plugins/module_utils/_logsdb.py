@@ -510,7 +510,7 @@ def _network(target: Target) -> tuple[str, str]:
         return "name", "not_resolved"
     except ConnectionRefusedError:
         return "network", "refused"
-    except TimeoutError:
+    except (TimeoutError, socket.timeout):  # two kinds before Python 3.10
         return "network", "timeout"
     except OSError:
         return "network", "unreachable"

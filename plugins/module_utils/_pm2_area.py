@@ -13,6 +13,7 @@ LIST = Source(
     "pm2.list",
     _pm2.read_list,
     ("pm2_home", "user", "answer_within"),
+    limits=("answer_within",),
     owner=_pm2.reader,
     remember=_pm2_checks.remember_list,
     cumulative=True,
