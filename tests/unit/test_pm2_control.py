@@ -12,6 +12,7 @@ import stat
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -562,6 +563,9 @@ def test_an_orphan_of_a_home_behind_a_link_is_found(home):
     with subprocess.Popen(["sleep", "30"], env={"PATH": os.environ["PATH"], "pm_pid_path": path, "name": "worker"}) as orphan:
         with open(path, "w", encoding="ascii") as file:
             file.write(str(orphan.pid))
+        # The kernel fills in the environment a moment after the new program has taken over.
+        while not Path(f"/proc/{orphan.pid}/environ").read_bytes():
+            time.sleep(0.01)
         try:
             assert [one["pid"] for one in _pm2.read_list(link)["orphans"]] == [orphan.pid]
         finally:
