@@ -205,4 +205,6 @@ _HOST = (
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
 
 # Only what is built: an area comes in with its checks and its texts.
-FAULTS: dict[str, Fault] = {fault.code: fault for fault in (*_PM2, *_RUN, *_LOGSDB, *_WORKER, *_HOST, *_BACKEND_LOG, *_WORKER_LOG, *_BACKEND, *_NGINX, *_WEB)}
+FAULTS: dict[str, Fault] = {
+    fault.code: fault for fault in (*_PM2, *_RUN, *_LOGSDB, *_WORKER, *_HOST, *_BACKEND_LOG, *_WORKER_LOG, *_BACKEND, *_NGINX, *_WEB)
+}

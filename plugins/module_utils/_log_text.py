@@ -330,7 +330,13 @@ class Collector:
         """Whether a further line tells the error that is open: its stack, or another part of the process."""
         if offset - opened.end > RECORD_SPAN:
             return False
-        if start.raw and opened.time is not None and offset - opened.end <= STACK_WITHIN and not opened.paired and _is_stack_of(opened, start):
+        if (
+            start.raw
+            and opened.time is not None
+            and offset - opened.end <= STACK_WITHIN
+            and not opened.paired
+            and _is_stack_of(opened, start)
+        ):
             return True
         if core(start.message) not in opened.cores:
             return False

@@ -66,7 +66,15 @@ def _web() -> tuple[Check, ...]:
     return CHECKS
 
 
-REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {"pm2": _pm2, "host": _host, "logsdb": _logsdb, "backend": _backend, "worker": _worker, "nginx": _nginx, "web": _web}
+REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
+    "pm2": _pm2,
+    "host": _host,
+    "logsdb": _logsdb,
+    "backend": _backend,
+    "worker": _worker,
+    "nginx": _nginx,
+    "web": _web,
+}
 
 
 def find(identifier: Any) -> Check | None:

@@ -51,7 +51,9 @@ def move(replica: Replica) -> None:
 
 def fail(replica: Replica) -> None:
     """The health API answers as NestJS does when something inside is not well: 503."""
-    _release(replica, "return {", "throw new common_1.ServiceUnavailableException({ status: 'error', database: 'down' });\n        return {")
+    _release(
+        replica, "return {", "throw new common_1.ServiceUnavailableException({ status: 'error', database: 'down' });\n        return {"
+    )
     replica.wait_until(lambda: _status(replica) == "503", _WAIT_S, "the health API does not fail")
 
 
