@@ -4,7 +4,8 @@
 """Read CPU and memory of a machine or of one cgroup from /proc and /sys/fs/cgroup, never by waiting for a second look.
 
 Counters are returned as they stand; what they did since an earlier run is worked out by the checks, from what that
-run kept. What the kernel does not offer (pressure information, a log that may not be read) is None. Times are epoch seconds, sizes are bytes, CPU time is seconds.
+run kept. What the kernel does not offer (pressure information, a log that may not be read) is None.
+Times are epoch seconds, sizes are bytes, CPU time is seconds.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Clock:
         found = naive(text)
         if found is None:
             return None
-        meant, zone = found
+        meant, zone = found[0], found[1]
         seconds = meant.get(self.order)
         if seconds is None:
             seconds = next(iter(meant.values()))
@@ -141,7 +141,7 @@ def clock_of(tail: str, modified: float) -> Clock | None:
         found = naive(line[:200])
         if found is None:
             return None  # the file's time is that of a line without a date
-        meant, zone = found
+        meant, zone = found[0], found[1]
         for order, seconds in meant.items():
             offset = float(-_zone(zone)) if zone else round((modified - seconds) / QUARTER) * float(QUARTER)
             if abs(modified - seconds - offset) <= SAME_MOMENT and abs(offset) <= WIDEST_ZONE:

@@ -122,7 +122,8 @@ def read_state(
 ) -> dict[str, Any]:
     """Return what runs, what the configuration says and what the error log said.
 
-    ``conf prefix program version pid_file read_at booted``; ``systemd`` (it starts this nginx); ``master``: None or ``pid started ticks uid workers`` (each ``pid started
+    ``conf prefix program version pid_file read_at booted``; ``systemd`` (it starts this nginx);
+    ``master``: None or ``pid started ticks uid workers`` (each ``pid started
     state leaving``); ``files``: number, ``newest`` (path and modified); ``unreadable``; ``ports``: see :func:`_ports`;
     ``log``: see :func:`_log`.
     """
@@ -231,7 +232,8 @@ def _worker(pid: int, about: tuple[str, int, int]) -> dict[str, Any]:
 def _ports(wanted: Sequence[tuple[str, int]], master: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return for each address and port of the configuration who listens there.
 
-    An entry: ``address port here`` (whether this host has the address) ``held`` ("" nobody, ours, other), ``holder``: None or ``uid user pid program`` (pid 0 and program ""
+    An entry: ``address port here`` (whether this host has the address) ``held`` ("" nobody, ours, other), ``holder``:
+    None or ``uid user pid program`` (pid 0 and program ""
     where this user may not see it).
     """
     if not wanted:

@@ -20,7 +20,8 @@ BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
     "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build",
-    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing backend.port_conflict logsdb.unreachable worker.scheduler_silent"
+    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
+    " backend.port_conflict logsdb.unreachable worker.scheduler_silent"
     " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
     " host.cpu_saturated host.oom_killed host.disk_90 host.inodes host.outbound_blocked"
     " backend.no_answer backend.error_5xx backend.wrong_body nginx.stopped nginx.config_invalid nginx.port_conflict"

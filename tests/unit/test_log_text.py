@@ -32,7 +32,8 @@ EVENING = calendar.timegm((2026, 11, 21, 19, 16, 12))
     ],
 )
 def test_dates_of_many_locales_are_one_moment(text):
-    meant, zone = t.naive(text)
+    found = t.naive(text)
+    meant, zone = found[0], found[1]
     assert EVENING in meant.values()
     assert next(iter(meant.values())) == EVENING
     assert zone == ""

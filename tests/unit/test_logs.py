@@ -160,9 +160,7 @@ def test_a_first_read_does_not_open_what_nobody_writes_to(log):
     assert (progress.read, groups) == (0, {})
 
 
-@pytest.mark.parametrize(
-    ("make", "problem"), [(lambda path: path.mkdir(), "is not a file"), (lambda path: os.mkfifo(path), "is not a file")]
-)
+@pytest.mark.parametrize(("make", "problem"), [(lambda path: path.mkdir(), "is not a file"), (os.mkfifo, "is not a file")])
 def test_what_is_no_file_does_not_hang(log, make, problem):
     make(log)
     assert h.read(log)[0].problem == problem

@@ -401,7 +401,10 @@ def test_only_a_bounded_child_hangs(login):
 
 
 def test_the_host_code_needs_no_driver():
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from ansible_collections.ops.remediation.plugins.module_utils import _logsdb; print([m for m in sys.modules if m in ('sqlalchemy', 'psycopg', 'pymysql', 'oracledb')])"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from ansible_collections.ops.remediation.plugins.module_utils import _logsdb;"
+        " print([m for m in sys.modules if m in ('sqlalchemy', 'psycopg', 'pymysql', 'oracledb')])"
+    )
     path = os.path.join(os.path.dirname(__file__), "..", "..", ".cache", "collections")
     done = _process.run([os.sys.executable, "-c", code, path], deadline=20)
     assert done.stdout.strip() == "[]", done.stderr

@@ -391,9 +391,15 @@ GOOD = {
 }
 
 
-def ask(check, value, remembered=None, test=GOOD):
+def ask(check, value, remembered=None, test=None):
     found = check(
-        h.asked(_nginx_checks.RUNNING_PARAMETERS, remembered=remembered, nginx_state=value, nginx_test=test, nginx_status=CannotRead("x"))
+        h.asked(
+            _nginx_checks.RUNNING_PARAMETERS,
+            remembered=remembered,
+            nginx_state=value,
+            nginx_test=GOOD if test is None else test,
+            nginx_status=CannotRead("x"),
+        )
     )
     for one in found:
         if one.code:

@@ -120,12 +120,12 @@ def build(**more):
     return {**found, "index": {"present": True, "size": 9, "mode": "0644"}, **more}
 
 
-def ask(check, parameters, seen=None, built=NO_BUILD, **more):
-    sources = {"web_page": page() if seen is None else seen, "web_build": built, **more}
+def ask(check, parameters, seen=None, built=None, **more):
+    sources = {"web_page": page() if seen is None else seen, "web_build": NO_BUILD if built is None else built, **more}
     return texts_read_well(check(h.asked(parameters, parameters={"url": URL}, **sources)))
 
 
-def codes(seen, built=NO_BUILD):
+def codes(seen, built=None):
     return [finding.code for finding in ask(_web_checks.page, _web_checks.PAGE_PARAMETERS, seen, built)]
 
 
