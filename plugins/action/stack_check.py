@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils import _registry
 from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._mask import mask
 
 # What of a module's answer is passed on; anything else that a host says has no meaning here.
 KEPT = (
@@ -65,8 +66,16 @@ class ActionModule(ActionBase):
             return {"unreachable": True, "msg": str(error), "findings": [], **told}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error), "findings": [], **told}
+        if result.get("failed") and result.get("module_stderr"):
+            result["msg"] = f"{result.get('msg', 'the module failed')}: {_gist(str(result['module_stderr']))}"
         # A module that crashed has no findings; what was expected of it stays expected.
         return {"findings": [], **{key: value for key, value in result.items() if key in KEPT}, **told}
+
+
+def _gist(output: str) -> str:
+    """Return the line of a program's complaint that says most: the last of a traceback, otherwise the first."""
+    lines = [line for line in output.splitlines() if line.strip()] or [""]
+    return mask(lines[-1] if "Traceback" in output else lines[0])
 
 
 def _expected(checks: Any) -> list[str]:

@@ -80,7 +80,7 @@ class CallbackModule(CallbackBase):
         """Take the findings that a failed task still has; what it did not answer counts as unknown."""
         answer = _result_of(result)
         task = str(_task_of(result).get_name())
-        told = self._take(result, reason=f"{task}: {answer.get('msg', 'failed')}")
+        told = self._take(result, reason=f"{task}: {answer.get('msg', 'failed')}", failed=True)
         # The verdict is about the run, not about the host that happened to speak it.
         if not told and not ignore_errors and str(_task_of(result).action).rsplit(".", 1)[-1] != "run_verdict":
             self._record.failed(_host_of(result), task, str(answer.get("msg", "failed")))
@@ -105,19 +105,19 @@ class CallbackModule(CallbackBase):
             place = self._write(document)
         self._display.display(render.summary(document, place, color=self._color()))
 
-    def _take(self, result, reason=""):
+    def _take(self, result, reason="", failed=False):
         """Take what a result says for the record; returns whether it was an answer to checks."""
         answer = _result_of(result)
         if _is_guard(result):
             # The guard's own finding says why it failed.
-            reason = ""
+            reason, failed = "", False
         # Only what runs on the controller may set the run; a host's answer may not.
         if _is_guard(result) and "remediation_run" in answer:
             self._record.configure(answer["remediation_run"])
             self._record.check_mode = bool(answer.get("check_mode"))
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
         if asked:
-            self._record.answered(_host_of(result), answer, reason)
+            self._record.answered(_host_of(result), answer, reason, failed=failed)
         return asked
 
     def _write(self, document):

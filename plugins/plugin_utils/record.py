@@ -66,16 +66,18 @@ class RunRecord:
         self._actions: list[dict[str, Any]] = []
         self._unreachable: dict[str, str] = {}
         self._failed: dict[str, str] = {}
+        self._told: set[str] = set()
         self._sites: dict[str, str] = {}
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Take the settings that the guard play read."""
         self.settings = Settings(guarded=True, **settings)
 
-    def answered(self, host: str, answer: Mapping[str, Any], reason: str = "") -> None:
+    def answered(self, host: str, answer: Mapping[str, Any], reason: str = "", *, failed: bool = False) -> None:
         """Take what a task that returns findings said about a host; later answers replace earlier ones.
 
-        reason: why the task failed, if it did; it holds for the checks that it left unanswered.
+        reason: why the task gave no answer or not all; it holds for the checks that it left unanswered.
+        failed: whether Ansible counts the host as failed for it.
         """
         if reason:
             self._unanswered.update({(host, check): _one_line(reason) for check in answer.get("expected", [])})
@@ -87,8 +89,10 @@ class RunRecord:
             # What a host says of itself never overrides who it is.
             entry = {**finding, "host": host, "site": self._sites[host]}
             self._findings[identity(entry)] = entry
-        if reason and not self._unchecked(host):
+        if failed:
             self._failed[host] = _one_line(reason)
+            if any(finding["status"] == "unknown" for finding in answer.get("findings") or [] if isinstance(finding, Mapping)):
+                self._told.add(host)
 
     def unreachable(self, host: str, reason: str) -> None:
         """Note that a host could not be reached."""
@@ -173,7 +177,7 @@ class RunRecord:
         for host in self._host_names():
             if host in self._unreachable:
                 made.append((host, _finding.fault("run.unreachable", "run.reach", evidence={"reason": self._unreachable[host]})))
-            elif host in self._failed or host not in self._expected:
+            elif self._needs_telling(host):
                 reason = self._failed.get(host) or "the run ended before this host was asked"
                 made.append((host, _finding.unknown("run.reach", reason)))
             made.extend((host, finding) for finding in self._unchecked(host))
@@ -182,6 +186,12 @@ class RunRecord:
             {"host": host, "site": self._sites.get(host, ""), **finding.as_dict(), "checked_at": moment, "asked_from": "localhost"}
             for host, finding in made
         ]
+
+    def _needs_telling(self, host: str) -> bool:
+        """Whether a host was never asked, or failed in a way that none of its findings tells."""
+        if host not in self._expected:
+            return True
+        return host in self._failed and host not in self._told and not self._unchecked(host)
 
     def _unchecked(self, host: str) -> list[_finding.Finding]:
         answered = {entry["check"] for entry in self._findings.values() if entry["host"] == host}

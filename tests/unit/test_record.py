@@ -268,7 +268,7 @@ def test_evidence_of_another_shape_does_not_cost_the_report():
 
 def test_a_task_that_failed_with_all_its_answers_makes_the_run_fail():
     made = run("app1", fail_on="never")
-    made.answered("app1", answer(ok("pm2.daemon")), "Ask: state_dir: '/proc/x' cannot be used")
+    made.answered("app1", answer(ok("pm2.daemon")), "Ask: state_dir: '/proc/x' cannot be used", failed=True)
     found = document(made)
     assert found["verdict"]["failed"] is True
     assert found["verdict"]["reason"] == "1 host failed"
