@@ -73,8 +73,8 @@ def roots(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [finding for finding in record["findings"] if finding["status"] != "ok" and not finding["follows_from"]]
 
 
-def run_case(case: Case, home: str) -> Row:
-    """Make the fault, judge the run, clear, judge the clean run."""
+def run_case(case: Case, home: str, *, clean_run: bool) -> Row:
+    """Make the fault, judge the run, clear, judge the clean run (unless the next row's run shows what is left)."""
     row, started = Row(case.address), time.monotonic()
     try:
         if case.after_a_run:
@@ -85,13 +85,19 @@ def run_case(case: Case, home: str) -> Row:
         judge(case, row, code, record)
     finally:
         case.clear()
+    if clean_run:
+        expect_clean(row, home)
+    row.seconds = round(time.monotonic() - started, 1)
+    return row
+
+
+def expect_clean(row: Row, home: str) -> None:
+    """Ask again after clearing; what is found then is false."""
     code, record = daily_check(home)
     left = [f"{finding['code']} {finding['subject']}" for finding in record["findings"] if finding["status"] != "ok"]
     row.false += len(left)
     if left or code:
         row.problem += f" after clearing (rc {code}): {', '.join(left)}"
-    row.seconds = round(time.monotonic() - started, 1)
-    return row
 
 
 def judge(case: Case, row: Row, code: int, record: dict[str, Any]) -> None:
@@ -168,6 +174,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("addresses", nargs="*", help="rows to run, such as pm2.stopped or pm2.stopped:exited; default: all")
     parser.add_argument("--lanes", type=int, default=2, help="replicas at work at the same time (default: %(default)s)")
+    parser.add_argument(
+        "--clean-runs",
+        choices=["row", "area"],
+        default="row",
+        help="when to expect a clean run: after each row, or after the last of each area (what a row leaves is then false in the next)",
+    )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
@@ -176,10 +188,12 @@ def main() -> int:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
     if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen)]), encoding="utf-8")
+        options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen, options.clean_runs)]), encoding="utf-8")
         return 0
     together = options.lanes > 1 and len({case.area for case in chosen}) > 1
-    return report(look_again(chosen, run_lanes(chosen, options.lanes)) if together else run_rows(chosen))
+    return report(
+        look_again(chosen, run_lanes(chosen, options.lanes, options.clean_runs)) if together else run_rows(chosen, options.clean_runs)
+    )
 
 
 def look_again(chosen: list[Case], rows: list[Row]) -> list[Row]:
@@ -195,22 +209,23 @@ def look_again(chosen: list[Case], rows: list[Row]) -> list[Row]:
     return [second.get(row.address, row) for row in rows]
 
 
-def run_rows(chosen: list[Case]) -> list[Row]:
+def run_rows(chosen: list[Case], clean_runs: str = "row") -> list[Row]:
     """Run rows one after the other on one replica."""
     rows = []
     with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home:
         replica("up")
         replica("fault", "clear")
-        for case in chosen:
+        for case, following in zip(chosen, [*chosen[1:], None]):
             missing = case.needs - available()
-            row = Row(case.address, skipped=f"needs {', '.join(sorted(missing))}") if missing else attempt(case, home)
+            clean_run = clean_runs == "row" or following is None or following.area != case.area
+            row = Row(case.address, skipped=f"needs {', '.join(sorted(missing))}") if missing else attempt(case, home, clean_run=clean_run)
             rows.append(row)
             show(row)
         replica("down")
     return rows
 
 
-def run_lanes(chosen: list[Case], count: int) -> list[Row]:
+def run_lanes(chosen: list[Case], count: int, clean_runs: str) -> list[Row]:
     """Run rows on several replicas at once, area by area; what troubles the whole machine runs afterwards, by itself."""
     lanes: list[list[Case]] = [[] for _lane in range(count)]
     shared = [case for case in chosen if not case.expected.get("alone")]
@@ -219,7 +234,7 @@ def run_lanes(chosen: list[Case], count: int) -> list[Row]:
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         for group in ([lane for lane in lanes if lane], [[case for case in chosen if case.expected.get("alone")]]):
-            started = [start_lane(number, lane, Path(folder)) for number, lane in enumerate(group) if lane]
+            started = [start_lane(number, lane, Path(folder), clean_runs) for number, lane in enumerate(group) if lane]
             for process, result in started:
                 if process.wait() or not result.exists():
                     raise BenchError("a lane ended before its time; its last lines say why")
@@ -227,10 +242,10 @@ def run_lanes(chosen: list[Case], count: int) -> list[Row]:
     return [rows[case.address] for case in chosen]
 
 
-def start_lane(number: int, lane: list[Case], folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+def start_lane(number: int, lane: list[Case], folder: Path, clean_runs: str) -> tuple[subprocess.Popen[bytes], Path]:
     """Start this program for some rows, on a replica of its own; its rows go to the terminal and to a file."""
     result = folder / f"{number}-{lane[0].address}.json"
-    command = [sys.executable, __file__, "--json", str(result), *(case.address for case in lane)]
+    command = [sys.executable, __file__, "--json", str(result), "--clean-runs", clean_runs, *(case.address for case in lane)]
     return subprocess.Popen(command, env={**os.environ, "TANK_REPLICA_NAME": f"{INSTANCE}-{number}"}), result
 
 
@@ -247,10 +262,10 @@ def alone() -> Iterator[None]:
         yield
 
 
-def attempt(case: Case, home: str) -> Row:
+def attempt(case: Case, home: str, *, clean_run: bool) -> Row:
     """Run one row; what breaks the row does not end the bench."""
     try:
-        return run_case(case, home)
+        return run_case(case, home, clean_run=clean_run)
     except (BenchError, subprocess.TimeoutExpired) as error:
         replica("up")
         replica("fault", "clear")
