@@ -168,42 +168,18 @@ site:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._stack_check import ARGUMENTS, ask_here
 
 
 def main():
     """Ask, and return what was found."""
-    module = AnsibleModule(
-        argument_spec={
-            "checks": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "check": {"type": "str", "required": True},
-                    "params": {"type": "dict", "default": {}},
-                    "deadline": {"type": "float", "default": 10},
-                },
-            },
-            "state_dir": {"type": "path"},
-            "asked_from": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    asked_from = module.params["asked_from"] or "localhost"
-    state = _state.State(module.params["state_dir"] or _state.default_directory(asked_from), read_only=module.check_mode)
-    try:
-        questions = _registry.parse(module.params["checks"], ArgumentSpecValidator)
-    except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], expected=[])
-    answer = _ask.ask(questions, asked_from=asked_from, state=state)
-    for warning in answer.warnings:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    result = ask_here(module.params, ArgumentSpecValidator, read_only=module.check_mode)
+    for warning in result.pop("warnings"):
         module.warn(warning)
-    result = {"findings": answer.findings, "expected": [question.check.id for question in questions]}
-    if answer.wrong:
-        module.fail_json(msg="; ".join(answer.wrong), **result)
-    module.exit_json(changed=False, **result)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
