@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -64,7 +65,7 @@ def act(monkeypatch):
     """Return a function that runs an action with arguments; ``answer`` is what the module would return, or raise."""
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
 
-    def run(plugin, arguments, answer=None, delegate_to=None, **variables):
+    def run(plugin, arguments, answer=None, delegate_to=None, transport="ssh", become=None, environment=None, **variables):
         sent = []
 
         def execute(self, module_name, module_args, task_vars):
@@ -75,7 +76,10 @@ def act(monkeypatch):
 
         monkeypatch.setattr(ActionBase, "_execute_module", execute)
         made = plugin.ActionModule.__new__(plugin.ActionModule)
-        made._task = SimpleNamespace(args=arguments, delegate_to=delegate_to, check_mode=False, action="x")
+        made._task = SimpleNamespace(args=arguments, delegate_to=delegate_to, check_mode=False, action="x", environment=environment)
+        made._connection = SimpleNamespace(transport=transport, become=become)
+        made._templar = SimpleNamespace(template=lambda value: value)
+        monkeypatch.setattr(plugin.ActionModule, "_configure_module", lambda self, **options: None, raising=False)
         return made.run(task_vars={"inventory_hostname": "tank-app", "stack_site": "seoul", **variables}), sent
 
     return run
@@ -88,6 +92,38 @@ def test_the_action_tells_who_asks_and_what_was_expected(act):
     result, sent = act(action, ASKED, {"changed": False, "findings": [1]})
     assert sent[0]["asked_from"] == "tank-app"
     assert result == {"changed": False, "findings": [1], "expected": ["pm2.daemon"], "site": "seoul", "asked_from": "tank-app"}
+
+
+CONTROLLER = {"delegate_to": "localhost", "transport": "local"}
+THIS_PYTHON = {"ansible_delegated_vars": {"localhost": {"ansible_python_interpreter": sys.executable}}}
+
+
+def test_a_checker_that_is_the_controller_is_asked_in_this_process(act, tmp_path):
+    asked = {"checks": [{"check": "pm2.daemon", "params": {"pm2_home": str(tmp_path)}}], "state_dir": str(tmp_path / "state")}
+    result, sent = act(action, asked, **CONTROLLER, **THIS_PYTHON)
+    assert sent == []
+    assert [(finding["code"], finding["asked_from"]) for finding in result["findings"]] == [("pm2.daemon_down", "localhost")]
+    assert result["expected"] == ["pm2.daemon"]
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"delegate_to": None},
+        {"transport": "ssh"},
+        {"become": object()},
+        {"environment": [{"PGPASSFILE": "/etc/pgpass"}]},
+        {"ansible_delegated_vars": {"localhost": {"ansible_python_interpreter": "/usr/bin/python2"}}},
+    ],
+)
+def test_any_other_checker_is_asked_by_the_module(act, differs):
+    assert act(action, ASKED, **{**CONTROLLER, **THIS_PYTHON, **differs})[1]
+
+
+def test_a_wrong_argument_fails_in_this_process_as_in_the_module(act):
+    result, _sent = act(action, {**ASKED, "state_folder": "x"}, **CONTROLLER, **THIS_PYTHON)
+    assert result["failed"]
+    assert "state_folder" in result["msg"]
 
 
 def test_a_delegated_task_names_the_host_that_asks(act):
