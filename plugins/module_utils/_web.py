@@ -11,6 +11,7 @@ child with a deadline; a page is never returned, only what was found in it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -352,13 +353,10 @@ class _Page(HTMLParser):
 def parse_page(text: str) -> dict[str, Any]:
     """Return ``ids scripts base references`` of a page; whatever the text is, nothing is raised."""
     page = _Page()
-    try:
-        # Never closed: what a page leaves open at its end loads nothing, and older versions of the parser
-        # (before the mend of CVE-2025-6069) take minutes to look through many such beginnings.
+    # Older versions of the parser give up on malformed declarations; what was read until there counts. It is never closed:
+    # what a page leaves open at its end loads nothing, and before the mend of CVE-2025-6069 many such beginnings take minutes.
+    with contextlib.suppress(AssertionError, NotImplementedError, ValueError):
         page.feed(text[:MAX_PAGE])
-    except (AssertionError, NotImplementedError, ValueError):
-        # Older versions of the parser give up on malformed declarations; what was read until there counts.
-        pass
     return {"ids": sorted(page.ids), "scripts": page.scripts, "base": page.base, "references": page.references}
 
 
