@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from types import ModuleType
 
 from . import fault_control, lifecycle, toolchain
+from .containers import lifecycle as containers
 from .faults import FAULTS
-from .interface import APP
+from .interface import APP_HOST, LOGSDB_HOST, WEB_HOST
 from .paths import Paths
 from .system import ReplicaError
 
@@ -44,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("prepare", _prepare, "install the npm packages and build the applications")
-    add("up", _up, "start what does not run, repair what is broken")
+    up = add("up", _up, "start what does not run, repair what is broken")
+    up.add_argument("--containers", action="store_true", help="as hosts with systemd, in containers (an instance stays what it is)")
+    reboot = add("reboot", _reboot, "restart whole hosts (containers only) and wait until they are up")
+    reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb; default: all")
     down = add("down", _down, "end every process of the instance")
     down.add_argument("--purge", action="store_true", help="remove the instance's folder too")
     status = add("status", _status, "show the parts; exit code 1 when one is not healthy")
@@ -68,25 +73,40 @@ def _prepare(options: argparse.Namespace, paths: Paths) -> int:
 
 def _up(options: argparse.Namespace, paths: Paths) -> int:
     begin = time.monotonic()
+    kind = containers if options.containers else _kind(paths)
     with lifecycle.locked(paths):
-        replica = lifecycle.up(paths)
-        for part in lifecycle.components(replica):
+        replica = kind.up(paths)
+        for part in kind.components(replica):
             print(f"{part.name:<12}{'ok' if part.healthy else 'NOT HEALTHY':<12} {part.where}")
     print(f"up in {time.monotonic() - begin:.1f} s")
+    return 0
+
+
+def _kind(paths: Paths) -> ModuleType:
+    """The functions for an instance as it was made: in containers or not."""
+    return containers if containers.exists(paths) else lifecycle
+
+
+def _reboot(options: argparse.Namespace, paths: Paths) -> int:
+    begin = time.monotonic()
+    with lifecycle.locked(paths):
+        containers.reboot(containers.open_replica(paths), options.hosts)
+    print(f"rebooted in {time.monotonic() - begin:.1f} s")
     return 0
 
 
 def _down(options: argparse.Namespace, paths: Paths) -> int:
     begin = time.monotonic()
     with lifecycle.locked(paths):
-        lifecycle.down(paths, options.purge)
+        _kind(paths).down(paths, options.purge)
     print(f"down in {time.monotonic() - begin:.1f} s, no process left")
     return 0
 
 
 def _status(options: argparse.Namespace, paths: Paths) -> int:
-    replica = lifecycle.open_replica(paths)
-    parts = lifecycle.components(replica)
+    kind = _kind(paths)
+    replica = kind.open_replica(paths)
+    parts = kind.components(replica)
     healthy = all(part.healthy for part in parts)
     if options.json:
         answer = {
@@ -105,18 +125,18 @@ def _status(options: argparse.Namespace, paths: Paths) -> int:
 
 
 def _logs(options: argparse.Namespace, paths: Paths) -> int:
-    replica = lifecycle.open_replica(paths)
-    pm2 = paths.pm2_home
+    replica = _kind(paths).open_replica(paths)
+    facts = replica.facts
     files = {
-        "backend": sorted((pm2 / "logs").glob("backend-*.log")),
-        "worker": sorted((pm2 / "logs").glob("worker-*.log")),
-        "nginx": [replica.site.error_log, replica.site.access_log],
-        "logsdb": [replica.database.log_file],
-        "pm2": [pm2 / "pm2.log"],
+        "backend": (APP_HOST, f"{facts['pm2_home']}/logs/backend-*.log"),
+        "worker": (APP_HOST, f"{facts['pm2_home']}/logs/worker-*.log"),
+        "nginx": (WEB_HOST, f"{facts['nginx']['error_log']} {facts['nginx']['access_log']}"),
+        "logsdb": (LOGSDB_HOST, facts["logsdb"]["server_log"] or "/dev/null"),
+        "pm2": (APP_HOST, f"{facts['pm2_home']}/pm2.log"),
     }
-    for file in [path for part, found in files.items() if options.part in (None, part) for path in found]:
-        print(f"==> {file}")
-        print(replica.run(["tail", "-n", str(options.n), str(file)], user=APP).stdout, end="")
+    for host, patterns in [found for part, found in files.items() if options.part in (None, part)]:
+        for pattern in patterns.split():
+            print(replica.at(host).run(["sh", "-c", f'tail -v -n "$0" {pattern}', str(options.n)]).stdout, end="")
     return 0
 
 
@@ -127,21 +147,22 @@ def _fault(options: argparse.Namespace, paths: Paths) -> int:
         raise ReplicaError("fault set: which code? See `replica fault list`")
     begin = time.monotonic()
     with lifecycle.locked(paths):
-        replica = lifecycle.open_replica(paths)
+        replica = _kind(paths).open_replica(paths)
         if options.action == "set":
-            fault_control.set_fault(replica, options.code)
+            fault_control.set_fault(replica, paths, options.code)
         elif options.code:
-            fault_control.clear_fault(replica, options.code)
+            fault_control.clear_fault(replica, paths, options.code)
         else:
-            fault_control.clear_all(replica)
+            fault_control.clear_all(replica, paths)
     print(f"{options.action} {options.code or 'all faults'} in {time.monotonic() - begin:.1f} s")
     return 0
 
 
 def _fault_list(paths: Paths) -> int:
     known = fault_control.faults_set(paths)
+    offered = fault_control.offers("containers" if containers.exists(paths) else "local")
     for fault in FAULTS:
-        missing = fault_control.needs_missing(fault.needs)
+        missing = fault.needs - offered
         state = "SET" if fault.address in known else f"needs {','.join(sorted(missing))}" if missing else ""
         print(f"{fault.address:<28} {fault.subject:<10} {state:<12} {fault.description}")
     return 0

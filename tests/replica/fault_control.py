@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from .faults import find_fault
-from .local import LocalReplica
+from .interface import Replica
 from .paths import Paths
 from .pm2_processes import restart_and_settle
 from .system import ReplicaError, is_root, replace_file
@@ -21,47 +21,52 @@ def faults_set(paths: Paths) -> list[str]:
         return []
 
 
-def needs_missing(needs: frozenset[str]) -> set[str]:
-    """Those of a fault's needs that this machine does not have."""
-    have = {"root"} if is_root() else set()
+def offers(kind: str) -> frozenset[str]:
+    """What a replica of a kind (`local`, `containers`) has on this machine of what faults may need."""
+    if kind == "containers":
+        return frozenset({"root", "systemd", "cgroup", "container"})
+    have = {"local"}
+    if is_root():
+        have.add("root")
+        if os.access("/sys/fs/cgroup/memory", os.W_OK) or os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+            have.add("cgroup")
     if os.access("/dev/fuse", os.R_OK | os.W_OK):
         have.add("fuse")
-    if os.path.isdir("/run/systemd/system"):
-        have.add("systemd")
-    return set(needs) - have
+    return frozenset(have)
 
 
-def set_fault(replica: LocalReplica, address: str) -> None:
+def set_fault(replica: Replica, paths: Paths, address: str) -> None:
     """Break one thing; returns when the symptom is there."""
     fault = find_fault(address)
-    missing = needs_missing(fault.needs)
+    missing = fault.needs - offers(replica.facts["kind"])
     if missing:
         raise ReplicaError(f"{address} needs {', '.join(sorted(missing))}, which is not to be had here")
-    known = faults_set(replica.paths)
+    known = faults_set(paths)
     if address in known:
         raise ReplicaError(f"{address} is set already: `replica fault clear {address}`")
-    _remember(replica.paths, [*known, address])
-    fault.set(replica)
+    _remember(paths, [*known, address])
+    fault.set(replica.at(fault.host))
 
 
-def clear_fault(replica: LocalReplica, address: str) -> None:
+def clear_fault(replica: Replica, paths: Paths, address: str) -> None:
     """Mend one thing; returns when it is healthy."""
-    find_fault(address).clear(replica)
-    _remember(replica.paths, [known for known in faults_set(replica.paths) if known != address])
+    fault = find_fault(address)
+    fault.clear(replica.at(fault.host))
+    _remember(paths, [known for known in faults_set(paths) if known != address])
 
 
-def clear_all(replica: LocalReplica) -> None:
+def clear_all(replica: Replica, paths: Paths) -> None:
     """Mend everything, whatever is broken and whatever is remembered."""
-    for address in faults_set(replica.paths):
+    for address in faults_set(paths):
         try:
-            clear_fault(replica, address)
+            clear_fault(replica, paths, address)
         except ReplicaError:
             continue  # another fault stands in its way; the whole repair follows
     replica.deploy()
     replica.install_boot_unit()
     replica.restore_web()
     restart_and_settle(replica, "backend", "worker")
-    _remember(replica.paths, [])
+    _remember(paths, [])
 
 
 def _remember(paths: Paths, addresses: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """Small servers and loads of the replica's machine, each a process of its own. Copied into run/host of an instance and run there.
 
-    host_services.py time                   a time server (SNTP) on a free UDP port, off by the seconds in clock_offset
-    host_services.py peer [<port>]          a TCP server on a free port that stands for what the applications need to reach
+    host_services.py time [<port>]          a time server (SNTP) on a free UDP port, off by the seconds in clock_offset
+    host_services.py peer [<port> [<addr>]] a TCP server on a free port that stands for what the applications need to reach
     host_services.py listen <port>          a TCP server on all addresses
     host_services.py spin <part>            uses a part (0 to 1) of a core
     host_services.py hold <file> <bytes>    takes memory until the number in a file reaches that many bytes
@@ -34,9 +34,9 @@ def _stamp(moment: float) -> bytes:
     return struct.pack("!II", int(moment) + _NTP_EPOCH, int(moment % 1 * (1 << 32)))
 
 
-def serve_time() -> None:
+def serve_time(port: int) -> None:
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
+    server.bind(("127.0.0.1", port))
     _ready("time", server.getsockname()[1])
     while _FOLDER.is_dir():
         if not select.select([server], [], [], 2)[0]:
@@ -90,9 +90,9 @@ def main() -> None:
     """Be one of them."""
     kind, arguments = sys.argv[1], sys.argv[2:]
     if kind == "time":
-        serve_time()
+        serve_time(int(arguments[0]) if arguments else 0)
     elif kind == "peer":
-        serve("peer", "127.0.0.1", int(arguments[0]) if arguments else 0)
+        serve("peer", arguments[1] if len(arguments) > 1 else "127.0.0.1", int(arguments[0]) if arguments else 0)
     elif kind == "listen":
         serve("listen", "0.0.0.0", int(arguments[0]))  # noqa: S104 - that is the fault
     elif kind == "spin":

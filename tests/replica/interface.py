@@ -11,8 +11,14 @@ from typing import Any
 
 from .system import ReplicaError, Result, wait_until
 
+# Accounts: the application's, and root. What a host's commands run as by default is the owner of what runs there.
 APP = "app"
 ROOT = "root"
+# Hosts: where the applications run, where nginx runs, where LogsDB runs, and where the checks of LogsDB are asked from.
+APP_HOST = "app"
+WEB_HOST = "web"
+LOGSDB_HOST = "logsdb"
+CHECKER_HOST = "checker"
 
 
 @dataclass(frozen=True)
@@ -35,22 +41,30 @@ class ManagedProcess:
 
 
 class Replica(ABC):
-    """A running Tank. `facts` is the content of run/replica.json; paths are those inside the replica."""
+    """A running Tank, as seen from one of its hosts.
+
+    `facts` is the content of run/replica.json; paths and addresses are those inside the replica. Everything is done on the
+    host that this is the view from; only what concerns PM2 is done where PM2 runs.
+    """
 
     facts: Mapping[str, Any]
     admin: str  # ROOT where root is to be had, else APP
+
+    @abstractmethod
+    def at(self, host: str) -> Replica:
+        """The same replica as seen from another of its hosts."""
 
     @abstractmethod
     def run(
         self,
         argv: Sequence[str],
         *,
-        user: str = APP,
+        user: str = "",
         env: Mapping[str, str] | None = None,
         text_in: str | None = None,
         timeout: float = 30,
     ) -> Result:
-        """Run a command as the application's user or as root, with the environment of an operator and umask 077."""
+        """Run a command as APP, as ROOT or as the owner of what runs on the host, with an operator's environment and umask 077."""
 
     @abstractmethod
     def deploy(self) -> None:
@@ -63,6 +77,14 @@ class Replica(ABC):
     @abstractmethod
     def restore_web(self) -> None:
         """Put nginx's configuration and certificate there as they were delivered; start nginx, or reload it where they were not so."""
+
+    @abstractmethod
+    def stop_logsdb(self) -> None:
+        """Stop LogsDB's server; returns when it has ended."""
+
+    @abstractmethod
+    def start_logsdb(self) -> None:
+        """Start LogsDB's server; returns when it answers."""
 
     @abstractmethod
     def give_home_back(self) -> None:
@@ -82,27 +104,27 @@ class Replica(ABC):
         return done.stdout
 
     def pm2(self, *arguments: str, user: str = APP, timeout: float = 30) -> Result:
-        return self.run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+        return self.at(APP_HOST).run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
 
     def must_pm2(self, *arguments: str, **options: Any) -> str:
-        return self.must([self.facts["pm2_executable"], *arguments], **options)
+        return self.at(APP_HOST).must([self.facts["pm2_executable"], *arguments], user=options.pop("user", APP), **options)
 
-    def signal(self, pid: int, name: str, *, user: str = APP) -> None:
+    def signal(self, pid: int, name: str, *, user: str = "") -> None:
         """Send a signal, named as `kill` names it (STOP, CONT, TERM, KILL)."""
         self.must(["kill", "-s", name, str(pid)], user=user)
 
     # Files
 
-    def read(self, path: str, *, user: str = APP) -> str:
+    def read(self, path: str, *, user: str = "") -> str:
         return self.must(["cat", path], user=user)
 
-    def write(self, path: str, text: str, mode: int = 0o644, *, user: str = APP) -> None:
+    def write(self, path: str, text: str, mode: int = 0o644, *, user: str = "") -> None:
         self.must(["sh", "-c", 'cat >"$1" && chmod "$2" "$1"', "sh", path, f"{mode:o}"], text_in=text, user=user)
 
-    def remove(self, *paths: str, user: str = APP) -> None:
+    def remove(self, *paths: str, user: str = "") -> None:
         self.must(["rm", "-rf", *paths], user=user)
 
-    def chmod(self, path: str, mode: int, *, user: str = APP) -> None:
+    def chmod(self, path: str, mode: int, *, user: str = "") -> None:
         self.must(["chmod", f"{mode:o}", path], user=user)
 
     def exists(self, path: str) -> bool:
@@ -115,19 +137,19 @@ class Replica(ABC):
 
     def daemon_pid(self) -> int:
         """Pid of the living PM2 daemon by its pid file, 0 when none lives."""
-        pid = self.run(["cat", f"{self.facts['pm2_home']}/pm2.pid"], user=self.admin).stdout.strip()
+        pid = self.at(APP_HOST).run(["cat", f"{self.facts['pm2_home']}/pm2.pid"], user=self.admin).stdout.strip()
         if not pid.isdigit():
             return 0
-        return int(pid) if "God Daemon" in self.run(["cat", f"/proc/{pid}/cmdline"]).stdout else 0
+        return int(pid) if "God Daemon" in self.at(APP_HOST).run(["cat", f"/proc/{pid}/cmdline"]).stdout else 0
 
     def daemon_stopped(self) -> bool:
         """True when the daemon lives and is frozen (SIGSTOP)."""
-        stat = self.run(["cat", f"/proc/{self.daemon_pid()}/stat"]).stdout
+        stat = self.at(APP_HOST).run(["cat", f"/proc/{self.daemon_pid()}/stat"]).stdout
         return stat.rpartition(")")[2].split()[:1] == ["T"]
 
     def daemon_user(self) -> str:
         """Account of the living daemon."""
-        return self.must(["stat", "-c", "%U", f"/proc/{self.daemon_pid()}"]).strip()
+        return self.at(APP_HOST).must(["stat", "-c", "%U", f"/proc/{self.daemon_pid()}"]).strip()
 
     def processes(self) -> list[ManagedProcess]:
         """PM2's list; empty when no daemon lives (and none is started by asking)."""

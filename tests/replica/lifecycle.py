@@ -25,7 +25,7 @@ from .web import Web, body_of
 _NODE = frozenset({"node"})
 _NGINX = frozenset({"nginx"})
 _POSTGRES = frozenset({"postgres", "initdb", "pg_ctl", "psql"})
-_APPLICATION_SOURCES = ("local.py", "web.py")
+_APPLICATION_SOURCES = ("delivery.py", "local.py", "web.py")
 _DATA_SOURCES = ("schema.sql", "customers.py", "history.py")
 _START_S = 15
 
@@ -77,8 +77,8 @@ def open_replica(paths: Paths) -> LocalReplica:
 def _replica(paths: Paths, cache: Cache, made: Made) -> LocalReplica:
     account = app_account()
     node = toolchain.reachable_node(toolchain.find_node(), paths.cache, account)
-    database = LogsDb(paths, account, toolchain.find_postgres())
-    return LocalReplica(paths, account, cache, node, database, Web(paths, account, toolchain.find_nginx()), made)
+    database = LogsDb(paths.pg, account, toolchain.find_postgres())
+    return LocalReplica(paths, account, cache, node, database, Web(paths, account, toolchain.find_nginx(), made.ports), made)
 
 
 def _made(paths: Paths) -> Made | None:
@@ -183,7 +183,7 @@ def _write_facts(replica: LocalReplica) -> None:
 
 
 def _page_served(replica: LocalReplica) -> bool:
-    return bool(replica.site.pid_file.exists()) and 'id="root"' in body_of(replica.facts["web_url"])
+    return bool(replica.web.site.pid_file.exists()) and 'id="root"' in body_of(replica.facts["web_url"])
 
 
 def components(replica: LocalReplica) -> list[Component]:
@@ -225,7 +225,7 @@ def _stop_politely(paths: Paths) -> None:
         replica = open_replica(paths)
         if replica.daemon_pid() and not replica.daemon_stopped() and replica.daemon_user() == replica.account.name:
             replica.pm2("kill", timeout=15)
-        replica.site.stop()
+        replica.web.stop()
         if replica.database.complete():
             replica.database.stop()
     except ReplicaError as error:

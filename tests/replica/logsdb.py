@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from . import history
-from .paths import SOURCES, Paths
+from .paths import SOURCES
 from .system import Account, ReplicaError, Result, clean_environment, give_to, progress, remove_tree, run, run_or_fail, write_private
 
 DATABASE = "logsdb"
@@ -18,7 +18,6 @@ _ADMIN = "logsdb_admin"
 _GAP = timedelta(minutes=10)
 _KST = timezone(timedelta(hours=9))
 _SETTINGS = """
-listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 timezone = 'Asia/Seoul'
 log_timezone = 'Asia/Seoul'
@@ -37,33 +36,34 @@ max_wal_size = 64MB
 
 @dataclass(frozen=True)
 class LogsDb:
-    """The cluster of one instance; `bin` is the folder of PostgreSQL's programs."""
+    """The cluster of one instance in the folder `pg`; `bin` is the folder of PostgreSQL's programs."""
 
-    paths: Paths
+    pg: Path
     account: Account
     bin: Path
+    listen: str = "127.0.0.1"
 
     @property
     def data(self) -> Path:
-        return self.paths.pg / "data"
+        return self.pg / "data"
 
     @property
     def log_file(self) -> Path:
-        return self.paths.pg / "server.log"
+        return self.pg / "server.log"
 
     @property
     def password_file(self) -> Path:
         """Password of the application's role, nothing else in the file."""
-        return self.paths.pg / "password"
+        return self.pg / "password"
 
     @property
     def monitor_password_file(self) -> Path:
         """Password of the role that checks use; it may read and nothing else."""
-        return self.paths.pg / "monitor_password"
+        return self.pg / "monitor_password"
 
     @property
     def _pgpass(self) -> Path:
-        return self.paths.pg / ".pgpass"
+        return self.pg / ".pgpass"
 
     def password(self) -> str:
         return self.password_file.read_text(encoding="ascii")
@@ -73,14 +73,14 @@ class LogsDb:
         if not self.complete():
             self._create(port)
         elif not self.answers(port):
-            self._start(port)
+            self.start(port)
         else:
             return
-        self._fill_gap(port)
+        self.fill_gap(port)
 
     def complete(self) -> bool:
         """False also after a run that was killed while it made the cluster."""
-        return (self.paths.pg / "complete").exists()
+        return (self.pg / "complete").exists()
 
     def answers(self, port: int) -> bool:
         return self.complete() and self._psql(port, "SELECT 1", timeout=5).rc == 0
@@ -88,30 +88,33 @@ class LogsDb:
     def _create(self, port: int) -> None:
         """initdb, role, database, schema, history; the file `complete` is written last."""
         progress("creating LogsDB with 56 days of history (about 5 s) ...")
-        remove_tree(self.paths.pg)
-        self.paths.pg.mkdir(parents=True, mode=0o700)
-        give_to(self.account, self.paths.pg)
+        remove_tree(self.pg)
+        self.pg.mkdir(parents=True, mode=0o700)
+        give_to(self.account, self.pg)
         admin, application, monitor = (secrets.token_hex(16) for _ in range(3))
         write_private(self.password_file, application, self.account)
         write_private(self.monitor_password_file, monitor, self.account)
         lines = [f"127.0.0.1:*:*:{_ADMIN}:{admin}", f"127.0.0.1:*:*:{APP_ROLE}:{application}"]
         write_private(self._pgpass, "\n".join(lines) + "\n", self.account)
-        first = self.paths.pg / "admin"
+        first = self.pg / "admin"
         write_private(first, admin, self.account)
         options = ["--auth=scram-sha-256", f"--pwfile={first}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         self._program("initdb", f"--pgdata={self.data}", f"--username={_ADMIN}", *options)
         first.unlink()
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as stream:
-            stream.write(_SETTINGS)
-        self._start(port)
+            stream.write(f"listen_addresses = '{self.listen}'\n{_SETTINGS}")
+        if self.listen == "*":
+            with (self.data / "pg_hba.conf").open("a", encoding="utf-8") as stream:
+                stream.write("host all all samenet scram-sha-256\n")
+        self.start(port)
         roles = f"CREATE ROLE {APP_ROLE} LOGIN PASSWORD '{application}';\nCREATE ROLE {MONITOR_ROLE} LOGIN PASSWORD '{monitor}';\n"
         setup = f"{roles}CREATE DATABASE {DATABASE};\n"
         self._script(port, setup, "postgres")
         schema = (SOURCES / "schema.sql").read_text(encoding="utf-8")
         self._script(port, "BEGIN;\n" + schema + history.fixed_rows(local_now()) + "COMMIT;\n")
-        (self.paths.pg / "complete").touch()
+        (self.pg / "complete").touch()
 
-    def _start(self, port: int) -> None:
+    def start(self, port: int) -> None:
         options = f"-p {port}"
         log = f"--log={self.log_file}"
         self._program("pg_ctl", "start", f"--pgdata={self.data}", log, "--wait", "--timeout=30", "--silent", "-o", options)
@@ -119,7 +122,7 @@ class LogsDb:
     def stop(self) -> None:
         self._run([str(self.bin / "pg_ctl"), "stop", f"--pgdata={self.data}", "--mode=fast", "--wait", "--timeout=15", "--silent"])
 
-    def _fill_gap(self, port: int) -> None:
+    def fill_gap(self, port: int) -> None:
         """History from the last run up to now, and the next times of the schedule: nothing is caught up on."""
         answer = self._psql(port, "SELECT coalesce(max(start_at)::text, ''), coalesce(max(run_id), 0) + 1 FROM auto_run_log").stdout
         last, next_run_id = answer.strip().split("|")
@@ -143,17 +146,17 @@ class LogsDb:
 
     def _program(self, name: str, *arguments: str) -> None:
         # Its output goes to a file: the server would keep a pipe open for ever.
-        argv = ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(self.paths.pg / f"{name}.log"), str(self.bin / name), *arguments]
+        argv = ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(self.pg / f"{name}.log"), str(self.bin / name), *arguments]
         done = self._run(argv)
         if done.rc != 0:
-            lines = (self.paths.pg / f"{name}.log").read_text(errors="replace").strip().splitlines()[-3:]
+            lines = (self.pg / f"{name}.log").read_text(errors="replace").strip().splitlines()[-3:]
             raise ReplicaError(f"{name} failed (rc {done.rc}): {' | '.join(lines)}")
 
     def _run(self, argv: list[str], timeout: float = 60) -> Result:
         return run(argv, account=self.account, env=self._environment(), timeout=timeout)
 
     def _environment(self) -> dict[str, str]:
-        return clean_environment(HOME=str(self.paths.home), PGPASSFILE=str(self._pgpass), PGTZ="Asia/Seoul")
+        return clean_environment(HOME=str(self.pg), PGPASSFILE=str(self._pgpass), PGTZ="Asia/Seoul")
 
 
 def local_now() -> datetime:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from .interface import APP, ManagedProcess, Replica
+from .interface import APP, APP_HOST, ManagedProcess, Replica
 
 READY_S = 60
 
 
 def ensure_healthy(replica: Replica) -> None:
     """Start what is missing, replace what is not as delivered, wait until it works, save when the saved list differs."""
+    replica = replica.at(APP_HOST)
     revive_daemon(replica)
     right, wrong = _sorted_out(replica, replica.processes())
     for entry in wrong:
@@ -25,6 +26,7 @@ def ensure_healthy(replica: Replica) -> None:
 
 def restart_and_settle(replica: Replica, *names: str) -> None:
     """Restart those processes that are as delivered, as an operator does after a repair, then see to it that all is well."""
+    replica = replica.at(APP_HOST)
     revive_daemon(replica)
     for entry in replica.processes():
         if entry.name in names and _as_delivered(replica, entry):
@@ -54,11 +56,13 @@ def wait_ready(replica: Replica) -> None:
 
 
 def backend_ok(replica: Replica) -> bool:
+    replica = replica.at(APP_HOST)
     return '"status":"ok"' in replica.get(replica.facts["health_url"])
 
 
 def worker_ready(replica: Replica) -> bool:
     """True when the worker that PM2 lists now has finished a round of its scheduler."""
+    replica = replica.at(APP_HOST)
     for entry in replica.processes():
         if entry.name == "worker" and entry.status == "online":
             tail = replica.run(["tail", "-n", "400", entry.out_log]).stdout
@@ -68,6 +72,7 @@ def worker_ready(replica: Replica) -> bool:
 
 def all_well(replica: Replica) -> bool:
     """True when nothing is to be done: asked with one look at each thing, nothing is started."""
+    replica = replica.at(APP_HOST)
     if not replica.daemon_pid() or replica.daemon_stopped() or replica.daemon_user() != replica.facts["user"]:
         return False
     entries = replica.processes()

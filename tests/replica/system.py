@@ -59,6 +59,12 @@ def app_account() -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
+def account_of(name: str) -> Account:
+    """An account that exists."""
+    entry = pwd.getpwnam(name)
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
 def _created_user(name: str) -> pwd.struct_passwd:
     argv = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

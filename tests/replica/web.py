@@ -1,4 +1,4 @@
-"""nginx of the instance: the built page, the API behind it, the status page; everything in the instance's folders."""
+"""nginx: the built page, the API behind it, the status page; where it has its things is the installation's matter."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .paths import Paths
 from .system import Account, clean_environment, give_to, replace_file, run, run_or_fail, wait_until
 
 _CONF = """\
-# Configuration of the replica's nginx: run as the application's user, everything below {instance}.
-worker_processes 1;
-pid {prefix}/nginx.pid;
-error_log {prefix}/logs/error.log notice;
+# Configuration of the replica's nginx.
+{first}worker_processes 1;
+pid {pid_file};
+error_log {logs}/error.log notice;
 
 events {{
     worker_connections 128;
@@ -33,23 +34,23 @@ http {{
         font/woff2              woff2;
     }}
     default_type application/octet-stream;
-    access_log {prefix}/logs/access.log combined;
-    client_body_temp_path {prefix}/temp/body;
-    proxy_temp_path {prefix}/temp/proxy;
-    fastcgi_temp_path {prefix}/temp/fastcgi;
-    uwsgi_temp_path {prefix}/temp/uwsgi;
-    scgi_temp_path {prefix}/temp/scgi;
+    access_log {logs}/access.log combined;
+    client_body_temp_path {temp}/body;
+    proxy_temp_path {temp}/proxy;
+    fastcgi_temp_path {temp}/fastcgi;
+    uwsgi_temp_path {temp}/uwsgi;
+    scgi_temp_path {temp}/scgi;
     server_tokens off;
     sendfile on;
     keepalive_timeout 30;
 
     server {{
-        listen 127.0.0.1:{web_port};
-        listen 127.0.0.1:{tls_port} ssl;
+        listen {address}:{port};
+        listen {address}:{tls_port} ssl;
         server_name localhost;
         ssl_certificate {tls}/site.crt;
         ssl_certificate_key {tls}/site.key;
-        root {app}/frontend/build;
+        root {build};
         index index.html;
 
         add_header X-Frame-Options SAMEORIGIN always;
@@ -57,7 +58,7 @@ http {{
         add_header Referrer-Policy strict-origin-when-cross-origin always;
 
         location /api/ {{
-            proxy_pass http://127.0.0.1:{backend_port};
+            proxy_pass http://{upstream};
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_connect_timeout 3s;
@@ -84,82 +85,128 @@ _RELOAD_S = 10
 
 
 @dataclass(frozen=True)
-class Web:
-    """nginx of one instance."""
+class Site:
+    """What nginx of an installation serves and where it has its things. `first`: a line that the configuration begins with."""
 
-    paths: Paths
-    account: Account
-    executable: Path
-
-    @property
-    def pid_file(self) -> Path:
-        return self.paths.nginx / "nginx.pid"
+    conf: Path
+    pid_file: Path
+    logs: Path
+    temp: Path
+    tls: Path
+    build: Path
+    address: str
+    port: int
+    tls_port: int
+    upstream: str
+    first: str = ""
 
     @property
     def error_log(self) -> Path:
-        return self.paths.nginx / "logs" / "error.log"
+        return self.logs / "error.log"
 
     @property
     def access_log(self) -> Path:
-        return self.paths.nginx / "logs" / "access.log"
+        return self.logs / "access.log"
 
     @property
     def certificate(self) -> Path:
-        return self.paths.tls / "site.crt"
+        return self.tls / "site.crt"
 
-    def configure(self, ports: Mapping[str, int]) -> bool:
+    def facts(self) -> dict[str, Any]:
+        """What inventory and faults need to know of it."""
+        return {
+            "conf": str(self.conf),
+            "pid_file": str(self.pid_file),
+            "error_log": str(self.error_log),
+            "access_log": str(self.access_log),
+            "certificate": str(self.certificate),
+            "upstream": self.upstream,
+        }
+
+    def configure(self) -> bool:
         """Write configuration and certificate as delivered; True when something was not so."""
-        p = self.paths
-        values = {"web_port": ports["web"], "tls_port": ports["web_tls"], "backend_port": ports["backend"]}
-        text = _CONF.format(instance=p.instance, prefix=p.nginx, app=p.app, tls=p.tls, **values)
-        p.tls.mkdir(parents=True, exist_ok=True)
-        for folder in ("logs", "temp"):
-            (p.nginx / folder).mkdir(parents=True, exist_ok=True)
-        changed = not p.nginx_conf.exists() or p.nginx_conf.read_text(encoding="utf-8") != text
+        for folder in (self.tls, self.logs, self.temp):
+            folder.mkdir(parents=True, exist_ok=True)
+        text = _CONF.format(**vars(self))
+        changed = not self.conf.exists() or self.conf.read_text(encoding="utf-8") != text
         if changed:
-            replace_file(p.nginx_conf, text)
-        changed = self._ensure_certificate() or changed
-        give_to(self.account, p.nginx, p.app / "nginx")
-        return changed
+            replace_file(self.conf, text)
+        return self._ensure_certificate() or changed
 
     def _ensure_certificate(self) -> bool:
         """Make a self-signed certificate unless there is one that lasts for two more months."""
         long_enough = ["openssl", "x509", "-in", str(self.certificate), "-noout", "-checkend", str(_TWO_MONTHS_S)]
         if self.certificate.exists() and run(long_enough).rc == 0:
             return False
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(self.paths.tls / "site.key")]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(self.tls / "site.key")]
         names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         run_or_fail("make a certificate", ["openssl", "req", "-x509", *key, "-out", str(self.certificate), "-days", "365", *names])
         return True
 
-    def start(self) -> None:
-        self.pid_file.unlink(missing_ok=True)
-        self._nginx("start nginx")
-
-    def serving(self) -> bool:
-        """True while the master of the pid file lives."""
-        return bool(self._workers())
-
-    def reload(self) -> None:
-        """Load the configuration; returns when new workers serve."""
-        before = self._workers()
-        self._nginx("reload nginx", "-s", "reload")
-        wait_until(lambda: self._workers() - before, _RELOAD_S, "nginx has no new workers after a reload; see its error.log")
-
-    def _workers(self) -> set[str]:
+    def workers(self) -> set[str]:
+        """Pids of the workers of the master that the pid file names, none when it does not live."""
         try:
             pid = self.pid_file.read_text(encoding="ascii").strip()
             return set(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
         except OSError:
             return set()
 
-    def stop(self) -> None:
-        if self.pid_file.exists():
-            self._nginx("stop nginx", "-s", "quit")
+    def wait_for_new_workers(self, before: set[str]) -> None:
+        wait_until(lambda: self.workers() - before, _RELOAD_S, "nginx has no new workers after a reload; see its error.log")
 
-    def _nginx(self, what: str, *arguments: str) -> None:
-        argv = [str(self.executable), "-p", f"{self.paths.nginx}/", "-e", str(self.error_log), "-c", str(self.paths.nginx_conf), *arguments]
-        run_or_fail(what, argv, account=self.account, env=clean_environment(), cwd=self.paths.nginx)
+
+@dataclass(frozen=True)
+class Web:
+    """nginx of one local instance: it runs as the application's user, everything is in the instance's folders."""
+
+    paths: Paths
+    account: Account
+    executable: Path
+    ports: Mapping[str, int]
+
+    @property
+    def site(self) -> Site:
+        p = self.paths
+        return Site(
+            conf=p.nginx_conf,
+            pid_file=p.nginx / "nginx.pid",
+            logs=p.nginx / "logs",
+            temp=p.nginx / "temp",
+            tls=p.tls,
+            build=p.app / "frontend/build",
+            address="127.0.0.1",
+            port=self.ports["web"],
+            tls_port=self.ports.get("web_tls", 0),
+            upstream=f"127.0.0.1:{self.ports['backend']}",
+        )
+
+    def configure(self) -> bool:
+        """Write configuration and certificate as delivered; True when something was not so."""
+        changed = self.site.configure()
+        give_to(self.account, self.paths.nginx, self.paths.app / "nginx")
+        return changed
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The command for this nginx; without arguments it starts."""
+        site = self.site
+        return [str(self.executable), "-p", f"{self.paths.nginx}/", "-e", str(site.error_log), "-c", str(site.conf), *arguments]
+
+    def start(self) -> None:
+        self.site.pid_file.unlink(missing_ok=True)
+        self._run("start nginx")
+
+    def reload(self) -> None:
+        """Load the configuration; returns when new workers serve."""
+        before = self.site.workers()
+        self._run("reload nginx", "-s", "reload")
+        self.site.wait_for_new_workers(before)
+
+    def stop(self) -> None:
+        if self.site.pid_file.exists():
+            self._run("stop nginx", "-s", "quit")
+
+    def _run(self, what: str, *arguments: str) -> None:
+        run_or_fail(what, self.argv(*arguments), account=self.account, env=clean_environment(), cwd=self.paths.nginx)
 
 
 def body_of(url: str, timeout: float = 2) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import PurePosixPath
 from typing import Any
 
 from .. import host_parts
@@ -23,18 +21,13 @@ _CPU_S = 30  # seconds of load: long against the few since the run before
 # A kill by pid: only of what still is a helper of this instance.
 _END = 'pid=$(cat "$1.pid" 2>/dev/null) && tr "\\0" " " <"/proc/$pid/cmdline" | grep -q host_services.py && kill -KILL "$pid"; rm -f "$1.pid" "$1.ready"'
 _NEEDS_ROOT = frozenset({"root"})
-# Where this machine has no cgroups to be written, these rows wait for the replica in containers.
-_NEEDS_CGROUP = frozenset(
-    {"root"} if os.access("/sys/fs/cgroup/memory", os.W_OK) or os.path.exists("/sys/fs/cgroup/cgroup.controllers") else {"container"}
-)
-
-
-def _instance(replica: Replica) -> PurePosixPath:
-    return PurePosixPath(replica.facts["home"]).parents[1]
+_NEEDS_CGROUP = frozenset({"cgroup"})
+_LOCAL = frozenset({"local"})
+_CONTAINER = frozenset({"container"})
 
 
 def _parts(replica: Replica) -> dict[str, Any]:
-    return json.loads(replica.read(f"{_instance(replica)}/run/host/facts.json"))
+    return json.loads(replica.read(f"{replica.facts['host_folder']}/facts.json"))
 
 
 def _start(replica: Replica, name: str, *arguments: str, in_cgroup: bool = False) -> None:
@@ -92,7 +85,7 @@ def take_too_much(replica: Replica) -> None:
         lambda argv: replica.must(argv, user=replica.admin),
         parts["folder"],
         "hold",
-        _memory_counter(parts),
+        _memory_counter(replica, parts),
         str(2 * parts["memory_limit"]),
         cgroups=parts["cgroup_folders"],
     )
@@ -101,13 +94,14 @@ def take_too_much(replica: Replica) -> None:
 
 def _take(replica: Replica, part: float) -> None:
     parts = _parts(replica)
-    _start(replica, "hold", _memory_counter(parts), str(int(part * parts["memory_limit"])), in_cgroup=True)
+    _start(replica, "hold", _memory_counter(replica, parts), str(int(part * parts["memory_limit"])), in_cgroup=True)
 
 
-def _memory_counter(parts: dict[str, Any]) -> str:
-    folder = parts["cgroup_folders"][-1]
-    names = [f"{folder}/memory.current", f"{folder}/memory.usage_in_bytes"]
-    return next(name for name in names if os.path.exists(name))
+def _memory_counter(replica: Replica, parts: dict[str, Any]) -> str:
+    """The file that tells how much memory is in use: of the instance's cgroup, or of the whole container."""
+    folders = parts["cgroup_folders"][-1:] or ["/sys/fs/cgroup", "/sys/fs/cgroup/memory"]
+    names = [f"{folder}/{name}" for folder in folders for name in ("memory.current", "memory.usage_in_bytes")]
+    return next(name for name in names if replica.exists(name))
 
 
 def _lives(replica: Replica, name: str) -> bool:
@@ -167,10 +161,11 @@ def stop_growing(replica: Replica) -> None:
 
 
 def _memories(replica: Replica, source: str) -> list[str]:
-    folder = f"{_instance(replica)}/state"
-    names = replica.run(["find", folder, "-maxdepth", "1", "-name", f"{source}-*.json"], user=replica.admin).stdout.split()
+    """What earlier runs of the checks have kept on the host."""
+    folders = replica.facts["state_dirs"]
+    names = replica.run(["find", *folders, "-maxdepth", "1", "-name", f"{source}-*.json"], user=replica.admin).stdout.split()
     if not names:
-        raise host_parts.ReplicaError(f"no run has kept anything in {folder} yet: run the daily check once before this fault")
+        raise host_parts.ReplicaError(f"no run has kept anything in {', '.join(folders)} yet: run the daily check once before this fault")
     return names
 
 
@@ -262,6 +257,19 @@ def bring_peer_back(replica: Replica) -> None:
         _start(replica, "peer", str(_parts(replica)["peer_port"]))
 
 
+def _firewall(action: str, *verdict: str) -> Callable[[Replica], None]:
+    """Add (-I) or delete (-D) a rule of the host's own firewall for what goes out to the peer."""
+
+    def change(replica: Replica) -> None:
+        rule = ["OUTPUT", "-p", "tcp", "--dport", str(_parts(replica)["peer_port"]), "-j", *verdict]
+        replica.must(["iptables", action, *rule], user=replica.admin)
+
+    return change
+
+
+_REJECT = ("REJECT", "--reject-with", "icmp-admin-prohibited")
+
+
 def open_port(replica: Replica) -> None:
     _start(replica, "listen", str(_parts(replica)["spare_port"]))
 
@@ -297,7 +305,9 @@ HOST_FAULTS = (
     _host("log_readable", "others can read a log", open_log, remove_batch_log),
     _host("clock", "the clock is 120 s behind", _set_clock(120), right_clock),
     _host("clock", "the clock is 7 s ahead", _set_clock(-7), right_clock, "ahead"),
-    _host("outbound_blocked", "connections get no answer", drop_connections, accept_connections),
-    _host("outbound_blocked", "connections are refused", refuse_connections, bring_peer_back, "refused"),
+    _host("outbound_blocked", "connections get no answer", drop_connections, accept_connections, needs=_LOCAL),
+    _host("outbound_blocked", "connections are refused", refuse_connections, bring_peer_back, "refused", _LOCAL),
+    _host("outbound_blocked", "a firewall drops", _firewall("-I", "DROP"), _firewall("-D", "DROP"), "dropped", _CONTAINER),
+    _host("outbound_blocked", "a firewall rejects", _firewall("-I", *_REJECT), _firewall("-D", *_REJECT), "rejected", _CONTAINER),
     _host("port_open", "a port is open to others", open_port, close_port),
 )

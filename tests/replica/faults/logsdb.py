@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..interface import Replica
+from ..interface import CHECKER_HOST, LOGSDB_HOST, Replica
 from ..pm2_processes import restart_and_settle
 from .model import Fault
 
@@ -16,27 +16,11 @@ def sql(replica: Replica, statement: str) -> str:
     logsdb = replica.facts["logsdb"]
     target = f"host={logsdb['host']} port={logsdb['port']} user={logsdb['user']} dbname={logsdb['database']} connect_timeout=3"
     argv = [f"{logsdb['programs']}/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", target, "-Atqc", statement]
-    return replica.must(argv, env={"PGPASSFILE": f"{_folder(replica)}/.pgpass"}).strip()
+    return replica.at(LOGSDB_HOST).must(argv, env={"PGPASSFILE": f"{_folder(replica)}/.pgpass"}).strip()
 
 
 def _folder(replica: Replica) -> str:
     return str(replica.facts["logsdb"]["password_file"]).rpartition("/")[0]
-
-
-def _pg_ctl(replica: Replica, *arguments: str) -> None:
-    # Its output goes nowhere: the server would keep a pipe open for ever.
-    logsdb = replica.facts["logsdb"]
-    argv = [
-        "sh",
-        "-c",
-        'exec "$@" >/dev/null 2>&1',
-        "sh",
-        f"{logsdb['programs']}/pg_ctl",
-        *arguments,
-        f"--pgdata={logsdb['data']}",
-        "--wait",
-    ]
-    replica.must(argv, env={"PGTZ": "Asia/Seoul"}, timeout=60)
 
 
 def _server(replica: Replica) -> list[int]:
@@ -47,12 +31,11 @@ def _server(replica: Replica) -> list[int]:
 
 
 def stop(replica: Replica) -> None:
-    _pg_ctl(replica, "stop", "--mode=fast")
+    replica.stop_logsdb()
 
 
 def start(replica: Replica) -> None:
-    logsdb = replica.facts["logsdb"]
-    _pg_ctl(replica, "start", f"--log={logsdb['server_log']}", "-o", f"-p {logsdb['port']}")
+    replica.start_logsdb()
     settle(replica)
 
 
@@ -81,13 +64,13 @@ def sql_answers(replica: Replica) -> bool:
 
 def spoil_password(replica: Replica) -> None:
     """The password was changed in the database and not where the checks find it."""
-    path = replica.facts["logsdb"]["monitor_password_file"]
+    path, replica = replica.facts["logsdb"]["monitor_password_file"], replica.at(CHECKER_HOST)
     replica.write(f"{path}.good", replica.read(path), 0o600)
     replica.write(path, "of-last-year", 0o600)
 
 
 def mend_password(replica: Replica) -> None:
-    path = replica.facts["logsdb"]["monitor_password_file"]
+    path, replica = replica.facts["logsdb"]["monitor_password_file"], replica.at(CHECKER_HOST)
     if replica.exists(f"{path}.good"):
         replica.must(["mv", f"{path}.good", path])
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..interface import Replica
+from ..interface import APP_HOST, LOGSDB_HOST, WEB_HOST, Replica
 
-LOCAL = frozenset[str]()
+NOTHING = frozenset[str]()
+_HOSTS = {"nginx": WEB_HOST, "web": WEB_HOST, "logsdb": LOGSDB_HOST}
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Fault:
     """One way to break the replica for real.
 
     `set` returns when the symptom is there; a check may be asked `settle_s` seconds later. `clear` removes the cause and
-    returns when all is well again. `needs` names what not every machine has: root, fuse, systemd, container.
+    returns when all is well again. Both see the replica from the host that has the fault. `needs` names what not every
+    replica has: root, cgroup, fuse, systemd, container, and local for what only the replica without containers has.
     `subject` is the process, file or mount that a finding must name. `after_a_run`: what it changes is only seen by comparison
     with an earlier run of the checks.
     """
@@ -27,9 +29,14 @@ class Fault:
     set: Callable[[Replica], None]
     clear: Callable[[Replica], None]
     settle_s: float = 0
-    needs: frozenset[str] = LOCAL
+    needs: frozenset[str] = NOTHING
     variant: str = ""
     after_a_run: bool = False
+
+    @property
+    def host(self) -> str:
+        """The host that has the fault."""
+        return _HOSTS.get(self.area, APP_HOST)
 
     @property
     def address(self) -> str:

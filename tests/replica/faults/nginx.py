@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 from ..interface import Replica
 from ..system import Result
-from .model import Fault
+from .model import NOTHING, Fault
 
 _WAIT_S = 15
+_LOCAL = frozenset({"local"})  # elsewhere the backend is on another host
 _TYPO = ("keepalive_timeout 30;", "keepalive_timeot 30;")
 
 
 # What faults of nginx and of the page share
 
 
-def nginx(replica: Replica, *arguments: str) -> Result:
-    facts = replica.facts["nginx"]
-    return replica.run([facts["executable"], "-p", f"{facts['prefix']}/", "-e", facts["error_log"], "-c", facts["conf"], *arguments])
+def start(replica: Replica) -> Result:
+    """Start nginx as an operator does; the result tells whether it could."""
+    return replica.run(replica.facts["nginx"]["start"])
 
 
 def edit_conf(replica: Replica, old: str, new: str) -> None:
@@ -30,7 +31,7 @@ def reload_with(replica: Replica, old: str, new: str) -> None:
     """Change the configuration and load it; returns when new workers serve."""
     before = workers(replica)
     edit_conf(replica, old, new)
-    nginx(replica, "-s", "reload")
+    replica.run(replica.facts["nginx"]["reload"])
     replica.wait_until(lambda: set(workers(replica)) - set(before), _WAIT_S, "nginx has no new workers")
 
 
@@ -95,7 +96,7 @@ def _lives(replica: Replica, pid: int) -> bool:
 
 def kill_and_start(replica: Replica) -> None:
     kill(replica)
-    nginx(replica)
+    start(replica)
     replica.wait_until(lambda: workers(replica), _WAIT_S, "nginx does not start")
 
 
@@ -116,7 +117,7 @@ def misspell(replica: Replica) -> None:
 def misspell_and_restart(replica: Replica) -> None:
     misspell(replica)
     stop(replica)
-    nginx(replica)
+    start(replica)
 
 
 def misspell_and_reload(replica: Replica) -> None:
@@ -145,7 +146,7 @@ def take_port(replica: Replica) -> None:
     """nginx is stopped, another program takes its port, nginx cannot start."""
     stop(replica)
     listen_on(replica, replica.facts["ports"]["web"], "answer.end('another program')")
-    nginx(replica)
+    start(replica)
 
 
 def give_port_back(replica: Replica) -> None:
@@ -166,8 +167,9 @@ def _nginx(
     clear: Callable[[Replica], None] = restore,
     variant: str = "",
     subject: str = "",
+    needs: frozenset[str] = NOTHING,
 ) -> Fault:
-    return Fault(f"nginx.{code}", "nginx", description, subject, make, clear, variant=variant)
+    return Fault(f"nginx.{code}", "nginx", description, subject, make, clear, needs=needs, variant=variant)
 
 
 NGINX_FAULTS = (
@@ -177,7 +179,7 @@ NGINX_FAULTS = (
     _nginx("config_invalid", "a misspelt directive, and nginx cannot start", misspell_and_restart, variant="stopped"),
     _nginx("config_invalid", "a misspelt directive, and a reload failed", misspell_and_reload, variant="reload"),
     _nginx("port_conflict", "another program took the port, nginx cannot start", take_port, give_port_back),
-    _nginx("port_conflict", "a reload failed for a port that the backend holds", listen_on_taken_port, variant="reload"),
+    _nginx("port_conflict", "a reload failed for a port that the backend holds", listen_on_taken_port, variant="reload", needs=_LOCAL),
     _nginx("restarted", "nginx was killed and started again", kill_and_start, subject="master"),
     _nginx("restarted", "a worker crashed and was replaced", crash_worker, variant="worker", subject="worker"),
     _nginx("old_config", "a reload failed; the mistake is mended, nothing was loaded", mend_without_reload),

@@ -85,14 +85,14 @@ def forget_api(replica: Replica) -> None:
 
 def pass_to_nobody(replica: Replica) -> None:
     port = free_port(list(replica.facts["ports"].values()))
-    reload_with(replica, f"proxy_pass http://127.0.0.1:{replica.facts['ports']['backend']};", f"proxy_pass http://127.0.0.1:{port};")
+    reload_with(replica, f"proxy_pass http://{replica.facts['nginx']['upstream']};", f"proxy_pass http://127.0.0.1:{port};")
 
 
 def pass_to_silence(replica: Replica) -> None:
     """nginx passes the API on to a program that takes connections and never answers."""
     port = free_port(list(replica.facts["ports"].values()))
     listen_on(replica, port, "")
-    reload_with(replica, f"proxy_pass http://127.0.0.1:{replica.facts['ports']['backend']};", f"proxy_pass http://127.0.0.1:{port};")
+    reload_with(replica, f"proxy_pass http://{replica.facts['nginx']['upstream']};", f"proxy_pass http://127.0.0.1:{port};")
 
 
 def end_silence(replica: Replica) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..interface import Replica
+from ..interface import LOGSDB_HOST, Replica
 from ..pm2_processes import ensure_healthy, restart_and_settle
 from .model import Fault
 
@@ -23,7 +23,7 @@ def _sql(replica: Replica, statement: str) -> None:
     facts = replica.facts["logsdb"]
     target = f"host={facts['host']} port={facts['port']} dbname={facts['database']} user={facts['user']}"
     command = 'PGPASSWORD=$(cat "$1") exec psql -X -q -v ON_ERROR_STOP=1 -d "$2" -c "$3"'
-    replica.must(["sh", "-c", command, "sh", facts["password_file"], target, statement])
+    replica.at(LOGSDB_HOST).must(["sh", "-c", command, "sh", facts["password_file"], target, statement])
 
 
 def _make_due(replica: Replica) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..interface import Replica
+from ..interface import LOGSDB_HOST, Replica
 from ..pm2_processes import restart_and_settle
 from .logsdb import sql
 from .model import Fault
@@ -46,7 +46,7 @@ def lock_schedule(replica: Replica) -> None:
     passwords = str(logsdb["password_file"]).rpartition("/")[0] + "/.pgpass"
     statements = "BEGIN; LOCK TABLE scheduler IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600);"
     argv = ["sh", "-c", 'setsid "$0" "$@" >/dev/null 2>&1 &', f"{logsdb['programs']}/psql", "-X", "-d", target, "-qc", statements]
-    replica.must(argv, env={"PGPASSFILE": passwords})
+    replica.at(LOGSDB_HOST).must(argv, env={"PGPASSFILE": passwords})
     held = "SELECT 1 FROM pg_locks WHERE relation = 'scheduler'::regclass AND mode = 'AccessExclusiveLock' AND granted"
     replica.wait_until(lambda: sql(replica, held), 10, "the lock is not held")
 

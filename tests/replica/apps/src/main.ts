@@ -1,4 +1,4 @@
-/** Entry of the process `backend`: the API under /api on 127.0.0.1:PORT. */
+/** Entry of the process `backend`: the API under /api on HOST:PORT. */
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
@@ -12,7 +12,7 @@ async function bootstrap(): Promise<void> {
   app.useLogger(logLevels(config.getOrThrow('LOG_LEVEL')));
   app.setGlobalPrefix('api');
   app.enableShutdownHooks();
-  await app.listen(config.getOrThrow<number>('PORT'), '127.0.0.1');
+  await app.listen(config.getOrThrow<number>('PORT'), config.getOrThrow<string>('HOST'));
   new Logger('Backend').log(`Backend listens on ${await app.getUrl()}`);
 }
 

@@ -6,6 +6,7 @@ import Joi from 'joi';
 export const INSTALL_DIR = join(__dirname, '..', '..', '..');
 
 const schema = Joi.object({
+  HOST: Joi.string().default('127.0.0.1'),
   PORT: Joi.number().port().required(),
   LOGSDB_HOST: Joi.string().required(),
   LOGSDB_PORT: Joi.number().port().required(),

@@ -1,0 +1,1 @@
+"""The replica in containers: hosts with systemd inside, laid out as customers have them."""

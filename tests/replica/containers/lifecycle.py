@@ -1,0 +1,182 @@
+"""up, down, reboot and status of an instance in containers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .. import pm2_processes, toolchain
+from ..attachments import ensure_attachments, statement_folder
+from ..interface import APP_HOST, LOGSDB_HOST, ROOT, WEB_HOST
+from ..lifecycle import Component, prepared_cache
+from ..logsdb import local_now
+from ..paths import SOURCES, Paths
+from ..system import Account, ReplicaError, remove_tree, replace_file, run_or_fail, wait_until
+from . import engine, image
+from .hosts import HOSTS, MEMORY_LIMIT, Hosts
+from .replica import ContainerReplica
+
+_SOURCES = ("delivery.py", "web.py", "schema.sql", "customers.py", "history.py", "logsdb.py", "host_services.py")
+_SERVED_S = 30
+_NAS_OWNER = Account("root", 0, 0)
+
+
+@dataclass(frozen=True)
+class Made:
+    """From what an instance was made: its image, the built applications, a digest of the sources; a secret of its own."""
+
+    image: str
+    build: str
+    sources: str
+    licence_key: str
+    programs: str
+
+
+def exists(paths: Paths) -> bool:
+    """Whether an instance of that name is one in containers."""
+    return _made_file(paths).exists()
+
+
+def open_replica(paths: Paths) -> ContainerReplica:
+    """The instance as it was made; ReplicaError when there is none."""
+    made = _made(paths)
+    if not made:
+        raise ReplicaError(f"no replica {paths.name!r} in containers: run `replica up --containers`")
+    return ContainerReplica(paths, made.programs, made.licence_key)
+
+
+def up(paths: Paths) -> ContainerReplica:
+    """Start what does not run, repair what is broken; the replica is ready when this returns."""
+    missing = engine.missing()
+    if missing:
+        raise ReplicaError(f"no containers here: {missing}")
+    cache, before, hosts = prepared_cache(paths), _made(paths), Hosts(paths)
+    licence_key = before.licence_key if before else secrets.token_hex(12)
+    wanted = Made(image.ensure(cache, toolchain.find_node()), cache.build.name, _version(), licence_key, before.programs if before else "")
+    if before != wanted:
+        hosts.remove()
+    paths.run.mkdir(parents=True, exist_ok=True)
+    if before == wanted and not paths.faults_file.exists():
+        replica = open_replica(paths)
+        if all(part.healthy for part in components(replica)):
+            ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
+            return replica
+    hosts.ensure(wanted.image, cache)
+    ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
+    hosts.inside(LOGSDB_HOST, {"memory_limit": MEMORY_LIMIT})
+    programs = engine.must(
+        "exec", hosts.container(LOGSDB_HOST), "sh", "-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1"
+    ).strip()
+    made = Made(**{**asdict(wanted), "programs": programs})
+    replace_file(_made_file(paths), json.dumps(asdict(made)), mode=0o600)
+    replica = ContainerReplica(paths, made.programs, made.licence_key)
+    _start(replica)
+    started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    replace_file(paths.facts_file, json.dumps({**replica.facts, "started_at": started}, indent=2) + "\n")
+    paths.faults_file.unlink(missing_ok=True)
+    return replica
+
+
+def _start(replica: ContainerReplica) -> None:
+    """Put everything there and wait until it works."""
+    password = replica.at(LOGSDB_HOST).read(f"{replica.facts['logsdb']['password_file'].rpartition('/')[0]}/monitor_password")
+    replace_file(replica.paths.run / "monitor_password", password, mode=0o600)
+    replica.deploy()
+    replica.install_boot_unit()
+    pm2_processes.ensure_healthy(replica)
+    replica.hand_over_to_systemd()
+    pm2_processes.wait_ready(replica)
+    wait_until(lambda: page_served(replica), _SERVED_S, "nginx does not serve the page; see `replica logs nginx`")
+    _open_ssh(replica)
+
+
+def _open_ssh(replica: ContainerReplica) -> None:
+    """A key of this instance opens the account `ops` on every host; the hosts' own keys are known."""
+    facts = replica.facts["ssh"]
+    folder = replica.paths.run / "ssh"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not (folder / "key").exists():
+        run_or_fail("ssh-keygen", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tank-replica", "-f", facts["key"]])
+    public = (folder / "key.pub").read_text(encoding="ascii")
+    known = []
+    install = (
+        "install -d -m 700 -o ops -g ops /home/ops/.ssh && cat >/home/ops/.ssh/authorized_keys && chown ops: /home/ops/.ssh/authorized_keys"
+    )
+    for host in HOSTS:
+        view = replica.at(host)
+        view.must(
+            ["sh", "-c", f"{install} && chmod 600 /home/ops/.ssh/authorized_keys && systemctl enable -q --now ssh"],
+            text_in=public,
+            user=ROOT,
+        )
+        known.append(f"{replica.addresses[host]} {view.read('/etc/ssh/ssh_host_ed25519_key.pub', user=ROOT)}")
+    replace_file(folder / "known_hosts", "".join(known), mode=0o600)
+
+
+def _version() -> str:
+    digest = hashlib.sha256()
+    for path in [*(SOURCES / name for name in _SOURCES), *sorted(engine.HERE.glob("*.py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _made_file(paths: Paths) -> Path:
+    return paths.run / "containers.json"
+
+
+def _made(paths: Paths) -> Made | None:
+    try:
+        return Made(**json.loads(_made_file(paths).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def page_served(replica: ContainerReplica) -> bool:
+    return 'id="root"' in replica.at(WEB_HOST).get(replica.facts["web_url"])
+
+
+def components(replica: ContainerReplica) -> list[Component]:
+    """State of every part; nothing is started or changed by asking."""
+    hosts = [Component(host, replica.hosts.state(host) == "running", replica.hosts.container(host)) for host in HOSTS]
+    if not all(part.healthy for part in hosts):
+        return hosts
+    today = statement_folder(replica.hosts.nas, local_now())
+    well = pm2_processes.all_well(replica)
+    return [
+        *hosts,
+        Component("postgresql", replica.logsdb_answers(), f"{replica.addresses[LOGSDB_HOST]}:{replica.facts['ports']['logsdb']}"),
+        Component("attachments", today.is_dir(), str(today)),
+        Component("nginx", page_served(replica), f"http://{replica.addresses[WEB_HOST]}/"),
+        Component("pm2", well, replica.facts["pm2_home"]),
+        Component(
+            "backend",
+            pm2_processes.backend_ok(replica),
+            f"http://{replica.addresses[APP_HOST]}:{replica.facts['ports']['backend']}/api/health",
+        ),
+        Component("worker", well and pm2_processes.worker_ready(replica), f"{replica.facts['app_dir']}/worker"),
+        Component("facts", replica.paths.facts_file.exists(), str(replica.paths.facts_file)),
+    ]
+
+
+def reboot(replica: ContainerReplica, names: list[str]) -> None:
+    """Restart whole hosts; what they run must come back by itself."""
+    for host in names or list(HOSTS):
+        if host not in HOSTS:
+            raise ReplicaError(f"no host {host!r}; there are {', '.join(HOSTS)}")
+        replica.hosts.reboot(host)
+
+
+def down(paths: Paths, purge: bool = False) -> None:
+    """Stop the hosts; with `purge` they, their network and the instance's folder go."""
+    hosts = Hosts(paths)
+    if purge:
+        hosts.remove()
+        remove_tree(paths.instance)
+        return
+    hosts.stop()
+    paths.facts_file.unlink(missing_ok=True)
+    paths.faults_file.unlink(missing_ok=True)

@@ -1,0 +1,175 @@
+"""The replica as three hosts with systemd, each a container."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..delivery import Settings, operator_environment, processes
+from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ROOT, WEB_HOST, Replica
+from ..logsdb import APP_ROLE, DATABASE, MONITOR_ROLE
+from ..paths import Paths
+from ..system import APP_USER, Result, clean_environment, run, wait_until
+from . import engine, layout
+from .hosts import HOSTS, MEMORY_LIMIT, Hosts
+from .inside import PATHS as INSIDE
+
+_OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres"}
+_ANSWER_S = 30
+
+
+class ContainerReplica(Replica):
+    """One instance, seen from `host`; `licence_key` stands for the secrets that PM2 keeps."""
+
+    admin = ROOT
+
+    def __init__(self, paths: Paths, programs: str, licence_key: str):
+        self.paths = paths
+        self.hosts = Hosts(paths)
+        self.host = APP_HOST
+        self.licence_key = licence_key
+        self.addresses = self.hosts.addresses()
+        self.facts = self._facts(programs)
+
+    def _facts(self, programs: str) -> dict[str, Any]:
+        pg, site = layout.PG, layout.NGINX
+        return {
+            "name": self.paths.name,
+            "kind": "containers",
+            "hosts": {host: {"container": self.hosts.container(host), "address": self.addresses[host]} for host in HOSTS},
+            "engine": engine.name(),
+            "engine_executable": engine.executable(),
+            "home": str(INSIDE.home),
+            "app_dir": str(INSIDE.app),
+            "user": APP_USER,
+            "pm2_home": str(INSIDE.pm2_home),
+            "pm2_executable": "/usr/bin/pm2",
+            "path_prefix": [],
+            "unit_dir": str(INSIDE.unit_dir),
+            "ports": {
+                "backend": layout.BACKEND_PORT,
+                "web": layout.WEB_PORT,
+                "web_tls": layout.WEB_TLS_PORT,
+                "logsdb": layout.LOGSDB_PORT,
+                "ssh": layout.SSH_PORT,
+            },
+            "health_url": f"http://127.0.0.1:{layout.BACKEND_PORT}/api/health",
+            "web_url": "http://127.0.0.1/",
+            "web_tls_url": "https://127.0.0.1/",
+            "build_dir": site["build"],
+            "nginx": {
+                "executable": "/usr/sbin/nginx",
+                "prefix": "/usr/share/nginx",
+                "start": ["systemctl", "start", "nginx"],
+                "reload": ["nginx", "-s", "reload"],
+                "conf": site["conf"],
+                "pid_file": site["pid_file"],
+                "error_log": f"{site['logs']}/error.log",
+                "access_log": f"{site['logs']}/access.log",
+                "certificate": f"{site['tls']}/site.crt",
+                "upstream": site["upstream"],
+            },
+            "host_folder": str(layout.HELPERS),
+            "host_parts": {"volume": str(layout.VOLUME), "log_folder": str(layout.LOG_FOLDER), "peer_host": LOGSDB_HOST}
+            | {"time_port": layout.TIME_PORT, "peer_port": layout.PEER_PORT, "spare_port": layout.SPARE_PORT},
+            "state_dirs": [f"/var/lib/ops-remediation/tank-{host}" for host in HOSTS],
+            "env_file": str(INSIDE.env_file),
+            "nas_root": layout.NAS,
+            "logsdb": {
+                "host": "127.0.0.1",
+                "port": layout.LOGSDB_PORT,
+                "database": DATABASE,
+                "user": APP_ROLE,
+                "password_file": f"{pg}/password",
+                "monitor_user": MONITOR_ROLE,
+                "monitor_password_file": str(self.paths.run / "monitor_password"),
+                "programs": programs,
+                "data": f"{pg}/data",
+                "server_log": "",
+            },
+            "ssh": {"user": "ops", "key": str(self.paths.run / "ssh" / "key"), "known_hosts": str(self.paths.run / "ssh" / "known_hosts")},
+            "processes": processes(INSIDE.app),
+        }
+
+    def at(self, host: str) -> ContainerReplica:
+        view = copy.copy(self)
+        view.host = host
+        return view
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        env: Mapping[str, str] | None = None,
+        text_in: str | None = None,
+        timeout: float = 30,
+    ) -> Result:
+        if self.host == CHECKER_HOST:
+            return run(argv, env=clean_environment(**(env or {})), text_in=text_in, timeout=timeout)
+        account = {APP: APP_USER, ROOT: "root", "": _OWNERS[self.host]}[user]
+        # The engine's own end does not end what it has started.
+        bounded = ["sh", "-c", 'umask 077; exec timeout -k 2 "$@"', "sh", f"{timeout:g}", *argv]
+        variables = {**self._environment(account), **(env or {})}
+        folder = str(INSIDE.home) if self.host == APP_HOST else "/"
+        command = engine.exec_argv(
+            self.hosts.container(self.host), bounded, user=account, env=variables, folder=folder, stdin=text_in is not None
+        )
+        return engine.call(*command, text_in=text_in, timeout=timeout + 10)
+
+    def _environment(self, account: str) -> dict[str, str]:
+        environment = clean_environment()
+        if self.host == APP_HOST and account == APP_USER:
+            return {**environment, **operator_environment(APP_USER, str(INSIDE.home), self.licence_key)}
+        if self.host == APP_HOST:
+            # What `sudo pm2` in the application's PM2_HOME has.
+            return {**environment, "HOME": "/root", "PM2_HOME": str(INSIDE.pm2_home)}
+        return {**environment, "HOME": "/root" if account == "root" else str(layout.PG)}
+
+    def deploy(self) -> None:
+        password = self.at(LOGSDB_HOST).read(self.facts["logsdb"]["password_file"])
+        settings = Settings(
+            backend_host="0.0.0.0",  # noqa: S104 - nginx is on another host
+            backend_port=layout.BACKEND_PORT,
+            logsdb_host=LOGSDB_HOST,
+            logsdb_port=layout.LOGSDB_PORT,
+            logsdb_password=password,
+            nas_root=layout.NAS,
+        )
+        self.hosts.inside(APP_HOST, {"settings": vars(settings), "memory_limit": MEMORY_LIMIT})
+        self.restore_web()
+
+    def restore_web(self) -> None:
+        self.hosts.inside(WEB_HOST, {"memory_limit": MEMORY_LIMIT})
+
+    def install_boot_unit(self) -> None:
+        """With PM2's own command, as its manual says."""
+        argv = [self.facts["pm2_executable"], "startup", "systemd", "-u", APP_USER, "--hp", str(INSIDE.home)]
+        self.at(APP_HOST).must(argv, user=ROOT, env={"HOME": "/root", "PM2_HOME": "/root/.pm2"}, timeout=60)
+
+    def stop_logsdb(self) -> None:
+        self.at(LOGSDB_HOST).must(["systemctl", "stop", "logsdb"], user=ROOT)
+
+    def start_logsdb(self) -> None:
+        self.at(LOGSDB_HOST).must(["systemctl", "start", "logsdb"], user=ROOT)
+        wait_until(self.logsdb_answers, _ANSWER_S, "LogsDB does not answer; see `journalctl -u logsdb`")
+
+    def logsdb_answers(self) -> bool:
+        facts = self.facts["logsdb"]
+        return self.at(LOGSDB_HOST).run([f"{facts['programs']}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(facts["port"])]).rc == 0
+
+    def give_home_back(self) -> None:
+        self.at(APP_HOST).must(["chown", "-R", f"{APP_USER}:{APP_USER}", str(INSIDE.home), str(INSIDE.app)], user=ROOT)
+
+    def get(self, url: str) -> str:
+        done = self.run(["curl", "-s", "-f", "-m", "2", url], timeout=5)
+        return done.stdout if done.rc == 0 else ""
+
+    def hand_over_to_systemd(self) -> None:
+        """Have PM2 run by its boot unit, as after any reboot, where it was started by hand."""
+        unit = f"pm2-{APP_USER}"
+        app = self.at(APP_HOST)
+        if app.run(["systemctl", "is-active", "-q", unit], user=ROOT).rc != 0:
+            self.pm2("kill")
+            app.must(["systemctl", "start", unit], user=ROOT, timeout=60)
