@@ -2,9 +2,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventory of the local replica: its ports and folders are found when it starts, so they are read from its facts.
+"""Inventory of the replica: its ports and folders are found when it starts, so they are read from its facts.
 
-TANK_REPLICA_NAME and TANK_REPLICA_BASE choose the instance, as they do for tests/replica/replica.
+TANK_REPLICA_NAME and TANK_REPLICA_BASE choose the instance, as they do for tests/replica/replica. One in containers has three
+hosts; TANK_REPLICA_CONNECTION=ssh reaches them as a user with sudo instead of through the container engine.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ def web_host(facts: dict, state_dir: Path) -> dict:
     }
 
 
-def logsdb(facts: dict) -> dict:
+def logsdb(facts: dict, host: str = "") -> dict:
     """Return how the checker reaches LogsDB: with an account that may only read, its password in a file."""
     return {
         "stack_logsdb_dialect": "postgresql",
-        "stack_logsdb_host": facts["host"],
+        "stack_logsdb_host": host or facts["host"],
         "stack_logsdb_port": facts["port"],
         "stack_logsdb_database": facts["database"],
         "stack_logsdb_user": facts["monitor_user"],
@@ -97,6 +98,75 @@ def machine(facts: dict, host: dict) -> dict:
     }
 
 
+def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
+    """Return the hosts of a replica in containers: laid out as at a customer's, so that most variables keep their defaults."""
+    app = {
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "host"],
+        "stack_pm2_home": facts["pm2_home"],
+        "stack_pm2_user": facts["user"],
+        "stack_pm2_processes": [process["name"] for process in facts["processes"]],
+        "stack_app_dir": facts["app_dir"],
+        "stack_env_file": facts["env_file"],
+        "stack_health_url": facts["health_url"],
+        "stack_checker_state_dir": str(checker_state_dir),
+        "stack_worker_least_silence": 20,
+        **logsdb(facts["logsdb"], facts["hosts"]["logsdb"]["address"]),
+        **container_machine(facts, "app"),
+    }
+    web = {
+        "stack_areas": ["nginx", "web", "host"],
+        "stack_nginx_status_url": f"{facts['web_url']}nginx_status",
+        "stack_web_url": facts["web_url"],
+        "stack_web_build_dir": facts["build_dir"],
+        "stack_web_certificate_url": facts["web_tls_url"],
+        "stack_web_certificate_files": [facts["nginx"]["certificate"]],
+        "stack_web_ca_file": facts["nginx"]["certificate"],
+        **container_machine(facts, "web"),
+    }
+    database = {"stack_areas": ["host"], **container_machine(facts, "logsdb")}
+    return {
+        f"tank-{host}": {**variables, **connection(facts, host)} for host, variables in (("app", app), ("web", web), ("logsdb", database))
+    }
+
+
+def container_machine(facts: dict, host: str) -> dict:
+    """Return what the area host looks at; here every host is a machine of its own."""
+    parts, ports = facts["host_parts"], facts["ports"]
+    own = {"app": [ports["backend"]], "web": [ports["web"], ports["web_tls"]], "logsdb": [ports["logsdb"], parts["peer_port"]]}[host]
+    shared = {
+        "stack_host_mounts": [parts["volume"]],
+        "stack_host_clock_synchronised": False,
+        "stack_host_expected_ports": [str(port) for port in (*own, ports["ssh"])],
+    }
+    if host != "app":
+        # They have no limits and no time server of their own: these would be of the machine that the containers share.
+        return {**shared, "daily_check_off": ["host.cpu", "host.memory", "host.clock"]}
+    return {
+        **shared,
+        "stack_host_cpu_percent": 60,
+        "stack_host_cpu_window": 10,
+        "stack_host_log_folders": [f"{facts['app_dir']}/backend/logs", f"{facts['app_dir']}/worker/logs", parts["log_folder"]],
+        "stack_host_ntp_server": f"127.0.0.1:{parts['time_port']}",
+        "stack_host_outbound": [f"{parts['peer_host']}:{port}" for port in (ports["logsdb"], parts["peer_port"])],
+    }
+
+
+def connection(facts: dict, host: str) -> dict:
+    """Return how a host is reached: through the container engine as root, or by SSH as a user who may use sudo."""
+    reached, ssh = facts["hosts"][host], facts["ssh"]
+    if os.environ.get("TANK_REPLICA_CONNECTION") == "ssh":
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": reached["address"],
+            "ansible_user": ssh["user"],
+            "ansible_ssh_private_key_file": ssh["key"],
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh['known_hosts']} -o IdentitiesOnly=yes",
+            "ansible_become": True,
+        }
+    plugin = "containers.podman.podman" if facts["engine"] == "podman" else "community.docker.docker"
+    return {"ansible_connection": plugin, "ansible_host": reached["container"], "ansible_podman_executable": facts["engine_executable"]}
+
+
 def main() -> int:
     """Print the inventory."""
     paths = Paths.of(os.environ.get("TANK_REPLICA_NAME", "default"))
@@ -107,6 +177,11 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
         return 1
+    if facts["kind"] == "containers":
+        hosts = container_hosts(facts, instance / "state-checker")
+        shared = {"ansible_python_interpreter": "/usr/bin/python3", "stack_site": "replica"}
+        print(json.dumps({"tank": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}))
+        return 0
     hosts = {"tank-app": app_host(facts, host_parts(paths), instance / "state"), "tank-web": web_host(facts, instance / "state")}
     # The distribution's Python, as on a customer's host: every user can read it, whoever a check becomes.
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable

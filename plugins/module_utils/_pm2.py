@@ -25,7 +25,7 @@ import socket
 import stat
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import _pm2_log
@@ -636,8 +636,12 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
     ``present path enabled masked user pm2_home home_matches path_dirs command command_exists resurrects node_found`` and
     ``expected`` (name of the unit that ``pm2 startup`` writes) ``wanted_user wanted_home unit_dir_present``.
     The wanted user is the owner of the PM2_HOME, whoever started the daemon that runs now. Only PM2_HOME and PATH
-    are taken from the unit's environment.
+    are taken from the unit's environment. Root reads the unit, which a strict umask keeps from others; what the unit names
+    is looked at as its user would. Raises NeedsUser for any third user, CannotRead for a unit that may not be read.
     """
+    uid = owner(pm2_home, user)
+    if os.geteuid() not in (0, uid):
+        raise NeedsUser(user_name(uid), f"this belongs to {user_name(uid)} and the run is {user_name(os.geteuid())}")
     directory = unit_dir or DEFAULT_UNIT_DIRECTORY
     wanted_user = user or user_name(os.stat(pm2_home).st_uid)
     expected = f"pm2-{wanted_user}.service"
@@ -653,7 +657,10 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
     if not name:
         return known
     path = os.path.join(directory, name)
+    if os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
+        raise CannotRead(f"{path} may not be read by {user_name(os.geteuid())}; run the check as root, or: chmod 644 {path}")
     unit = _unit(path)
+    unit.update(_reachable(unit, uid))
     same = _serves(unit["pm2_home"], pm2_home)
     return {**known, "present": True, "path": path, "enabled": _enabled(directory, name), **unit, "home_matches": same}
 
@@ -698,10 +705,37 @@ def _unit(path: str) -> dict[str, Any]:
         "pm2_home": home,
         "path_dirs": path_dirs,
         "command": command,
-        "command_exists": bool(command) and os.access(command, os.X_OK),
         "resurrects": "resurrect" in words,
-        "node_found": any(os.access(os.path.join(folder, "node"), os.X_OK) for folder in path_dirs),
     }
+
+
+def _reachable(unit: Mapping[str, Any], uid: int) -> dict[str, bool]:
+    """Return ``command_exists node_found``: whether the unit's user may run its command, and a node in its PATH."""
+
+    def may_run(path: str) -> bool:
+        return os.access(path, os.X_OK, effective_ids=True)
+
+    with _seen_by(uid):
+        node_found = any(may_run(os.path.join(folder, "node")) for folder in unit["path_dirs"])
+        return {"command_exists": bool(unit["command"]) and may_run(unit["command"]), "node_found": node_found}
+
+
+@contextlib.contextmanager
+def _seen_by(uid: int) -> Iterator[None]:
+    """Have files judged as a user sees them: to root all is open."""
+    if os.geteuid() != 0 or uid == 0:
+        yield
+        return
+    entry, group, groups = pwd.getpwuid(uid), os.getegid(), os.getgroups()
+    os.initgroups(entry.pw_name, entry.pw_gid)
+    os.setegid(entry.pw_gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _default_pm2_home(run_as: str) -> str:

@@ -20,7 +20,7 @@ LIST = Source(
 )
 LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.reader)
 DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.reader)
-STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"), owner=_pm2.owner)
+STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"))
 
 CHECKS = (
     Check(

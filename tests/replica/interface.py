@@ -40,6 +40,20 @@ class ManagedProcess:
     error_log: str
 
 
+@dataclass(frozen=True)
+class Daemon:
+    """PM2's daemon: pid 0 when none lives; the account that it runs as."""
+
+    pid: int
+    frozen: bool
+    user: str
+
+
+_DAEMON = """pid=$(cat "$1" 2>/dev/null) && grep -aq "God Daemon" "/proc/$pid/cmdline" 2>/dev/null || exit 0
+echo "$pid" $(sed 's/.*) //; s/ .*//' "/proc/$pid/stat") $(stat -c %U "/proc/$pid")
+"""
+
+
 class Replica(ABC):
     """A running Tank, as seen from one of its hosts.
 
@@ -135,27 +149,26 @@ class Replica(ABC):
 
     # PM2
 
+    def daemon(self) -> Daemon:
+        """PM2's daemon as /proc shows it; asking starts none."""
+        asked = self.at(APP_HOST).run(["sh", "-c", _DAEMON, "sh", f"{self.facts['pm2_home']}/pm2.pid"], user=self.admin)
+        pid, state, user = [*asked.stdout.split(), "", "", ""][:3]
+        return Daemon(int(pid), state == "T", user) if pid.isdigit() else Daemon(0, False, "")
+
     def daemon_pid(self) -> int:
         """Pid of the living PM2 daemon by its pid file, 0 when none lives."""
-        pid = self.at(APP_HOST).run(["cat", f"{self.facts['pm2_home']}/pm2.pid"], user=self.admin).stdout.strip()
-        if not pid.isdigit():
-            return 0
-        return int(pid) if "God Daemon" in self.at(APP_HOST).run(["cat", f"/proc/{pid}/cmdline"]).stdout else 0
+        return self.daemon().pid
 
     def daemon_stopped(self) -> bool:
         """True when the daemon lives and is frozen (SIGSTOP)."""
-        stat = self.at(APP_HOST).run(["cat", f"/proc/{self.daemon_pid()}/stat"]).stdout
-        return stat.rpartition(")")[2].split()[:1] == ["T"]
-
-    def daemon_user(self) -> str:
-        """Account of the living daemon."""
-        return self.at(APP_HOST).must(["stat", "-c", "%U", f"/proc/{self.daemon_pid()}"]).strip()
+        return self.daemon().frozen
 
     def processes(self) -> list[ManagedProcess]:
         """PM2's list; empty when no daemon lives (and none is started by asking)."""
-        if not self.daemon_pid() or self.daemon_stopped():
+        daemon = self.daemon()
+        if not daemon.pid or daemon.frozen:
             return []
-        user = APP if self.daemon_user() == self.facts["user"] else self.admin
+        user = APP if daemon.user == self.facts["user"] else self.admin
         answer = self.must_pm2("jlist", "-s", user=user, timeout=10)
         return [_process(entry) for entry in json.loads(answer)]
 

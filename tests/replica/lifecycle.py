@@ -223,7 +223,8 @@ def down(paths: Paths, purge: bool = False) -> None:
 def _stop_politely(paths: Paths) -> None:
     try:
         replica = open_replica(paths)
-        if replica.daemon_pid() and not replica.daemon_stopped() and replica.daemon_user() == replica.account.name:
+        daemon = replica.daemon()
+        if daemon.pid and not daemon.frozen and daemon.user == replica.account.name:
             replica.pm2("kill", timeout=15)
         replica.web.stop()
         if replica.database.complete():

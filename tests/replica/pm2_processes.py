@@ -36,9 +36,10 @@ def restart_and_settle(replica: Replica, *names: str) -> None:
 
 def revive_daemon(replica: Replica) -> None:
     """Wake a frozen daemon, end one that another account than the application's runs, bring back the saved list."""
-    if replica.daemon_stopped():
-        replica.signal(replica.daemon_pid(), "CONT", user=replica.admin)
-    if replica.daemon_pid() and replica.daemon_user() != replica.facts["user"]:
+    daemon = replica.daemon()
+    if daemon.frozen:
+        replica.signal(daemon.pid, "CONT", user=replica.admin)
+    if daemon.pid and daemon.user != replica.facts["user"]:
         replica.pm2("kill", user=replica.admin)
         replica.give_home_back()
     if not replica.daemon_pid() and replica.exists(_dumps(replica)[0]):
@@ -73,7 +74,8 @@ def worker_ready(replica: Replica) -> bool:
 def all_well(replica: Replica) -> bool:
     """True when nothing is to be done: asked with one look at each thing, nothing is started."""
     replica = replica.at(APP_HOST)
-    if not replica.daemon_pid() or replica.daemon_stopped() or replica.daemon_user() != replica.facts["user"]:
+    daemon = replica.daemon()
+    if not daemon.pid or daemon.frozen or daemon.user != replica.facts["user"]:
         return False
     entries = replica.processes()
     right, wrong = _sorted_out(replica, entries)

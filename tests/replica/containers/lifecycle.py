@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,19 +146,22 @@ def components(replica: ContainerReplica) -> list[Component]:
     if not all(part.healthy for part in hosts):
         return hosts
     today = statement_folder(replica.hosts.nas, local_now())
-    well = pm2_processes.all_well(replica)
+    app, pages = replica.addresses[APP_HOST], f"http://{replica.addresses[WEB_HOST]}/"
+    # Each question is a command in a container: they are asked together.
+    with ThreadPoolExecutor(6) as pool:
+        database = pool.submit(replica.logsdb_answers)
+        served = pool.submit(page_served, replica)
+        well = pool.submit(pm2_processes.all_well, replica)
+        backend = pool.submit(pm2_processes.backend_ok, replica)
+        worker = pool.submit(pm2_processes.worker_ready, replica)
     return [
         *hosts,
-        Component("postgresql", replica.logsdb_answers(), f"{replica.addresses[LOGSDB_HOST]}:{replica.facts['ports']['logsdb']}"),
+        Component("postgresql", database.result(), f"{replica.addresses[LOGSDB_HOST]}:{replica.facts['ports']['logsdb']}"),
         Component("attachments", today.is_dir(), str(today)),
-        Component("nginx", page_served(replica), f"http://{replica.addresses[WEB_HOST]}/"),
-        Component("pm2", well, replica.facts["pm2_home"]),
-        Component(
-            "backend",
-            pm2_processes.backend_ok(replica),
-            f"http://{replica.addresses[APP_HOST]}:{replica.facts['ports']['backend']}/api/health",
-        ),
-        Component("worker", well and pm2_processes.worker_ready(replica), f"{replica.facts['app_dir']}/worker"),
+        Component("nginx", served.result(), pages),
+        Component("pm2", well.result(), replica.facts["pm2_home"]),
+        Component("backend", backend.result(), f"http://{app}:{replica.facts['ports']['backend']}/api/health"),
+        Component("worker", well.result() and worker.result(), f"{replica.facts['app_dir']}/worker"),
         Component("facts", replica.paths.facts_file.exists(), str(replica.paths.facts_file)),
     ]
 
