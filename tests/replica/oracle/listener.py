@@ -1,0 +1,155 @@
+"""The listener: takes connections, knows services and SIDs, refuses, redirects or accepts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import struct
+
+from .database import Database, StageFault
+from .packets import ConnectionLost, PacketStream, PacketType
+from .session import Session
+
+_ACCEPT_VERSION, _TOO_OLD_VERSION = 318, 312
+_LARGE_LENGTHS_SINCE = 315
+_NO_NETWORK_SERVICES, _NETWORK_SERVICES_REQUIRED = 0x04, 0x10
+_SMALLEST_SDU, _LARGEST_SDU = 512, 65535
+_NETWORK_SERVICES_MAGIC = 0xDEADBEEF
+_SERVICES_VERSION = 0x13000000
+_ENCRYPTION = 2
+_LISTENER_CODES = (12516, 12519, 12520)
+
+
+class Refused(Exception):
+    """The listener says no, with this number."""
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code
+
+
+class Listener:
+    """Handles each connection until its end."""
+
+    def __init__(self, database: Database):
+        self._database = database
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tls: ssl.SSLContext | None = None) -> None:
+        """One connection. Never raises."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        address, port = (writer.get_extra_info("peername") or ("", 0))[:2]
+        attempt = self._database.attempt(address, port)
+        outcome, reset = "closed by the client", False
+        try:
+            await self._database.stage("accept")
+            if tls:
+                attempt.stage = "tls"
+                await asyncio.wait_for(writer.start_tls(tls), self._database.settings.connect_seconds)
+            await self._handle(PacketStream(reader, writer), attempt)
+        except Refused as refused:
+            outcome = f"ORA-{refused.code:05d}"
+        except StageFault as fault:
+            outcome, reset = f"closed by a fault at {attempt.stage}", fault.reset
+        except (ConnectionLost, OSError, TimeoutError, ssl.SSLError) as error:
+            outcome = f"{error or type(error).__name__} at {attempt.stage}"
+        except asyncio.CancelledError:
+            outcome = f"server stopped at {attempt.stage}"
+        finally:
+            self._database.finish(attempt, outcome)
+            self._tasks.discard(task)
+            writer.transport.abort() if reset else writer.close()
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _handle(self, stream: PacketStream, attempt) -> None:
+        settings, faults = self._database.settings, self._database.faults
+        packet = await asyncio.wait_for(stream.read(), settings.connect_seconds)
+        if packet.type != PacketType.CONNECT or len(packet.body) < 50:
+            raise ConnectionLost("no connect packet")
+        attempt.stage = "connect"
+        length, offset = struct.unpack_from(">HH", packet.body, 16)
+        data = packet.body[offset - 8 : offset - 8 + length]
+        if len(data) < length:
+            data = (await asyncio.wait_for(stream.read(), settings.connect_seconds)).data
+        client = connect_data(data.decode("utf-8", "replace"))
+        attempt.service = client.get("SERVICE_NAME") or client.get("SID", "")
+        attempt.program = client.get("PROGRAM", "")
+        await self._database.stage("connect")
+        await self._refuse_or_redirect(stream, attempt, client)
+        requested = struct.unpack_from(">I", packet.body, 50)[0] if len(packet.body) >= 54 else 0
+        stream.sdu = min(max(requested or 8192, _SMALLEST_SDU), _LARGEST_SDU)
+        await self._accept(stream)
+        if faults.look("encryption_required"):
+            faults.take("encryption_required")
+            await self._demand_encryption(stream)
+        session = Session(self._database, stream, attempt, client)
+        await session.run()
+
+    async def _refuse_or_redirect(self, stream: PacketStream, attempt, client: dict[str, str]) -> None:
+        code = self._refusal(client)
+        if code:
+            text = f"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR={code})(ERROR_STACK=(ERROR=(CODE={code})(EMFI=4))))".encode()
+            stream.write(PacketType.REFUSE, bytes([34, 0]) + struct.pack(">H", len(text)) + text)
+            await stream.flush()
+            raise Refused(code)
+        target = self._database.faults.take("redirect")
+        if target:
+            address = f"(ADDRESS=(PROTOCOL=TCP)(HOST={target['host']})(PORT={target['port']}))"
+            text = address.encode() + b"\0" + client["DESCRIPTOR"].encode()
+            stream.write(PacketType.REDIRECT, struct.pack(">H", len(text)), flags=2)
+            stream.write(PacketType.DATA, b"\0\0" + text)
+            await stream.flush()
+            self._database.finish(attempt, "redirected")
+            raise ConnectionLost("redirected")
+
+    def _refusal(self, client: dict[str, str]) -> int:
+        """Number of the refusal, 0 for none."""
+        database = self._database
+        fault = database.faults.take("refuse")
+        if fault:
+            return fault["code"]
+        service, sid = client.get("SERVICE_NAME", "").upper(), client.get("SID", "").upper()
+        if service and service not in (name.upper() for name in database.settings.services):
+            return 12514
+        if not service and sid not in (name.upper() for name in database.settings.sids):
+            return 12505
+        limit, code = database.session_limit()
+        if code in _LISTENER_CODES and len(database.live) >= limit:
+            database.faults.take("max_sessions")
+            return code
+        return 0
+
+    async def _accept(self, stream: PacketStream) -> None:
+        old = self._database.faults.take("old_protocol") is not None
+        version = _TOO_OLD_VERSION if old else _ACCEPT_VERSION
+        flags = _NETWORK_SERVICES_REQUIRED if self._database.faults.look("encryption_required") else _NO_NETWORK_SERVICES
+        small = min(stream.sdu, _LARGEST_SDU)
+        body = struct.pack(">HHHHHHHBB8x", version, 1, small, small, 1, 0, 32 if old else 45, flags, flags)
+        if not old:
+            body += struct.pack(">IIBI", stream.sdu, stream.sdu, 0, 0)
+        stream.write(PacketType.ACCEPT, body)
+        await stream.flush()
+        stream.large = version >= _LARGE_LENGTHS_SINCE
+
+    async def _demand_encryption(self, stream: PacketStream) -> None:
+        """Answer the client's offer of network services, which is without encryption, with ORA-12660."""
+        await asyncio.wait_for(stream.read(), self._database.settings.connect_seconds)
+        service = struct.pack(">HHI", _ENCRYPTION, 0, 12660)
+        header = struct.pack(">IHIHB", _NETWORK_SERVICES_MAGIC, 13 + len(service), _SERVICES_VERSION, 1, 0)
+        stream.write_data(header + service)
+        await stream.flush()
+        raise Refused(12660)
+
+
+def connect_data(descriptor: str) -> dict[str, str]:
+    """What a connect descriptor names, by its keywords, and the text itself as DESCRIPTOR."""
+    found = {key.upper(): value for key, value in re.findall(r"\(\s*(\w+)\s*=\s*([^()\s]+)\s*\)", descriptor)}
+    inner = descriptor[descriptor.upper().find("CONNECT_DATA") :]
+    found |= {key.upper(): value for key, value in re.findall(r"\(\s*(HOST|USER|PROGRAM)\s*=\s*([^()]*?)\s*\)", inner, re.IGNORECASE)}
+    return {**found, "DESCRIPTOR": descriptor}
