@@ -161,7 +161,8 @@ class SqlSession:
                 outcome.rows = cursor.fetchall()
             else:
                 outcome.count += max(cursor.rowcount, 0)
-                outcome.last_row = cursor.lastrowid or 0
+                if statement.inserts:
+                    outcome.last_row = cursor.lastrowid or 0
         except sqlite3.IntegrityError as error:
             raise OraError(1, self.store.constraint(str(error))) from None
         except sqlite3.OperationalError as error:
@@ -266,7 +267,7 @@ class SqlSession:
         if name.upper() == "SESSIONTIMEZONE":
             seconds = int(self.functions.session_offset.total_seconds())
             return f"{'-' if seconds < 0 else '+'}{abs(seconds) // 3600:02d}:{abs(seconds) // 60 % 60:02d}"
-        return {**self._context, "CURRENT_SCHEMA": self.schema}.get(name.upper())
+        return {**self._context, "CURRENT_SCHEMA": self.schema, "DBTIMEZONE": "+00:00"}.get(name.upper())
 
     def _fit(self, value: Any, index: int) -> Any:
         try:

@@ -1,6 +1,5 @@
 """Translation of expressions and conditions."""
 
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -267,9 +266,9 @@ class Expressions(Parser):
         if word == "USER":
             self.take()
             return Expression(literal(self.context.account.name), varchar(128))
-        if word == "SESSIONTIMEZONE":
+        if word in ("SESSIONTIMEZONE", "DBTIMEZONE"):
             self.take()
-            return Expression("ora_context('USERENV','SESSIONTIMEZONE')", varchar(75))
+            return Expression(f"ora_context('USERENV','{word}')", varchar(75))
         return None
 
     def _call(self) -> Expression:

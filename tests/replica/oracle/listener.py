@@ -7,7 +7,7 @@ import re
 import ssl
 import struct
 
-from .database import Database, StageFault
+from .database import Attempt, Database, StageFault
 from .packets import ConnectionLost, PacketStream, PacketType
 from .session import Session
 
@@ -67,7 +67,7 @@ class Listener:
         for task in self._tasks:
             task.cancel()
 
-    async def _handle(self, stream: PacketStream, attempt) -> None:
+    async def _handle(self, stream: PacketStream, attempt: Attempt) -> None:
         settings, faults = self._database.settings, self._database.faults
         packet = await asyncio.wait_for(stream.read(), settings.connect_seconds)
         if packet.type != PacketType.CONNECT or len(packet.body) < 50:
@@ -91,7 +91,7 @@ class Listener:
         session = Session(self._database, stream, attempt, client)
         await session.run()
 
-    async def _refuse_or_redirect(self, stream: PacketStream, attempt, client: dict[str, str]) -> None:
+    async def _refuse_or_redirect(self, stream: PacketStream, attempt: Attempt, client: dict[str, str]) -> None:
         code = self._refusal(client)
         if code:
             text = f"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR={code})(ERROR_STACK=(ERROR=(CODE={code})(EMFI=4))))".encode()

@@ -112,7 +112,7 @@ class Queries(Expressions):
         self.scope = scope = Scope([], parent)
         self.skip_to_from()
         if not self.accept("FROM"):
-            raise self.error(923)
+            raise self._no_from(list_start)
         from_sql = self._from()
         after_from, self.index = self.index, list_start
         items = self._select_list()
@@ -128,6 +128,15 @@ class Queries(Expressions):
         if limit:
             sql = self._limited(scope, listed, from_sql, where, limit, grouping)
         return Query(sql, columns), scope
+
+    def _no_from(self, list_start: int) -> OraError:
+        """The error of a SELECT whose FROM is missing: what is wrong before it comes first."""
+        self.index = list_start
+        try:
+            self._select_list()
+        except OraError as error:
+            return error if error.code != 904 else OraError(923, position=self.tokens[-1].position)
+        return self.error(923)
 
     def _limited(self, scope: Scope, listed: str, from_sql: str, where: str, limit: str, grouping: str) -> str:
         """ROWNUM counts before ORDER BY and GROUP BY; SQLite's LIMIT behind them."""

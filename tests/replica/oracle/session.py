@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from . import calls, statements
 from .calls import BindColumn, Call, CallEnd
-from .database import Attempt, Database, Live, StageFault
+from .database import Attempt, Database, Live
 from .dictionary import BANNER, Dictionary, SessionInfo
 from .engine import SqlSession
 from .errors import OraError
@@ -382,6 +382,3 @@ def _protocol_answer() -> Writer:
     answer = Writer().byte(calls.PROTOCOL, 6, 0).raw(BANNER.split(" Release")[0][:40].encode() + b"\0")
     answer.raw(struct.pack("<HBH", _CHARSET, 1, 0)).raw(struct.pack(">H", len(conversion)) + conversion)
     return answer.chunked(bytes(compile_capabilities)).chunked(bytes(runtime_capabilities))
-
-
-__all__ = ["Session", "StageFault"]

@@ -43,6 +43,7 @@ class Statement:
     columns: tuple[Column, ...] = ()
     binds: int = 0
     takes_lock: bool = False
+    inserts: bool = False
     fits: tuple[Fit, ...] = ()
     settings: dict[str, object] = field(default_factory=dict)
 
@@ -73,7 +74,7 @@ class Statements(Queries):
         changes = {"INSERT": self._insert, "UPDATE": self._update, "DELETE": self._delete}
         if first.value in changes:
             self.take()
-            return self._change(changes[first.value]())
+            return self._change(changes[first.value](), first.value == "INSERT")
         if first.value in ("COMMIT", "ROLLBACK"):
             self.take()
             self.accept("WORK")
@@ -97,10 +98,10 @@ class Statements(Queries):
     def _binds(self) -> int:
         return sum(token.kind == "bind" for token in self.tokens)
 
-    def _change(self, sql: str) -> Statement:
+    def _change(self, sql: str, inserts: bool) -> Statement:
         if self.next_is("RETURNING", "RETURN"):
             raise self.error(3001)
-        return Statement(CHANGE, sql, binds=self._binds(), takes_lock=True, fits=tuple(self._fits))
+        return Statement(CHANGE, sql, binds=self._binds(), takes_lock=True, inserts=inserts, fits=tuple(self._fits))
 
     def _block(self) -> Statement:
         """The anonymous blocks that need no PL/SQL engine: nothing, and a pause."""
@@ -175,7 +176,7 @@ class Statements(Queries):
             raise self.error(947 if len(values) < len(columns) else 913)
         given = {column.name: value for column, value in zip(columns, values, strict=True)}
         listed = [self._fitted(table, column, given.get(column.name) or _default(column, self.context), False) for column in table.columns]
-        return f"{header}INSERT INTO {source.sql} ({names}) SELECT {','.join(listed)}{tail}"
+        return f"INSERT INTO {source.sql} ({names}) {header}SELECT {','.join(listed)}{tail}"
 
     def _value_or_default(self, columns: list[Column], index: int) -> Expression:
         if self.accept("DEFAULT") and index < len(columns):

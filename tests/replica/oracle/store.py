@@ -1,6 +1,5 @@
 """The database's files: one SQLite database with tables, accounts and the catalogue. It outlasts restarts."""
 
-
 from __future__ import annotations
 
 import sqlite3

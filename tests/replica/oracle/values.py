@@ -121,8 +121,8 @@ def decode_number(data: bytes) -> int | Decimal:
         mantissa = -mantissa
     if exponent >= 0:
         return mantissa * 10**exponent
-    exact = Decimal(mantissa).scaleb(exponent)
-    return int(exact) if exact == exact.to_integral_value() else exact
+    exact = Decimal(f"{mantissa}e{exponent}")  # the constructor does not round
+    return int(exact) if exact == int(exact) else exact
 
 
 def stored_number(value: float | Decimal) -> int | float:
