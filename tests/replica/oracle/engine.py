@@ -217,6 +217,17 @@ class SqlSession:
 
     def _define(self, settings: dict[str, object]) -> Outcome:
         self.commit()
+        self._begin()
+        try:
+            self._define_in_transaction(settings)
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+        self.forget_translations()
+        return Outcome()
+
+    def _define_in_transaction(self, settings: dict[str, object]) -> None:
         table = next(settings[name] for name in ("create", "drop", "truncate", "grant", "revoke") if name in settings)
         assert isinstance(table, Table)
         if "create" in settings:
@@ -227,8 +238,6 @@ class SqlSession:
             self._connection.execute(f"DELETE FROM {quoted(table.label)}")
         else:
             self.store.grant(str(settings["account"]), table.label, list(settings["rights"]), revoke="revoke" in settings)
-        self.forget_translations()
-        return Outcome()
 
     def _apply(self, settings: dict[str, object]) -> None:
         """ALTER SESSION SET. Settings without an effect here are taken as given."""

@@ -35,6 +35,12 @@ def make_verifier(kind: str, password: str, salt: bytes | None = None) -> Verifi
     return Verifier(kind, salt, hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest())
 
 
+def is_right(verifier: Verifier, password: str | None) -> bool:
+    if password is None:
+        return False
+    return hmac.compare_digest(make_verifier(verifier.kind, password, verifier.salt).digest, verifier.digest)
+
+
 def unknown_user_verifier() -> Verifier:
     """For a user that does not exist: the client learns nothing from the challenge."""
     return make_verifier(_12C, secrets.token_hex(16))
@@ -96,12 +102,6 @@ class Challenge:
             return plain[16:-padding].decode()
         except UnicodeDecodeError:
             return None
-
-    def is_right(self, password: str | None) -> bool:
-        if password is None:
-            return False
-        made = make_verifier(self._verifier.kind, password, self._verifier.salt)
-        return hmac.compare_digest(made.digest, self._verifier.digest)
 
     def server_proof(self) -> str:
         """Shows the client that this server knew its password."""

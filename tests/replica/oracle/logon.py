@@ -7,7 +7,7 @@ from .catalog import EXPIRED, GRACE, LOCKED, LOCKED_TIMED, OPEN, Account
 from .database import Attempt, Database
 from .dictionary import VERSION, SessionInfo
 from .errors import OraError
-from .login import Challenge, make_verifier, unknown_user_verifier
+from .login import Challenge, is_right, make_verifier, unknown_user_verifier
 
 _SYSDBA_MODES = 0x20 | 0x40 | 0x00400000 | 0x0F000000
 _DOWN = (
@@ -50,7 +50,7 @@ class Logon:
         if account and account.status in (LOCKED, LOCKED_TIMED):
             raise OraError(28000)
         password = self._password(call, "AUTH_PASSWORD") if challenge and self._session_key(call) else None
-        right = bool(account and challenge and challenge.is_right(password))
+        right = bool(account and is_right(account.verifier, password))
         if account:
             self._database.store.count_login(account, right, self._failed_login_limit())
         if account is None or not right:
@@ -81,7 +81,7 @@ class Logon:
 
     def change_password(self, call: Call) -> None:
         """In a session: the old password must be right."""
-        if not (self.account and self._challenge and self._challenge.is_right(self._password(call, "AUTH_PASSWORD"))):
+        if self.account is None or not is_right(self.account.verifier, self._password(call, "AUTH_PASSWORD")):
             raise OraError(1017)
         self._set_password(call)
 

@@ -73,11 +73,11 @@ def seed(store: Store, folder: Path) -> None:
 def _fill(store: Store) -> None:
     connection = store.connect()
     try:
+        connection.execute("BEGIN IMMEDIATE")
         synonyms = [Table("PUBLIC", table.name, [], synonym=table.label) for table in _TABLES]
         for table in (*_TABLES, *synonyms):
             if table.label not in store.tables:
                 store.create_table(connection, table)
-        connection.execute("BEGIN IMMEDIATE")
         _insert(connection, _CUSTOMER, [(customer.cust_id, customer.name, customer.email) for customer in CUSTOMERS])
         _insert(connection, _TARGET, [_target(store, customer) for customer in CUSTOMERS])
         _insert(connection, _ITEM, [row for customer in CUSTOMERS for row in _details(store, customer)])

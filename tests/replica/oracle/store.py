@@ -1,4 +1,4 @@
-"""The database's files: one SQLite database with tables, accounts and the catalogue. It outlasts restarts."""
+"""The database's files: a SQLite database with the tables and their catalogue, one with the accounts. They outlast restarts."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .login import make_verifier
 from .parser import quoted
 from .values import SqlType
 
-_SYSTEM = """
-CREATE TABLE IF NOT EXISTS oracle_accounts (name TEXT PRIMARY KEY, content TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS oracle_tables (name TEXT PRIMARY KEY, content TEXT NOT NULL);
-"""
+_CATALOG = "CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, content TEXT NOT NULL)"
 _AFFINITY = {"NUMBER": "NUMERIC", "RAW": "BLOB"}
 
 
 class Store:
-    """Tables and accounts. Sessions have connections of their own; this one is for accounts and the catalogue."""
+    """Tables and accounts. Sessions have connections of their own; an open transaction of theirs does not lock the accounts."""
 
     def __init__(self, folder: Path, database_offset: timedelta):
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "database.sqlite"
         self.database_offset = database_offset
         self._lock = threading.Lock()
-        self._connection = self.connect()
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.executescript(_SYSTEM)
-        self.accounts = {row[0]: Account.from_json(row[1]) for row in self._connection.execute("SELECT name, content FROM oracle_accounts")}
-        self.tables = {row[0]: Table.from_json(row[1]) for row in self._connection.execute("SELECT name, content FROM oracle_tables")}
+        tables = self.connect()
+        tables.execute("PRAGMA journal_mode=WAL")
+        tables.execute(_CATALOG.format("oracle_tables"))
+        self.tables = {name: Table.from_json(content) for name, content in tables.execute("SELECT name, content FROM oracle_tables")}
+        tables.close()
+        self._accounts = sqlite3.connect(folder / "accounts.sqlite", isolation_level=None, check_same_thread=False)
+        self._accounts.execute(_CATALOG.format("accounts"))
+        self.accounts = {name: Account.from_json(content) for name, content in self._accounts.execute("SELECT name, content FROM accounts")}
 
     def connect(self) -> sqlite3.Connection:
         """A connection whose transactions are begun by hand. What it writes survives the process, not a power failure."""
@@ -41,7 +41,7 @@ class Store:
         return connection
 
     def close(self) -> None:
-        self._connection.close()
+        self._accounts.close()
 
     def now(self) -> datetime:
         """The database's local time, without a zone."""
@@ -52,7 +52,7 @@ class Store:
     def save_account(self, account: Account) -> None:
         with self._lock:
             self.accounts[account.name] = account
-            self._connection.execute("INSERT OR REPLACE INTO oracle_accounts VALUES (?, ?)", (account.name, account.to_json()))
+            self._accounts.execute("INSERT OR REPLACE INTO accounts VALUES (?, ?)", (account.name, account.to_json()))
 
     def create_account(self, name: str, password: str, verifier: str = "12c", **settings: object) -> Account:
         created = self.now().isoformat(" ")
@@ -72,23 +72,21 @@ class Store:
     # Tables
 
     def create_table(self, connection: sqlite3.Connection, table: Table) -> None:
+        """In a transaction of the caller's."""
         if table.label in self.tables:
             raise OraError(955)
         listed = [_definition(column) for column in table.columns]
         listed += [f"CONSTRAINT {quoted(name)} UNIQUE ({','.join(map(quoted, names))})" for name, names in table.unique.items()]
-        connection.execute("BEGIN IMMEDIATE")
         if listed:
             connection.execute(f"CREATE TABLE {quoted(table.label)} ({','.join(listed)})")
         connection.execute("INSERT INTO oracle_tables VALUES (?, ?)", (table.label, table.to_json()))
-        connection.execute("COMMIT")
         self.tables[table.label] = table
 
     def drop_table(self, connection: sqlite3.Connection, table: Table) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+        """In a transaction of the caller's."""
         if table.columns:
             connection.execute(f"DROP TABLE {quoted(table.label)}")
         connection.execute("DELETE FROM oracle_tables WHERE name = ?", (table.label,))
-        connection.execute("COMMIT")
         self.tables.pop(table.label, None)
 
     def grant(self, account_name: str, object_name: str, rights: list[str], revoke: bool = False) -> None:
