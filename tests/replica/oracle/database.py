@@ -19,6 +19,7 @@ from .store import Store
 
 _REMEMBERED = 10_000
 _THREADS = 64
+_SILENCE_LOOK = 0.1
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,16 @@ class Database:
         self.store.close()
 
     async def stage(self, name: str) -> None:
-        """Let the fault of a stage happen: wait, stay silent until cancelled, or raise StageFault."""
+        """Let the fault of a stage happen: wait, or raise StageFault, after a silence that lasts as long as the fault is set."""
         fault = self.faults.take("stage", name)
         if fault is None:
             return
         if fault["mode"] == "slow":
             await asyncio.sleep(fault["seconds"])
         elif fault["mode"] == "silent":
-            await asyncio.Event().wait()
+            while self.faults.is_set("stage", name):
+                await asyncio.sleep(_SILENCE_LOOK)
+            raise StageFault(reset=False)
         else:
             raise StageFault(fault["mode"] == "reset")
 

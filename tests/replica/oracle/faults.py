@@ -90,6 +90,10 @@ class Faults:
             fault.left -= 1
         return fault.options
 
+    def is_set(self, kind: str, stage: str = "") -> bool:
+        """True until the fault is cleared, also when it has happened as often as it should."""
+        return _key(kind, {"stage": stage} if stage else {}) in self.active
+
     def look(self, kind: str) -> dict[str, Any] | None:
         """Options of a fault without counting it."""
         fault = self.active.get(kind)

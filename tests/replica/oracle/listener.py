@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 import struct
 
@@ -18,6 +19,7 @@ _SMALLEST_SDU, _LARGEST_SDU = 512, 65535
 _NETWORK_SERVICES_MAGIC = 0xDEADBEEF
 _SERVICES_VERSION = 0x13000000
 _ENCRYPTION = 2
+_READ_LIMIT = 1 << 20
 _LISTENER_CODES = (12516, 12519, 12520)
 
 
@@ -36,20 +38,23 @@ class Listener:
         self._database = database
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tls: ssl.SSLContext | None = None) -> None:
-        """One connection. Never raises."""
-        task = asyncio.current_task()
-        assert task is not None
+    def accepted(self, connection: socket.socket, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        """Serve a connection that was just accepted, in a task of its own."""
+        task = asyncio.ensure_future(self._serve(connection, address, tls))
         self._tasks.add(task)
-        address, port = (writer.get_extra_info("peername") or ("", 0))[:2]
-        attempt = self._database.attempt(address, port)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        """One connection. TLS is begun before anything is read. Never raises."""
+        attempt = self._database.attempt(*address)
         outcome, reset = "closed by the client", False
+        writer: asyncio.StreamWriter | None = None
         try:
             await self._database.stage("accept")
-            if tls:
-                attempt.stage = "tls"
-                await asyncio.wait_for(writer.start_tls(tls), self._database.settings.connect_seconds)
-            await self._handle(PacketStream(reader, writer), attempt)
+            attempt.stage = "tls" if tls else "accept"
+            stream = await _open_stream(connection, tls, self._database.settings.connect_seconds)
+            writer = stream.writer
+            await self._handle(stream, attempt)
         except Refused as refused:
             outcome = f"ORA-{refused.code:05d}"
         except StageFault as fault:
@@ -60,8 +65,7 @@ class Listener:
             outcome = f"server stopped at {attempt.stage}"
         finally:
             self._database.finish(attempt, outcome)
-            self._tasks.discard(task)
-            writer.transport.abort() if reset else writer.close()
+            _end(connection, writer, reset)
 
     def stop(self) -> None:
         for task in self._tasks:
@@ -85,8 +89,7 @@ class Listener:
         requested = struct.unpack_from(">I", packet.body, 50)[0] if len(packet.body) >= 54 else 0
         stream.sdu = min(max(requested or 8192, _SMALLEST_SDU), _LARGEST_SDU)
         await self._accept(stream)
-        if faults.look("encryption_required"):
-            faults.take("encryption_required")
+        if faults.take("encryption_required") is not None:
             await self._demand_encryption(stream)
         session = Session(self._database, stream, attempt, client)
         await session.run()
@@ -128,7 +131,7 @@ class Listener:
     async def _accept(self, stream: PacketStream) -> None:
         old = self._database.faults.take("old_protocol") is not None
         version = _TOO_OLD_VERSION if old else _ACCEPT_VERSION
-        flags = _NETWORK_SERVICES_REQUIRED if self._database.faults.look("encryption_required") else _NO_NETWORK_SERVICES
+        flags = _NETWORK_SERVICES_REQUIRED if self._database.faults.look("encryption_required") is not None else _NO_NETWORK_SERVICES
         small = min(stream.sdu, _LARGEST_SDU)
         body = struct.pack(">HHHHHHHBB8x", version, 1, small, small, 1, 0, 32 if old else 45, flags, flags)
         if not old:
@@ -145,6 +148,27 @@ class Listener:
         stream.write_data(header + service)
         await stream.flush()
         raise Refused(12660)
+
+
+async def _open_stream(connection: socket.socket, tls: ssl.SSLContext | None, seconds: float) -> PacketStream:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_READ_LIMIT)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    limits = {"ssl": tls, "ssl_handshake_timeout": seconds} if tls else {}
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, **limits)
+    return PacketStream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+def _end(connection: socket.socket, writer: asyncio.StreamWriter | None, reset: bool) -> None:
+    """Close; with `reset` the client gets no goodbye."""
+    if reset and connection.fileno() >= 0:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if writer is None:
+        connection.close()
+    elif reset:
+        writer.transport.abort()
+    else:
+        writer.close()
 
 
 def connect_data(descriptor: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from .seed import seed
 _BACKLOG = 100
 _FILLERS = 16
 _FILL_SECONDS = 0.2
+_ACCEPT_PAUSE = 0.1
 
 
 @dataclass
@@ -41,8 +42,8 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.folder, self.settings)
         self._listener = Listener(self.database)
-        self._servers: list[asyncio.Server] = []
-        self._choked: list[socket.socket] = []
+        self._bound: list[socket.socket] = []
+        self._accepting: list[asyncio.Future[None]] = []
         self._stopped = asyncio.Event()
         self._tls: ssl.SSLContext | None = None
 
@@ -50,7 +51,7 @@ class Server:
         """Ports that listen; the database is filled when it is new."""
         seed(self.database.store, self.folder)
         self._tls = tls.server_context(self.folder)
-        await self._open()
+        self._open()
         control = ControlServer(self.database, self.listen, self._stopped.set)
         self._control, self.ports.control = await control.start(self.ports.control)
         return self.ports
@@ -70,26 +71,40 @@ class Server:
         """`up`, `down` (connections are refused) or `blackhole` (nothing answers, as behind a firewall)."""
         await self._close()
         if state == "up":
-            await self._open()
+            self._open()
         elif state == "blackhole":
             for port in (self.ports.tcp, self.ports.tcps):
                 self._choke(port)
 
-    async def _open(self) -> None:
-        plain = await asyncio.start_server(self._listener.serve, self.host, self.ports.tcp, backlog=_BACKLOG)
-        secure = await asyncio.start_server(self._serve_tls, self.host, self.ports.tcps, backlog=_BACKLOG)
-        self._servers = [plain, secure]
-        self.ports.tcp, self.ports.tcps = (server.sockets[0].getsockname()[1] for server in self._servers)
+    def _open(self) -> None:
+        self.ports.tcp = self._listen_on(self.ports.tcp, None)
+        self.ports.tcps = self._listen_on(self.ports.tcps, self._tls)
 
-    async def _serve_tls(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._listener.serve(reader, writer, self._tls)
+    def _listen_on(self, port: int, secure: ssl.SSLContext | None) -> int:
+        """Accept connections on a port (0: any free one); gives the port."""
+        bound = socket.create_server((self.host, port), backlog=_BACKLOG)
+        bound.setblocking(False)
+        self._bound.append(bound)
+        self._accepting.append(asyncio.ensure_future(self._accept(bound, secure)))
+        return bound.getsockname()[1]
+
+    async def _accept(self, bound: socket.socket, secure: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(bound)
+            except OSError:
+                await asyncio.sleep(_ACCEPT_PAUSE)
+                continue
+            self._listener.accepted(connection, address[:2], secure)
 
     async def _close(self) -> None:
-        for server in self._servers:
-            server.close()
-        for held in self._choked:
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        for held in self._bound:
             held.close()
-        self._servers, self._choked = [], []
+        self._accepting, self._bound = [], []
 
     def _choke(self, port: int) -> None:
         """Listen without ever accepting, with the queue full: the kernel drops what comes then."""
@@ -97,11 +112,11 @@ class Server:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((self.host, port))
         bound.listen(0)
-        self._choked.append(bound)
+        self._bound.append(bound)
         for _ in range(_FILLERS):
             filler = socket.socket()
             filler.settimeout(_FILL_SECONDS)
-            self._choked.append(filler)
+            self._bound.append(filler)
             try:
                 filler.connect((self.host, port))
             except TimeoutError:

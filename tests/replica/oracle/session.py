@@ -135,8 +135,9 @@ class Session:
     async def _finish_break(self) -> None:
         """The break's handshake, then ORA-01013. A server that ignores breaks says nothing."""
         self.inbox.interrupted.clear()
-        if self.database.faults.take("ignore_break"):
-            await asyncio.Event().wait()
+        if self.database.faults.take("ignore_break") is not None:
+            await self.inbox.closed.wait()
+            raise ConnectionLost("closed by the client, whose break was ignored")
         self.stream.write_marker(MarkerType.BREAK)
         self.stream.write_marker(MarkerType.RESET)
         await self.stream.flush()

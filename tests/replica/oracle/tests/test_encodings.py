@@ -100,7 +100,7 @@ def test_a_message_that_goes_on_asks_for_more(data, cut):
 def test_a_password_is_proved_without_being_sent(kind):
     verifier = make_verifier(kind, "tiger")
     challenge = Challenge(verifier)
-    offered = dict((key, value) for key, value, _ in challenge.answers())
+    offered = {key: value for key, value, _ in challenge.answers()}
     key = verifier.digest[:32] if kind == "12c" else verifier.digest + bytes(4)
     assert len(_decrypt(key, bytes.fromhex(offered["AUTH_SESSKEY"]))) == (32 if kind == "12c" else 48)
     client_part = bytes(range(32 if kind == "12c" else 48))

@@ -1,5 +1,6 @@
 """python-oracledb in thin mode against the server: what works with a real database works here."""
 
+# ruff: noqa: S608 - the texts are the tests' own
 from __future__ import annotations
 
 import asyncio
