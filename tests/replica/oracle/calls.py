@@ -20,7 +20,7 @@ from .values import SqlType
 PROTOCOL, DATA_TYPES, FUNCTION, ERROR, ROW_HEADER, ROW_DATA, PARAMETER, STATUS = 1, 2, 3, 4, 6, 7, 8, 9
 WARNING, DESCRIBE, PIGGYBACK = 15, 16, 17
 REEXECUTE, FETCH, LOGOFF, COMMIT, ROLLBACK, REEXECUTE_FETCH, EXECUTE, AUTH_TWO, AUTH_ONE, PING = 4, 5, 9, 14, 15, 78, 94, 115, 118, 147
-_CLOSE_CURSORS, _END_TO_END, _SET_SCHEMA, _KEY_VALUE = 105, 135, 152, 154
+_CLOSE_CURSORS, _CANCEL_CURSORS, _END_TO_END, _SET_SCHEMA, _KEY_VALUE = 105, 120, 135, 152, 154
 _NCHAR = 2
 _IN_TRANSACTION = 2
 # Execute options.
@@ -43,6 +43,7 @@ class Call:
 
     function: int
     close_cursors: list[int] = field(default_factory=list)
+    cancel_cursors: list[int] = field(default_factory=list)
     module: str = ""
     schema: str = ""
     options: int = 0
@@ -91,6 +92,9 @@ def _read_piggyback(reader: Reader, function: int, call: Call) -> None:
     if function == _CLOSE_CURSORS:
         reader.byte()
         call.close_cursors += [reader.number() for _ in range(reader.number())]
+    elif function == _CANCEL_CURSORS:
+        reader.byte()
+        call.cancel_cursors += [reader.number() for _ in range(reader.number())]
     elif function == _SET_SCHEMA:
         reader.byte()
         call.schema = reader.sized().decode()
@@ -116,9 +120,7 @@ def _read_end_to_end(reader: Reader, call: Call) -> None:
     """Names that a client gives to what it does."""
     reader.raw(2)
     reader.number()
-    lengths = [(reader.byte(), reader.number())[1] for _ in range(3)]  # client identifier, module, action
-    reader.byte()
-    reader.number()
+    lengths = [(reader.byte(), reader.number())[1] for _ in range(4)]  # client identifier, module, action, context
     reader.byte()
     reader.number()
     lengths.append((reader.byte(), reader.number())[1])  # client info

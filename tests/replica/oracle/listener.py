@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import struct
+import traceback
 
 from .database import Attempt, Database, StageFault
 from .packets import ConnectionLost, PacketStream, PacketType
@@ -61,6 +62,9 @@ class Listener:
             outcome, reset = f"closed by a fault at {attempt.stage}", fault.reset
         except (ConnectionLost, OSError, TimeoutError, ssl.SSLError) as error:
             outcome = f"{error or type(error).__name__} at {attempt.stage}"
+        except Exception as error:
+            outcome = f"server failed with {type(error).__name__} at {attempt.stage}"
+            traceback.print_exc()
         except asyncio.CancelledError:
             outcome = f"server stopped at {attempt.stage}"
         finally:

@@ -185,6 +185,9 @@ class Session:
     def _take_piggybacks(self, call: Call) -> None:
         for number in call.close_cursors:
             self._cursors.pop(number, None)
+        for number in call.cancel_cursors:
+            if number in self._cursors:
+                self._cursors[number].rows = []
         if self.info and call.module:
             self.info.module = call.module
         if self.sql and call.schema:
