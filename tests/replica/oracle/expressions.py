@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from . import function_calls, values
 from .errors import OraError
 from .parser import Expression, Parser, Scope, Source, coerced, combined, comparable, literal, quoted
-from .values import DATE, INTERVAL, NUMBER, TIMESTAMP, TIMESTAMP_TZ, SqlType, varchar
+from .values import DATE, INTERVAL, NUMBER, TIMESTAMP, TIMESTAMP_TZ, varchar
 
 if TYPE_CHECKING:
     from .queries import Query
@@ -364,35 +364,6 @@ class Expressions(Parser):
         self.expect(")", 907)
         function = {"LEADING": "ltrim", "TRAILING": "rtrim", "BOTH": "trim"}[side]
         return combined(f"nullif({function}({value.sql},{fill}),'')", value.type, value)
-
-    def data_type(self) -> SqlType:
-        """A data type of CREATE TABLE or CAST."""
-        name = self.take().value
-        sizes = []
-        if self.accept("("):
-            while not self.accept(")"):
-                token = self.take()
-                if token.kind == "end":
-                    raise self.error(907)
-                if token.kind == "number":
-                    sizes.append(int(token.value))
-        if name in ("VARCHAR2", "VARCHAR", "NVARCHAR2", "CHAR", "NCHAR"):
-            return SqlType("CHAR" if name.endswith("CHAR") and "VAR" not in name else "VARCHAR2", sizes[0] if sizes else 1)
-        if name in ("NUMBER", "DECIMAL", "NUMERIC"):
-            return SqlType("NUMBER", 22, sizes[0], sizes[1] if len(sizes) > 1 else 0) if sizes else SqlType("NUMBER", 22)
-        if name in ("INTEGER", "INT", "SMALLINT"):
-            return values.INTEGER
-        if name == "FLOAT":
-            return SqlType("NUMBER", 22)
-        if name == "DATE":
-            return DATE
-        if name == "TIMESTAMP":
-            digits = sizes[0] if sizes else 6
-            zoned = self.accept("WITH", "TIME", "ZONE")
-            return SqlType("TIMESTAMP WITH TIME ZONE" if zoned else "TIMESTAMP", digits)
-        if name == "RAW":
-            return SqlType("RAW", sizes[0] if sizes else 1)
-        raise OraError(902, position=self.tokens[self.index - 1].position)
 
     def _column(self) -> Expression:
         position = self.token.position

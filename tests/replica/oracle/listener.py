@@ -71,9 +71,12 @@ class Listener:
             self._database.finish(attempt, outcome)
             _end(connection, writer, reset)
 
-    def stop(self) -> None:
-        for task in self._tasks:
+    async def stop(self) -> None:
+        """End all connections."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _handle(self, stream: PacketStream, attempt: Attempt) -> None:
         settings, faults = self._database.settings, self._database.faults

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .catalog import Account, Column, Table
 from .errors import OraError
 from .lexer import Token, tokens_of
-from .values import DATE, NUMBER, TIMESTAMP, SqlType, varchar
+from .values import DATE, INTEGER, NUMBER, TIMESTAMP, SqlType, varchar
 
 _RESERVED = frozenset(
     [
@@ -170,6 +170,35 @@ class Parser:
     def text_between(self, start: int, end: int) -> str:
         """Heading of a column without an alias: its text without spaces."""
         return "".join(token.source if token.kind == "quoted" else token.source.upper() for token in self.tokens[start:end])
+
+    def data_type(self) -> SqlType:
+        """A data type of CREATE TABLE or CAST."""
+        name = self.take().value
+        sizes = []
+        if self.accept("("):
+            while not self.accept(")"):
+                token = self.take()
+                if token.kind == "end":
+                    raise self.error(907)
+                if token.kind == "number":
+                    sizes.append(int(token.value))
+        if name in ("VARCHAR2", "VARCHAR", "NVARCHAR2", "CHAR", "NCHAR"):
+            return SqlType("CHAR" if name.endswith("CHAR") and "VAR" not in name else "VARCHAR2", sizes[0] if sizes else 1)
+        if name in ("NUMBER", "DECIMAL", "NUMERIC"):
+            return SqlType("NUMBER", 22, sizes[0], sizes[1] if len(sizes) > 1 else 0) if sizes else SqlType("NUMBER", 22)
+        if name in ("INTEGER", "INT", "SMALLINT"):
+            return INTEGER
+        if name == "FLOAT":
+            return SqlType("NUMBER", 22)
+        if name == "DATE":
+            return DATE
+        if name == "TIMESTAMP":
+            digits = sizes[0] if sizes else 6
+            zoned = self.accept("WITH", "TIME", "ZONE")
+            return SqlType("TIMESTAMP WITH TIME ZONE" if zoned else "TIMESTAMP", digits)
+        if name == "RAW":
+            return SqlType("RAW", sizes[0] if sizes else 1)
+        raise OraError(902, position=self.tokens[self.index - 1].position)
 
 
 def quoted(name: str) -> str:

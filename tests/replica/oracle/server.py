@@ -63,8 +63,7 @@ class Server:
     async def stop(self) -> None:
         self._control.close()
         await self._close()
-        self._listener.stop()
-        await asyncio.sleep(0)
+        await self._listener.stop()
         self.database.close()
 
     async def listen(self, state: str) -> None:
