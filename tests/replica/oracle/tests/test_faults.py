@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -273,3 +275,23 @@ def test_the_command_line(server):
     assert json.loads(command("logins", "outcome=ORA-12518").stdout)
     wrong = command("fault", "set", "stage", "stage=nowhere", "mode=close")
     assert (wrong.returncode, "nowhere" in wrong.stderr or "one of" in wrong.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x00\x08\x00\x00\x01\x00\x00\x00", b"\x00\x04\x00\x00", b"SSH-2.0-x\r\n" * 9],
+)  # fmt: skip
+def test_strangers_do_not_harm_the_server(server, words):
+    before = len(server.control.logins())
+    with socket.create_connection(("127.0.0.1", server.ports["port"]), 5) as stranger:
+        stranger.sendall(words)
+    assert eventually(lambda: [attempt for attempt in server.control.logins()[before:] if attempt["outcome"]])
+    assert server.control.logins()[before]["user"] == ""
+    server.connect().close()
+
+
+def test_a_type_that_the_server_does_not_have_ends_the_connection(server):
+    connection = server.connect()
+    with pytest.raises(oracledb.Error) as raised:
+        connection.cursor().execute("SELECT :1 FROM DUAL", [datetime.timedelta(days=1)])
+    assert code_of(raised.value) in ("ORA-03115", "DPY-4011")
