@@ -73,10 +73,11 @@ def nothing() -> None:
     """Make or clear nothing: the fault is in how the run is called."""
 
 
-def cases() -> list[Case]:
-    """Return all rows, in the order in which they run."""
+def cases(kind: str = "local") -> list[Case]:
+    """Return all rows for a kind of replica (`local`, `containers`), in the order in which they run."""
     files = sorted((Path(__file__).parent / "expected").glob("*.yml"))
     expected = {code: entry for file in files for code, entry in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
+    expected = {code: {**entry, **entry.get(kind, {})} for code, entry in expected.items()}
     rows = [_of_replica(fault, expected) for fault in FAULTS] + _of_runs(expected)
     missing = [row.address for row in rows if not row.expected]
     if missing:

@@ -187,12 +187,13 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
-    chosen = [case for case in cases() if not wanted or case.address in wanted or case.code in wanted]
+    kind = "containers" if options.containers else "local"
+    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or case.code in wanted]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
     if options.containers:
-        return report(run_rows([case for case in chosen if wanted or differs_in_containers(case)], options.clean_runs, "containers"))
+        return report(run_rows([case for case in chosen if wanted or differs_in_containers(case)], options.clean_runs, kind))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen, options.clean_runs)]), encoding="utf-8")
         return 0

@@ -103,7 +103,7 @@ def ensure(paths: Paths, account: Account) -> None:
 def remove(paths: Paths) -> None:
     """End the helpers; take the file system and the cgroup away."""
     _end_helpers(paths)
-    remove_cgroup(_cgroup_name(paths))
+    _remove_cgroup(_cgroup_name(paths))
     while os.path.ismount(_volume(paths)):
         run_or_fail(f"unmount {_volume(paths)}", ["umount", str(_volume(paths))], timeout=20)
     (folder_of(paths) / "facts.json").unlink(missing_ok=True)
@@ -187,16 +187,24 @@ def _make_cgroup(paths: Paths) -> str:
     if not is_root():
         return ""
     try:
-        remove_cgroup(name)
-        make_cgroup(name)
+        _remove_cgroup(name)
+        _new_cgroup(name)
     except (OSError, ReplicaError):
         with suppress(OSError, ReplicaError):
-            remove_cgroup(name)
+            _remove_cgroup(name)
         return ""
     return name
 
 
-def make_cgroup(name: str) -> None:
+def reset_cgroup(paths: Paths) -> None:
+    """End all in the instance's cgroup, where it has one, and have its counters begin at nothing."""
+    name = _cgroup_name(paths)
+    if all(folder.is_dir() for folder in _cgroup_folders(name)):
+        _remove_cgroup(name)
+        _new_cgroup(name)
+
+
+def _new_cgroup(name: str) -> None:
     """Make a cgroup whose counters begin at nothing."""
     for folder in _cgroup_folders(name):
         folder.mkdir(exist_ok=True)
@@ -212,7 +220,7 @@ def make_cgroup(name: str) -> None:
     (_CGROUPS / "memory" / name / "memory.limit_in_bytes").write_text(str(MEMORY_LIMIT), encoding="ascii")
 
 
-def remove_cgroup(name: str) -> None:
+def _remove_cgroup(name: str) -> None:
     """End the processes of a cgroup and remove it; only ever one that a replica made."""
     if not name.startswith("tank-replica-") or "/" in name:
         raise ReplicaError(f"{name!r} is not the cgroup of a replica")

@@ -105,6 +105,10 @@ class Replica(ABC):
         """Make the application's user the owner of all in PM2_HOME and in the application's log folders."""
 
     @abstractmethod
+    def reset_counters(self) -> None:
+        """Have the counters of CPU and memory that the checks read begin at nothing; ends what runs in the instance's cgroup."""
+
+    @abstractmethod
     def get(self, url: str) -> str:
         """Body of a good HTTP answer, "" when there is none."""
 

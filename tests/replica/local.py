@@ -9,7 +9,7 @@ from typing import Any
 
 from .cache import Cache
 from .delivery import Settings, deliver_applications, deliver_page, operator_environment, processes
-from .host_parts import folder_of
+from .host_parts import folder_of, reset_cgroup
 from .interface import APP, ROOT, Replica
 from .logsdb import APP_ROLE, DATABASE, MONITOR_ROLE, LogsDb
 from .paths import Paths
@@ -130,6 +130,9 @@ class LocalReplica(Replica):
 
     def give_home_back(self) -> None:
         give_to(self.account, self.paths.home, self.paths.app)
+
+    def reset_counters(self) -> None:
+        reset_cgroup(self.paths)
 
     def deploy(self) -> None:
         settings = Settings(

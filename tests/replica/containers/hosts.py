@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..cache import Cache
-from ..host_parts import CPU_QUOTA, VOLUME_FILES, VOLUME_SIZE
+from ..host_parts import VOLUME_FILES, VOLUME_SIZE
 from ..interface import APP_HOST, LOGSDB_HOST, WEB_HOST
 from ..paths import SOURCES, Paths
 from ..system import ReplicaError, run_or_fail, wait_until
 from . import engine
-from .layout import BUILD, NAS, SOURCES_MOUNT, VOLUME
+from .layout import BUILD, CPU_LIMIT, MEMORY_LIMIT, NAS, SOURCES_MOUNT, VOLUME
 
 HOSTS = (APP_HOST, WEB_HOST, LOGSDB_HOST)
-MEMORY_LIMIT = 1 << 30  # bytes, of the host that runs the applications
 _FIRST_ADDRESS = 11
 _BOOT_S = 60
 _STOP_S = "20"
 _USABLE = ("running", "degraded")
-_MADE_OF = "tank-replica-made-of"  # label with a fingerprint
 
 
 @dataclass(frozen=True)
@@ -75,22 +72,14 @@ class Hosts:
             engine.must("network", "create", self.network)
         self.nas.mkdir(parents=True, exist_ok=True)
         for host in HOSTS:
-            made_of = self._options(host, image, cache)
-            self._remove_outdated(host, made_of)
             state = self.state(host)
             if not state:
-                engine.must("run", f"--label={_MADE_OF}={_fingerprint(made_of)}", *made_of)
+                engine.must("run", "--detach", *self._options(host, image, cache))
             elif state != "running":
+                self._volume(host)
                 engine.must("start", self.container(host))
         for host in HOSTS:
             self.wait_booted(host)
-
-    def _remove_outdated(self, host: str, made_of: Sequence[str]) -> None:
-        """A host of an older image, or made in another way, is made again; what was on it is delivered again."""
-        wanted = f'{{{{index .Config.Labels "{_MADE_OF}"}}}}'
-        found = engine.call("inspect", "--type", "container", "--format", wanted, self.container(host))
-        if found.rc == 0 and found.stdout.strip() != _fingerprint(made_of):
-            engine.must("rm", "--force", "-t", "0", self.container(host), timeout=60)
 
     def _options(self, host: str, image: str, cache: Cache) -> list[str]:
         """What a host is made of: the arguments of the engine's `run`."""
@@ -101,9 +90,9 @@ class Hosts:
             mounts[str(self.nas)] = NAS
         volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
         volumes.append(f"--volume={self._volume(host)}:{VOLUME}")
-        limits = [f"--memory={MEMORY_LIMIT}", f"--memory-swap={MEMORY_LIMIT}", f"--cpus={2 * CPU_QUOTA:g}", "--cap-add=NET_ADMIN"]
+        # Other work on this machine must not keep the host from what it may use.
+        limits = [f"--memory={MEMORY_LIMIT}", f"--memory-swap={MEMORY_LIMIT}", f"--cpus={CPU_LIMIT:g}", "--cpu-shares=10240"]
         return [
-            "--detach",
             f"--name={self.container(host)}",
             f"--hostname={host}",
             f"--network={self.network}",
@@ -112,7 +101,7 @@ class Hosts:
             *engine.systemd_options(),
             *names,
             *volumes,
-            *(limits if host == APP_HOST else []),
+            *([*limits, "--cap-add=NET_ADMIN"] if host == APP_HOST else []),
             image,
         ]
 
@@ -160,7 +149,3 @@ class Hosts:
 def _mac(address: str) -> str:
     """A host keeps its network card over a reboot; with another one its neighbours would not reach it for half a minute."""
     return ":".join(["02", "42", *(f"{int(part):02x}" for part in address.split("."))])
-
-
-def _fingerprint(made_of: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]

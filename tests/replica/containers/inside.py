@@ -14,13 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from ..delivery import Settings, deliver_applications, deliver_page
-from ..host_parts import CPU_QUOTA, SERVICES, python
+from ..host_parts import SERVICES, python
 from ..logsdb import LogsDb
 from ..paths import SOURCES, Paths
 from ..system import Account, account_of, give_to, replace_file, run, run_or_fail, wait_until
 from ..toolchain import find_postgres
 from ..web import Site
-from .layout import BUILD, HELPERS, LOG_FOLDER, LOGSDB_PORT, MODULES, NGINX, PEER_PORT, PG, SPARE_PORT, TIME_PORT, VOLUME
+from .layout import (
+    BUILD,
+    CPU_LIMIT,
+    HELPERS,
+    LOG_FOLDER,
+    LOGSDB_PORT,
+    MEMORY_LIMIT,
+    MODULES,
+    NGINX,
+    PEER_PORT,
+    PG,
+    SPARE_PORT,
+    TIME_PORT,
+    VOLUME,
+)
 
 _UNITS = Path("/etc/systemd/system")
 _LISTENS_S = 30
@@ -45,7 +59,7 @@ def app(given: Mapping[str, Any]) -> None:
     deliver_applications(PATHS.app, BUILD, MODULES, "/usr/bin/pm2", settings, account)
     give_to(account, PATHS.home)
     PATHS.home.chmod(0o700)
-    _helpers(account, {"time": [TIME_PORT]}, given["memory_limit"])
+    _helpers(account, {"time": [TIME_PORT]})
 
 
 def web(given: Mapping[str, Any]) -> None:
@@ -60,7 +74,7 @@ def web(given: Mapping[str, Any]) -> None:
     elif changed:
         run_or_fail("reload nginx", ["systemctl", "reload", "nginx"])
         site.wait_for_new_workers(before)
-    _helpers(account_of("tankmail"), {}, given["memory_limit"])
+    _helpers(account_of("tankmail"), {})
 
 
 def logsdb(given: Mapping[str, Any]) -> None:
@@ -76,10 +90,10 @@ def logsdb(given: Mapping[str, Any]) -> None:
     wait_until(lambda: database.answers(LOGSDB_PORT), _LISTENS_S, "LogsDB does not answer; see `journalctl -u logsdb`")
     if made:
         database.fill_gap(LOGSDB_PORT)
-    _helpers(account_of("tankmail"), {"peer": [PEER_PORT, "0.0.0.0"]}, given["memory_limit"])  # noqa: S104 - other hosts reach it
+    _helpers(account_of("tankmail"), {"peer": [PEER_PORT, "0.0.0.0"]})  # noqa: S104 - other hosts reach it
 
 
-def _helpers(account: Account, servers: Mapping[str, list[Any]], memory_limit: int) -> None:
+def _helpers(account: Account, servers: Mapping[str, list[Any]]) -> None:
     """What the checks of the area host look at (see host_parts), as services that a reboot brings back."""
     for folder in (HELPERS, LOG_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +105,8 @@ def _helpers(account: Account, servers: Mapping[str, list[Any]], memory_limit: i
         "volume": str(VOLUME),
         "cgroup": "",
         "cgroup_folders": [],
-        "cpu_quota": 2 * CPU_QUOTA,
-        "memory_limit": memory_limit,
+        "cpu_quota": CPU_LIMIT,
+        "memory_limit": MEMORY_LIMIT,
         "log_folder": str(LOG_FOLDER),
         "spare_port": SPARE_PORT,
         "time_port": TIME_PORT,

@@ -36,3 +36,6 @@ NGINX: dict[str, Any] = {
     "upstream": f"app:{BACKEND_PORT}",
     "first": "user www-data;\n",
 }
+# What the host of the applications may use.
+MEMORY_LIMIT = 1 << 30  # bytes
+CPU_LIMIT = 0.8  # cores; less than one, so that a single process can use it up

@@ -18,7 +18,7 @@ from ..logsdb import local_now
 from ..paths import SOURCES, Paths
 from ..system import Account, ReplicaError, remove_tree, replace_file, run_or_fail, wait_until
 from . import engine, image
-from .hosts import HOSTS, MEMORY_LIMIT, Hosts
+from .hosts import HOSTS, Hosts
 from .replica import ContainerReplica
 
 _SOURCES = ("delivery.py", "web.py", "schema.sql", "customers.py", "history.py", "logsdb.py", "host_services.py")
@@ -68,7 +68,7 @@ def up(paths: Paths) -> ContainerReplica:
             return replica
     hosts.ensure(wanted.image, cache)
     ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
-    hosts.inside(LOGSDB_HOST, {"memory_limit": MEMORY_LIMIT})
+    hosts.inside(LOGSDB_HOST, {})
     programs = engine.must(
         "exec", hosts.container(LOGSDB_HOST), "sh", "-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1"
     ).strip()

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .. import pm2_processes
 from ..delivery import Settings, operator_environment, processes
 from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ROOT, WEB_HOST, Replica
 from ..logsdb import APP_ROLE, DATABASE, MONITOR_ROLE
 from ..paths import Paths
 from ..system import APP_USER, Result, clean_environment, run, wait_until
 from . import engine, layout
-from .hosts import HOSTS, MEMORY_LIMIT, Hosts
+from .hosts import HOSTS, Hosts
 from .inside import PATHS as INSIDE
 
 _OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres"}
@@ -137,11 +138,11 @@ class ContainerReplica(Replica):
             logsdb_password=password,
             nas_root=layout.NAS,
         )
-        self.hosts.inside(APP_HOST, {"settings": vars(settings), "memory_limit": MEMORY_LIMIT})
+        self.hosts.inside(APP_HOST, {"settings": vars(settings)})
         self.restore_web()
 
     def restore_web(self) -> None:
-        self.hosts.inside(WEB_HOST, {"memory_limit": MEMORY_LIMIT})
+        self.hosts.inside(WEB_HOST, {})
 
     def install_boot_unit(self) -> None:
         """With PM2's own command, as its manual says."""
@@ -161,6 +162,13 @@ class ContainerReplica(Replica):
 
     def give_home_back(self) -> None:
         self.at(APP_HOST).must(["chown", "-R", f"{APP_USER}:{APP_USER}", str(INSIDE.home), str(INSIDE.app)], user=ROOT)
+
+    def reset_counters(self) -> None:
+        """Only a restart makes a host forget that processes were killed."""
+        counters = "cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null"
+        if self.run(["sh", "-c", f"{counters} | grep -q '^oom_kill [1-9]'"]).rc == 0:
+            self.hosts.reboot(self.host)
+            pm2_processes.wait_ready(self)
 
     def get(self, url: str) -> str:
         done = self.run(["curl", "-s", "-f", "-m", "2", url], timeout=5)

@@ -44,14 +44,6 @@ def _end(replica: Replica, *names: str) -> None:
         replica.run(["sh", "-c", _END, "sh", f"{_parts(replica)['folder']}/{name}"], user=replica.admin)
 
 
-def _fresh_cgroup(replica: Replica) -> None:
-    """End all in the instance's cgroup and make it anew, so that its counters begin at nothing."""
-    name = _parts(replica)["cgroup"]
-    if name:
-        host_parts.remove_cgroup(name)
-        host_parts.make_cgroup(name)
-
-
 # CPU
 
 
@@ -67,7 +59,7 @@ def burn_all(replica: Replica) -> None:
 
 def stop_burning(replica: Replica) -> None:
     _end(replica, "spin")
-    _fresh_cgroup(replica)
+    replica.reset_counters()
 
 
 # Memory
@@ -111,7 +103,7 @@ def _lives(replica: Replica, name: str) -> bool:
 
 def give_memory_back(replica: Replica) -> None:
     _end(replica, "hold")
-    _fresh_cgroup(replica)
+    replica.reset_counters()
 
 
 # Disks
