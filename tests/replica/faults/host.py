@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -257,14 +257,24 @@ def bring_peer_back(replica: Replica) -> None:
         _start(replica, "peer", str(_parts(replica)["peer_port"]))
 
 
-def _firewall(action: str, *verdict: str) -> Callable[[Replica], None]:
-    """Add (-I) or delete (-D) a rule of the host's own firewall for what goes out to the peer."""
+def _rule(replica: Replica, verdict: Sequence[str]) -> list[str]:
+    """A rule of the host's own firewall for what goes out to the peer."""
+    return ["OUTPUT", "-p", "tcp", "--dport", str(_parts(replica)["peer_port"]), "-j", *verdict]
 
-    def change(replica: Replica) -> None:
-        rule = ["OUTPUT", "-p", "tcp", "--dport", str(_parts(replica)["peer_port"]), "-j", *verdict]
-        replica.must(["iptables", action, *rule], user=replica.admin)
 
-    return change
+def _block(*verdict: str) -> Callable[[Replica], None]:
+    def add(replica: Replica) -> None:
+        replica.must(["iptables", "-I", *_rule(replica, verdict)], user=replica.admin)
+
+    return add
+
+
+def _unblock(*verdict: str) -> Callable[[Replica], None]:
+    def delete(replica: Replica) -> None:
+        while replica.run(["iptables", "-D", *_rule(replica, verdict)], user=replica.admin).rc == 0:
+            pass
+
+    return delete
 
 
 _REJECT = ("REJECT", "--reject-with", "icmp-admin-prohibited")
@@ -307,7 +317,7 @@ HOST_FAULTS = (
     _host("clock", "the clock is 7 s ahead", _set_clock(-7), right_clock, "ahead"),
     _host("outbound_blocked", "connections get no answer", drop_connections, accept_connections, needs=_LOCAL),
     _host("outbound_blocked", "connections are refused", refuse_connections, bring_peer_back, "refused", _LOCAL),
-    _host("outbound_blocked", "a firewall drops", _firewall("-I", "DROP"), _firewall("-D", "DROP"), "dropped", _CONTAINER),
-    _host("outbound_blocked", "a firewall rejects", _firewall("-I", *_REJECT), _firewall("-D", *_REJECT), "rejected", _CONTAINER),
+    _host("outbound_blocked", "a firewall drops", _block("DROP"), _unblock("DROP"), "dropped", _CONTAINER),
+    _host("outbound_blocked", "a firewall rejects", _block(*_REJECT), _unblock(*_REJECT), "rejected", _CONTAINER),
     _host("port_open", "a port is open to others", open_port, close_port),
 )

@@ -1,0 +1,1 @@
+"""An Oracle database as its clients see it: see README.md."""
