@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.ops.remediation.plugins.module_utils._mask import strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils.faults_catalogue import SAFE_LOADER
 
-PREFIXES = ("stack_", "remediation_")  # and that of the cadence, such as daily_check_
+PREFIXES = ("stack_", "remediation_")  # and those of the cadences, such as daily_check_
 RUN_VARIABLES = Path(__file__).parent / "run_variables.yml"
 ROLES = Path(__file__).parents[2] / "roles"
 MOST_OF_A_NAME = 100
@@ -43,24 +43,35 @@ def known() -> dict[str, dict[str, Any]]:
     return found
 
 
+@functools.cache
+def prefixes(cadence: str = "") -> tuple[str, ...]:
+    """Return how variables of this collection begin: those of the stack, of the run, and of each cadence, run now or not.
+
+    A cadence is a role with an input ``<role>_checks``.
+    """
+    cadences = {name[: -len("checks")] for name in known() if name.endswith("_checks")}
+    return (*PREFIXES, *sorted(cadences | ({f"{cadence}_"} if cadence else set())))
+
+
 def unknown(names: Iterable[Any], cadence: str = "") -> list[str]:
     """Return those of the names that look like a variable of this collection and are none."""
-    prefixes = (*PREFIXES, f"{cadence}_") if cadence else PREFIXES
-    return [str(name) for name in names if isinstance(name, str) and name.startswith(prefixes) and name not in known()]
+    begin = prefixes(cadence)
+    return [str(name) for name in names if isinstance(name, str) and name.startswith(begin) and name not in known()]
 
 
-def nearest(name: str) -> list[str]:
-    """Return the known names that a misspelt one may stand for, the nearest first; [] when none is near."""
-    prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
-    # The prefix that they share says nothing about how alike they are.
+def nearest(name: str, cadence: str = "") -> list[str]:
+    """Return the known names that a misspelt one may stand for, the nearest first; [] when none is near.
+
+    Compared is what follows the prefix, with names of the same prefix alone: the prefix says nothing about how alike they are.
+    """
+    prefix = next((prefix for prefix in prefixes(cadence) if name.startswith(prefix)), "")
+    rest = name[len(prefix) :]
     alike = [
-        (
-            SequenceMatcher(None, name[len(prefix) :], candidate[len(prefix) :] if candidate.startswith(prefix) else candidate).ratio(),
-            candidate,
-        )
+        (SequenceMatcher(None, rest, candidate[len(prefix) :], autojunk=False).ratio(), candidate)
         for candidate in known()
+        if candidate.startswith(prefix)
     ]
-    best = max(ratio for ratio, _candidate in alike)
+    best = max((ratio for ratio, _candidate in alike), default=0)
     near = [(ratio, candidate) for ratio, candidate in alike if ratio >= max(_LEAST_ALIKE, best - _AS_ALIKE)]
     return [candidate for _ratio, candidate in sorted(near, key=lambda pair: (-pair[0], pair[1]))][:_MOST_SUGGESTIONS]
 
@@ -82,11 +93,10 @@ def remarks(
         for name in unknown(names, cadence):
             if name not in extra:
                 set_on.setdefault(name, []).append(str(host))
-    return [_remark(name, sorted(hosts), groups or {}) for name, hosts in set_on.items()]
+    return [_remark(name, nearest(name, cadence), sorted(hosts), groups or {}) for name, hosts in set_on.items()]
 
 
-def _remark(name: str, hosts: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    suggestions = nearest(name)
+def _remark(name: str, suggestions: list[str], hosts: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     shown = strip_ansi(" ".join(name.split()))[:MOST_OF_A_NAME]
     where = _where(hosts, groups)
     english = f"{shown} ({where['en']}) is not a variable of this collection"
