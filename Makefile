@@ -1,7 +1,7 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup daily-check test unit lint sanity packaging integration faults bench docs replica-up replica-down clean
+.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs replica-up replica-down clean
 
 BIN := $(CURDIR)/.venv/bin
 REPLICA := $(BIN)/python tests/replica/replica
@@ -19,17 +19,23 @@ export ANSIBLE_NOCOLOR := 1
 endif
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 26
 
 setup: ## Install what is missing (all other targets do it too)
 	@tools/setup
+
+setup-containers: ## Install what the replica in containers needs besides (podman)
+	@CONTAINERS=yes tools/setup
 
 daily-check: setup ## Start the replica and run the daily check on it
 	@$(REPLICA) up
 	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
 
-test: setup ## Run all tests
+test: setup ## Run all tests that need no containers
 	@$(BIN)/python tools/run_stages.py
+
+ci: setup-containers ## Run all tests: those, and the ones on hosts in containers
+	@$(BIN)/python tools/run_stages.py all
 
 unit: setup ## Run the unit tests
 	@$(BIN)/python tools/run_stages.py unit
@@ -48,6 +54,12 @@ integration: setup ## Run the integration targets and tests on a replica
 
 faults: setup ## Make each fault on a replica, and expect it to be found
 	@$(BIN)/python tools/run_stages.py faults
+
+molecule: setup-containers ## Run the Molecule scenarios on a replica in containers
+	@$(BIN)/python tools/run_stages.py molecule
+
+container-faults: setup-containers ## Make the faults that need hosts of their own, and expect them to be found
+	@$(BIN)/python tools/run_stages.py container-faults
 
 bench: setup ## Measure against the bars
 	@$(BIN)/python tests/bench/run.py

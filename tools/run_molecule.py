@@ -71,29 +71,32 @@ def main() -> int:
 def passes(name: str) -> bool:
     """Run one scenario and say in a line how it went."""
     began = time.monotonic()
-    done = molecule(name)
+    # A scenario that runs by itself prepares its hosts each time; what Molecule remembers of a former run would keep it from that.
+    shutil.rmtree(LOGS / f"{name}.home", ignore_errors=True)
+    (LOGS / f"{name}.log").unlink(missing_ok=True)
+    done = molecule(name, "test", "--destroy", "never")
     state = "ok" if done else "FAILED"
     print(f"molecule: {name:<14} {state:<8} {time.monotonic() - began:6.1f} s", flush=True)
     if not done:
         lines = (LOGS / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
         print("\n".join(f"    {line}" for line in lines[-TOLD:]), flush=True)
         # The next scenario begins with a replica that is well.
+        molecule(name, "cleanup")
         for command in (["fault", "clear"], ["up"]):
             subprocess.run([*REPLICA, *command], env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=False, timeout=300)
     return done
 
 
-def molecule(name: str) -> bool:
-    """Run Molecule's test sequence of a scenario; its output goes to the scenario's log."""
-    program = str(Path(sys.executable).parent / "molecule")
-    argv = [program, "test", "--scenario-name", name, "--destroy", "never", "--no-command-borders"]
-    # A scenario that runs by itself prepares its hosts each time; what Molecule remembers of a former run would keep it from that.
+def molecule(name: str, *command: str) -> bool:
+    """Run a command of Molecule for a scenario; what it prints goes to the scenario's log. Returns whether it succeeded."""
+    argv = [str(Path(sys.executable).parent / "molecule"), *command, "--scenario-name", name, "--no-command-borders"]
     home = LOGS / f"{name}.home"
-    shutil.rmtree(home, ignore_errors=True)
-    with (LOGS / f"{name}.log").open("w", encoding="utf-8") as stream:
+    with (LOGS / f"{name}.log").open("a", encoding="utf-8") as stream:
         try:
             environment = {**ENVIRONMENT, "ANSIBLE_HOME": str(home)}
-            done = subprocess.run(argv, cwd=CHECKOUT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False, timeout=LONGEST)
+            done = subprocess.run(
+                argv, cwd=CHECKOUT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False, timeout=LONGEST
+            )
         except subprocess.TimeoutExpired:
             print(f"molecule: {name} did not end within {LONGEST} s", flush=True)
             return False

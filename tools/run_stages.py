@@ -1,6 +1,6 @@
 """Run the test stages, go on after one that failed, and say at the end what failed and how many tests ran.
 
-python tools/run_stages.py [stage...]
+python tools/run_stages.py [stage...|all]     by default every stage that needs no containers
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +24,13 @@ STAGES = {
     "packaging": [*PYTEST, "tests/packaging"],
     "integration": [sys.executable, "tests/integration/run.py"],
     "faults": [sys.executable, "tests/faults/run.py"],
+    "molecule": [sys.executable, "tools/run_molecule.py"],
+    "container-faults": [sys.executable, "tests/faults/run.py", "--containers"],
 }
+WITH_CONTAINERS = ("molecule", "container-faults")  # these need podman
 # Stages call ansible-playbook and its like by name.
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
-LONGEST = 1500  # seconds for one stage, far more than it takes; the whole should stay under 15 minutes
+LONGEST = 1500  # seconds for one stage, far more than it takes; the whole should stay under 40 minutes
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
 # or the last line of the fault table.
 OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?$")
@@ -47,12 +51,13 @@ class Outcome:
 
 def main(names: list[str]) -> int:
     """Run the named stages, all by default; returns the exit code."""
-    unknown = [name for name in names if name not in STAGES]
+    unknown = [name for name in names if name not in STAGES and names != ["all"]]
     if unknown:
-        print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}", file=sys.stderr)
+        print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}, or all", file=sys.stderr)
         return 2
-    outcomes = [run(name) for name in names or STAGES]
-    tell(outcomes)
+    chosen = list(STAGES) if names == ["all"] else names or [name for name in STAGES if name not in WITH_CONTAINERS]
+    outcomes = [run(name) for name in chosen]
+    tell(outcomes, () if names else WITH_CONTAINERS)
     return int(any(outcome.problem for outcome in outcomes))
 
 
@@ -146,8 +151,8 @@ def end(child: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(child.pid, number)
 
 
-def tell(outcomes: list[Outcome]) -> None:
-    """Print a line for each stage and the total."""
+def tell(outcomes: list[Outcome], left_out: Sequence[str]) -> None:
+    """Print a line for each stage, what was left out, and the total."""
     print()
     total: Counter[str] = Counter()
     for outcome in outcomes:
@@ -156,10 +161,12 @@ def tell(outcomes: list[Outcome]) -> None:
         total["failed"] += bool(outcome.problem and not outcome.counts["failed"])
         state = f"FAILED ({outcome.problem})" if outcome.problem else "ok"
         numbers = ", ".join(f"{number} {word}" for word, number in sorted(outcome.counts.items()))
-        print(f"{outcome.name:<12} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
+        print(f"{outcome.name:<16} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
     failed = [outcome.name for outcome in outcomes if outcome.problem]
     print(f"\n{'failed stages: ' + ', '.join(failed) if failed else 'all stages are well'}", end="")
     print(f", {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    if left_out:
+        print(f"left out, for they need containers: {', '.join(left_out)} (make ci runs them too)")
     print(f"total: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
 
 

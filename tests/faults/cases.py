@@ -23,6 +23,15 @@ from tests.replica.faults import FAULTS  # noqa: E402 - found through the line a
 
 REPLICA = CHECKOUT / "tests" / "replica" / "replica"
 INSTANCE = os.environ.get("TANK_REPLICA_NAME", "faults")
+# What is asked through the connection, or of nginx and LogsDB as services of systemd.
+_OF_THE_CONNECTION = (
+    "run.check_timeout",
+    "run.driver_missing",
+    "nginx.stopped",
+    "nginx.config_invalid",
+    "nginx.restart_loop",
+    "logsdb.unreachable",
+)
 
 
 class BenchError(Exception):
@@ -132,21 +141,15 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
             clear=lambda: replica("fault", "clear", "pm2.daemon_hung") and None,
         ),
         # Any user other than the application's and root; this one comes with PostgreSQL and has a shell.
-        row("check_unknown", "-e", "ansible_become=true ansible_become_method=su ansible_become_user=postgres", needs="root"),
+        row("check_unknown", "-e", "ansible_become=true ansible_become_method=su ansible_become_user=postgres", needs="root local"),
         # The application's host asks instead of the controller, and its Python has no drivers.
         row("driver_missing", "-e", "stack_checker=tank-app"),
     ]
 
 
-def available() -> frozenset[str]:
-    """Return what this machine offers of what faults may need."""
-    offers = {
-        "root": os.geteuid() == 0,
-        "systemd": Path("/run/systemd/system").is_dir(),
-        "fuse": os.access("/dev/fuse", os.R_OK | os.W_OK),
-        "container": False,
-    }
-    return frozenset(name for name, there in offers.items() if there)
+def differs_in_containers(case: Case) -> bool:
+    """Whether a host of its own, with systemd as process 1, may give another answer than this machine."""
+    return bool(case.needs) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
 
 
 def matches(patterns: list[str], text: str) -> list[str]:

@@ -24,8 +24,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cases import CHECKOUT, INSTANCE, BenchError, Case, available, cases, matches, replica
+from cases import CHECKOUT, INSTANCE, BenchError, Case, cases, differs_in_containers, matches, replica
 
+from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / "faults.json"
@@ -180,6 +181,9 @@ def main() -> int:
         default="row",
         help="when to expect a clean run: after each row, or after the last of each area (what a row leaves is then false in the next)",
     )
+    parser.add_argument(
+        "--containers", action="store_true", help="on the replica in containers; by default the rows whose answer may be another one there"
+    )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
@@ -187,6 +191,8 @@ def main() -> int:
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
+    if options.containers:
+        return report(run_rows([case for case in chosen if wanted or differs_in_containers(case)], options.clean_runs, "containers"))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen, options.clean_runs)]), encoding="utf-8")
         return 0
@@ -209,19 +215,19 @@ def look_again(chosen: list[Case], rows: list[Row]) -> list[Row]:
     return [second.get(row.address, row) for row in rows]
 
 
-def run_rows(chosen: list[Case], clean_runs: str = "row") -> list[Row]:
+def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local") -> list[Row]:
     """Run rows one after the other on one replica."""
     rows = []
     with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home:
-        replica("up")
+        replica("up", *(["--containers"] if kind == "containers" else []))
         replica("fault", "clear")
         for case, following in zip(chosen, [*chosen[1:], None]):
-            missing = case.needs - available()
+            missing = case.needs - offers(kind)
             clean_run = clean_runs == "row" or following is None or following.area != case.area
             row = Row(case.address, skipped=f"needs {', '.join(sorted(missing))}") if missing else attempt(case, home, clean_run=clean_run)
             rows.append(row)
             show(row)
-        replica("down")
+        replica("down", *(["--purge"] if kind == "containers" else []))
     return rows
 
 

@@ -7,7 +7,7 @@ from conftest import not_well
 
 def test_all_is_well(record):
     assert not_well(record) == []
-    assert record["result"]["checked"] == record["result"]["expected"] > 30
+    assert record["totals"]["checked"] == record["totals"]["expected"] > 30
 
 
 def test_it_came_by_ssh_as_a_user_with_sudo(hosts):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _FIRST_ADDRESS = 11
 _BOOT_S = 60
 _STOP_S = "20"
 _USABLE = ("running", "degraded")
+_MADE_OF = "tank-replica-made-of"  # label with a fingerprint
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,25 @@ class Hosts:
             engine.must("network", "create", self.network)
         self.nas.mkdir(parents=True, exist_ok=True)
         for host in HOSTS:
+            made_of = self._options(host, image, cache)
+            self._remove_outdated(host, made_of)
             state = self.state(host)
             if not state:
-                self._create(host, image, cache)
+                engine.must("run", f"--label={_MADE_OF}={_fingerprint(made_of)}", *made_of)
             elif state != "running":
-                self._volume(host)
                 engine.must("start", self.container(host))
         for host in HOSTS:
             self.wait_booted(host)
 
-    def _create(self, host: str, image: str, cache: Cache) -> None:
+    def _remove_outdated(self, host: str, made_of: Sequence[str]) -> None:
+        """A host of an older image, or made in another way, is made again; what was on it is delivered again."""
+        wanted = f'{{{{index .Config.Labels "{_MADE_OF}"}}}}'
+        found = engine.call("inspect", "--type", "container", "--format", wanted, self.container(host))
+        if found.rc == 0 and found.stdout.strip() != _fingerprint(made_of):
+            engine.must("rm", "--force", "-t", "0", self.container(host), timeout=60)
+
+    def _options(self, host: str, image: str, cache: Cache) -> list[str]:
+        """What a host is made of: the arguments of the engine's `run`."""
         addresses = self.addresses()
         names = [f"--add-host={other}:{address}" for other, address in addresses.items() if other != host]
         mounts = {str(SOURCES): f"{SOURCES_MOUNT}/replica", str(cache.build): str(BUILD)}
@@ -91,19 +102,19 @@ class Hosts:
         volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
         volumes.append(f"--volume={self._volume(host)}:{VOLUME}")
         limits = [f"--memory={MEMORY_LIMIT}", f"--memory-swap={MEMORY_LIMIT}", f"--cpus={2 * CPU_QUOTA:g}", "--cap-add=NET_ADMIN"]
-        engine.must(
-            "run",
+        return [
             "--detach",
             f"--name={self.container(host)}",
             f"--hostname={host}",
             f"--network={self.network}",
             f"--ip={addresses[host]}",
+            f"--mac-address={_mac(addresses[host])}",
             *engine.systemd_options(),
             *names,
             *volumes,
             *(limits if host == APP_HOST else []),
             image,
-        )
+        ]
 
     def wait_booted(self, host: str) -> None:
         """Until systemd has started everything that it starts at boot."""
@@ -144,3 +155,12 @@ class Hosts:
         if done.rc != 0:
             said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
             raise ReplicaError(f"{host}: {said[-1]}")
+
+
+def _mac(address: str) -> str:
+    """A host keeps its network card over a reboot; with another one its neighbours would not reach it for half a minute."""
+    return ":".join(["02", "42", *(f"{int(part):02x}" for part in address.split("."))])
+
+
+def _fingerprint(made_of: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
