@@ -1,4 +1,4 @@
-"""Write docs/checks.md, docs/faults.md and the tables of the role READMEs from what the code says.
+"""Write docs/checks.md, docs/faults.md and the tables of README.md and the role READMEs from what the code says.
 
 python tools/make_docs.py [--check]     --check writes nothing, names what is not current and ends with 1
 """
@@ -19,11 +19,13 @@ sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
 from ansible_collections.ops.remediation.plugins.module_utils import _registry  # noqa: E402 - needs the path above
 from ansible_collections.ops.remediation.plugins.module_utils._check import Check  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS, FAULTS, Fault, Follows  # noqa: E402
-from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue  # noqa: E402
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, variables  # noqa: E402
 
 MADE = "<!-- Made by tools/make_docs.py; change the code, then run `make docs`. -->"
 INPUTS_BEGIN = "<!-- inputs: made by `make docs` from meta/argument_specs.yml -->"
 INPUTS_END = "<!-- end of inputs -->"
+OPTIONS_BEGIN = "<!-- options: made by `make docs` from plugins/plugin_utils/run_variables.yml -->"
+OPTIONS_END = "<!-- end of options -->"
 LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
 PART_NAMES = {
     "en": {"title": "Title", "cause": "Cause", "next": "Next step"},
@@ -35,7 +37,10 @@ def documents() -> dict[Path, str]:
     """Return every generated file with its content."""
     made = {CHECKOUT / "docs/checks.md": checks(), CHECKOUT / "docs/faults.md": faults()}
     for readme in sorted(CHECKOUT.glob("roles/*/README.md")):
-        made[readme] = with_inputs(readme)
+        specs = yaml.safe_load((readme.parent / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        made[readme] = with_table(readme, INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END)
+    readme = CHECKOUT / "README.md"
+    made[readme] = with_table(readme, OPTIONS_BEGIN, options(variables.of_the_run()), OPTIONS_END)
     return made
 
 
@@ -126,17 +131,25 @@ def gap(expression: str) -> str:
     return re.split(r"[\s|(]", expression.replace("evidence.", ""), maxsplit=1)[0]
 
 
-def with_inputs(readme: Path) -> str:
-    """Return a role's README with the table of its inputs brought up to date."""
-    text = readme.read_text(encoding="utf-8")
-    before, found, rest = text.partition(INPUTS_BEGIN)
-    _old, end, after = rest.partition(INPUTS_END)
-    if not (found and end):
-        sys.exit(f"{readme}: the lines '{INPUTS_BEGIN}' and '{INPUTS_END}' are missing")
-    specs = yaml.safe_load((readme.parent / "meta/argument_specs.yml").read_text(encoding="utf-8"))
-    options = specs["argument_specs"]["main"]["options"]
-    rows = ((f"`{name}`", kind_of(spec), default_of(spec), markdown(spec["description"])) for name, spec in options.items())
-    return "\n".join([before + INPUTS_BEGIN, "", *table(("Name", "Type", "Default", "Meaning"), rows), "", INPUTS_END + after])
+def with_table(readme: Path, begin: str, lines: Iterable[str], end: str) -> str:
+    """Return a README with the table between its two marks brought up to date."""
+    before, found, rest = readme.read_text(encoding="utf-8").partition(begin)
+    _old, ended, after = rest.partition(end)
+    if not (found and ended):
+        sys.exit(f"{readme}: the lines '{begin}' and '{end}' are missing")
+    return "\n".join([before + begin, "", *lines, "", end + after])
+
+
+def inputs(specs: Mapping[str, Any]) -> list[str]:
+    """Return the table of a role's inputs."""
+    rows = ((f"`{name}`", kind_of(spec), default_of(spec), markdown(spec["description"])) for name, spec in specs.items())
+    return table(("Name", "Type", "Default", "Meaning"), rows)
+
+
+def options(specs: Mapping[str, Any]) -> list[str]:
+    """Return the table of the variables of a run."""
+    rows = ((f"`{name}`", default_of(spec), markdown(spec["description"])) for name, spec in specs.items())
+    return table(("Name", "Default", "Meaning"), rows)
 
 
 def kind_of(spec: Mapping[str, Any]) -> str:

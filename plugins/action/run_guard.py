@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse a run that could not tell what it did: no host, no record keeper, a setting that means nothing."""
+"""Refuse a run that could not tell what it did: no host, no record keeper, a setting that means nothing.
+
+Variables that only look like those of this collection are remarked upon: another one may own the names, so nothing fails.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
-from ansible_collections.ops.remediation.plugins.plugin_utils import record
+from ansible_collections.ops.remediation.plugins.plugin_utils import record, variables
 
 CALLBACK = "ops.remediation.run_record"
 
@@ -39,10 +43,20 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": _callback_is_missing()}
         settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}
         settings["home"] = arguments["home"] or ""
-        told = {"remediation_run": settings, "check_mode": self._task.check_mode}
+        told = {
+            "remediation_run": settings,
+            "remediation_remarks": self._remarks(arguments, task_vars or {}),
+            "check_mode": self._task.check_mode,
+        }
         if not arguments["hosts"]:
             return {**told, **_no_hosts(arguments["pattern"])}
         return {"changed": False, **told}
+
+    def _remarks(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the remarks about the variables of the run's hosts. Only their names are read: no value is templated."""
+        hostvars = task_vars.get("hostvars", {})
+        names = {host: list(hostvars[host]) for host in arguments["hosts"] if host in hostvars}
+        return variables.remarks(names, task_vars.get("groups"), load_extra_vars(self._loader), arguments["cadence"])
 
     def _arguments(self) -> dict[str, Any]:
         _validated, arguments = self.validate_argument_spec(

@@ -114,6 +114,7 @@ class CallbackModule(CallbackBase):
         # Only what runs on the controller may set the run; a host's answer may not.
         if _is_guard(result) and "remediation_run" in answer:
             self._record.configure(answer["remediation_run"])
+            self._record.remarked(answer.get("remediation_remarks", []))
             self._record.check_mode = bool(answer.get("check_mode"))
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
         if asked:

@@ -17,6 +17,10 @@ description:
   - First task of every playbook of this collection, with C(run_once).
   - Ansible ends with exit code 0 when a group is empty. This task fails instead, with one line that says what to do.
   - It also fails when the callback P(ops.remediation.run_record#callback) is not enabled.
+  - >-
+    Variables of the hosts whose names begin like those of this collection (C(stack_), C(remediation_), and a cadence such as C(daily_check_))
+    and that it does not know are remarked upon in the summary, the report and the run record, with the names that may be meant.
+    Only names are looked at, never values.
   - It hands the settings of the run to the callback. It runs on the controller and connects to no host.
 attributes:
   check_mode:
@@ -88,4 +92,19 @@ remediation_run:
     fail_on: critical
     language: en
     home: ""
+remediation_remarks:
+  description: Variables that look like those of this collection and are none. Empty when there are none.
+  returned: when the settings of the run are valid
+  type: list
+  elements: dict
+  sample:
+    - kind: variable_unknown
+      subject: stack_pm2_hom
+      hosts:
+        - tank-app
+      suggestions:
+        - stack_pm2_home
+      texts:
+        en: stack_pm2_hom (on tank-app) is not a variable of this collection; did you mean stack_pm2_home?
+        ko: "stack_pm2_hom (tank-app): 이 컬렉션에 없는 변수입니다. stack_pm2_home의 오타인지 확인하십시오."
 """

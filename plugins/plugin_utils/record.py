@@ -64,6 +64,7 @@ class RunRecord:
         self._unanswered: dict[tuple[str, str], str] = {}
         self._findings: dict[str, dict[str, Any]] = {}
         self._actions: list[dict[str, Any]] = []
+        self._remarks: dict[tuple[str, str], dict[str, Any]] = {}
         self._unreachable: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._told: set[str] = set()
@@ -106,6 +107,10 @@ class RunRecord:
         """Note something that was changed, or would be in check mode."""
         self._actions.append(dict(action))
 
+    def remarked(self, remarks: Iterable[Mapping[str, Any]]) -> None:
+        """Take what the controller says about the run's own settings; the same said again counts once. It decides nothing."""
+        self._remarks.update({(remark["kind"], remark["subject"]): dict(remark) for remark in remarks})
+
     @property
     def is_ours(self) -> bool:
         """Whether the run guarded itself or asked checks; other playbooks may run with the same configuration."""
@@ -135,6 +140,7 @@ class RunRecord:
             "hosts": self._hosts(findings),
             "findings": findings,
             "actions": self._actions,
+            "remarks": list(self._remarks.values()),
             "totals": totals,
             "timing": {"duration_ms": round((finished - self.started).total_seconds() * 1000)},
             "verdict": {"run_id": self.run_id, "fail_on": self.settings.fail_on, **_judge(totals, self.settings.fail_on, self._broken())},

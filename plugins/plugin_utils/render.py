@@ -16,6 +16,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._faults import ARE
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import STATUS_ORDER
 
 KST = timezone(timedelta(hours=9), "KST")
+MOST_REMARKS = 10  # of the summary; the report has all
 Color = Callable[[str, str], str]
 
 
@@ -59,6 +60,9 @@ WORDS = {
         "measure": "Measured",
         "not_asked": "Not asked, for lack of rights",
         "actions": "Actions",
+        "remark": "Remark",
+        "remarks": "Remarks",
+        "more_remarks": "and {number} more",
     },
     "ko": {
         "ok": "정상",
@@ -94,6 +98,9 @@ WORDS = {
         "measure": "측정값",
         "not_asked": "권한이 없어 확인하지 못한 항목",
         "actions": "수행한 조치",
+        "remark": "참고",
+        "remarks": "참고 사항",
+        "more_remarks": "외 {number}건",
     },
 }
 CADENCES = {
@@ -113,8 +120,17 @@ def summary(record: Mapping[str, Any], report_place: str | None, color: Color = 
     for group in _groups(record["findings"]):
         lines += _group_lines(group, record, words, color)
     lines += [f"  {host['host']}  {words['nothing']}" for host in record["hosts"] if host["state"] == "nothing_to_check"]
+    lines += _remark_lines(record, words, color)
     lines += ["", _verdict_line(record, words, color), _place_line(record, report_place, words)]
     return "\n".join(line for line in lines if line is not None)
+
+
+def _remark_lines(record: Mapping[str, Any], words: Mapping[str, Any], color: Color) -> list[str]:
+    remarks = record.get("remarks", [])
+    lines = [f"  {color(words['remark'], 'warning')}: {remark['texts'][record['language']]}" for remark in remarks[:MOST_REMARKS]]
+    if len(remarks) > MOST_REMARKS:
+        lines.append(f"  {words['more_remarks'].format(number=len(remarks) - MOST_REMARKS)}")
+    return ["", *lines] if lines else []
 
 
 def _headline(record: Mapping[str, Any]) -> str:
@@ -239,6 +255,8 @@ def report(record: Mapping[str, Any]) -> str:
         lines += [f"## {words['what']}", ""]
         for finding in bad:
             lines += _report_fault(finding, record, words)
+    if record.get("remarks"):
+        lines += [f"## {words['remarks']}", "", *(f"- {_cell(remark['texts'][record['language']])}" for remark in record["remarks"]), ""]
     lines += [f"## {words['all']}", "", *_table(record["findings"], words), ""]
     if record["actions"]:
         lines += [f"## {words['actions']}", "", *(f"- {_cell(action)}" for action in record["actions"]), ""]

@@ -45,6 +45,7 @@ def test_a_healthy_replica_is_well(play, playbook):
         host: ("asked", checks, checks) for host, checks in CHECKS.items()
     }
     assert {finding["status"] for finding in run.record["findings"]} == {"ok"}
+    assert run.record["remarks"] == []
     assert {finding["subject"] for finding in run.record["findings"] if finding["check"] == "pm2.processes"} == {"backend", "worker"}
     assert "tank-app         pm2          ok" in run.output
     assert "changed=0" in run.output
