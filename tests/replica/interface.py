@@ -122,10 +122,20 @@ class Replica(ABC):
         return done.stdout
 
     def pm2(self, *arguments: str, user: str = APP, timeout: float = 30) -> Result:
-        return self.at(APP_HOST).run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+        done = self.at(APP_HOST).run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+        if arguments[0] == "kill":
+            self.settle_boot_unit()
+        return done
 
     def must_pm2(self, *arguments: str, **options: Any) -> str:
-        return self.at(APP_HOST).must([self.facts["pm2_executable"], *arguments], user=options.pop("user", APP), **options)
+        done = self.pm2(*arguments, **options)
+        if done.rc != 0:
+            raise ReplicaError(f"pm2 {' '.join(arguments[:3])}: rc {done.rc}: {(done.stderr or done.stdout).strip()[-300:]}")
+        return done.stdout
+
+    @abstractmethod
+    def settle_boot_unit(self) -> None:
+        """Until systemd has done what it does when PM2's daemon ends; nothing where systemd does not run it."""
 
     def signal(self, pid: int, name: str, *, user: str = "") -> None:
         """Send a signal, named as `kill` names it (STOP, CONT, TERM, KILL)."""

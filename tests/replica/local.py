@@ -131,6 +131,9 @@ class LocalReplica(Replica):
     def give_home_back(self) -> None:
         give_to(self.account, self.paths.home, self.paths.app)
 
+    def settle_boot_unit(self) -> None:
+        """No systemd runs the unit here; it is only a file."""
+
     def reset_counters(self) -> None:
         reset_cgroup(self.paths)
 

@@ -48,7 +48,11 @@ def restart_and_settle(replica: Replica, *names: str) -> None:
 
 def revive_daemon(replica: Replica) -> None:
     """Wake a frozen daemon, end one that another account than the application's runs, bring back the saved list."""
+    replica.settle_boot_unit()
     daemon = replica.daemon()
+    if not daemon.pid:
+        # One may live whose pid file is gone.
+        replica.run(["pkill", "-f", f"[G]od Daemon \\({replica.facts['pm2_home']}\\)"], user=replica.admin)
     if daemon.frozen:
         replica.signal(daemon.pid, "CONT", user=replica.admin)
     if daemon.pid and daemon.user != replica.facts["user"]:

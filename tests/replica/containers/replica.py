@@ -18,6 +18,7 @@ from .inside import PATHS as INSIDE
 
 _OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres"}
 _ANSWER_S = 30
+_SETTLES_S = 60
 
 
 class ContainerReplica(Replica):
@@ -173,6 +174,14 @@ class ContainerReplica(Replica):
     def get(self, url: str) -> str:
         done = self.run(["curl", "-s", "-f", "-m", "2", url], timeout=5)
         return done.stdout if done.rc == 0 else ""
+
+    def settle_boot_unit(self) -> None:
+        """The unit stops with `pm2 kill`, which would end a daemon that was started meanwhile, or take its pid file away."""
+        app = self.at(APP_HOST)
+        argv = ["systemctl", "show", "-p", "ActiveState", "--value", f"pm2-{APP_USER}"]
+        wait_until(
+            lambda: app.run(argv, user=ROOT).stdout.strip() in ("active", "inactive", "failed"), _SETTLES_S, "PM2's unit does not settle"
+        )
 
     def hand_over_to_systemd(self) -> None:
         """Have PM2 run by its boot unit, as after any reboot, where it was started by hand."""
