@@ -83,10 +83,9 @@ def stop(replica: Replica) -> None:
 
 
 def kill(replica: Replica) -> None:
-    """Master and workers; the pid file stays."""
+    """Master and workers at once, for systemd ends the workers of a dead master; the pid file stays."""
     pids = [master(replica), *workers(replica)]
-    for pid in pids:
-        replica.signal(pid, "KILL")
+    replica.must(["kill", "-s", "KILL", *map(str, pids)])
     replica.wait_until(lambda: not any(_lives(replica, pid) for pid in pids), _WAIT_S, "nginx lives on")
 
 
