@@ -150,7 +150,7 @@ def default_of(spec: Mapping[str, Any]) -> str:
     """Return the default as it would be written, or that there must be a value."""
     if spec.get("required"):
         return "required"
-    return f"`{spec['default']}`" if spec.get("default") is not None else "-"
+    return f"`{spec['default']}`" if spec.get("default") not in (None, "") else "-"
 
 
 def markdown(description: str | Iterable[str]) -> str:
