@@ -631,14 +631,16 @@ def _settle(new: str, folder: str) -> None:
 
 def _must_succeed(problem: str, argv: Sequence[str], left: Callable[[], float]) -> None:
     done = _run(argv, left)
-    if done.timed_out:
-        raise ActionFailed(f"{problem}: not done in time; raise the time limit (timeout), or use a wheelhouse")
     if done.code:
         raise ActionFailed(f"{problem}: {_complaint(done)}")
 
 
 def _run(argv: Sequence[str], left: Callable[[], float]) -> Program:
-    return run(argv, deadline=max(0.1, left()), env=_pip_environment(), umask=0o022)
+    """Run a program within the time that is left. Raises ActionFailed when it is not enough."""
+    done = run(argv, deadline=max(0.1, left()), env=_pip_environment(), umask=0o022)
+    if done.timed_out:
+        raise ActionFailed("timeout: the runtime was not made in time; raise the limit, or use a wheelhouse where the index is slow")
+    return done
 
 
 def _complaint(done: Program) -> str:
