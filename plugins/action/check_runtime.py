@@ -96,8 +96,8 @@ def _wheels_in(folder: str) -> list[str]:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".whl"))
     except OSError as error:
         raise WrongQuestion(
-            "wheelhouse", folder, f"cannot be read on the controller ({error.strerror})", "build it: make wheelhouse"
+            "wheelhouse", folder, f"cannot be read on the controller ({error.strerror})", "build it with make wheelhouse"
         ) from error
     if not names:
-        raise WrongQuestion("wheelhouse", folder, "holds no wheels", "build it: make wheelhouse")
+        raise WrongQuestion("wheelhouse", folder, "holds no wheels", "build it with make wheelhouse")
     return names
