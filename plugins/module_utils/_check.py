@@ -21,6 +21,7 @@ class Check:
 
     parameters: an Ansible argument spec, each entry with a ``description``.
     runs_on: app, web or checker. run_as: root, app (the application's user) or any.
+    driver: a package that the Python which asks must have, and which the hosts' own usually lacks; "" for none.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Check:
     parameters: Mapping[str, Mapping[str, Any]]
     runs_on: str = "app"
     run_as: str = "any"
+    driver: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a check that asks for secrets, says nothing about a parameter, or belongs to no area."""
@@ -48,11 +50,12 @@ class Check:
     @property
     def argument_spec(self) -> dict[str, dict[str, Any]]:
         """The parameters as an argument spec that a validator takes (without the descriptions)."""
-        return {name: _without_descriptions(spec) for name, spec in self.parameters.items()}
+        return {name: without_descriptions(spec) for name, spec in self.parameters.items()}
 
 
-def _without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+def without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter as an argument spec has it."""
     kept = {key: value for key, value in spec.items() if key != "description"}
     if "options" in kept:
-        kept["options"] = {name: _without_descriptions(option) for name, option in kept["options"].items()}
+        kept["options"] = {name: without_descriptions(option) for name, option in kept["options"].items()}
     return kept
