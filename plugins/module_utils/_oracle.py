@@ -33,6 +33,8 @@ LIMITS = ("timeout", "stage_timeout", "forget_refused")
 BREAK_WITHIN = 0.5  # for a server to answer the break of a query that takes too long
 LEAVE_WITHIN = 0.3  # for logging off, when all is known
 _WAITS, _FACTS = "waits", "facts"  # what a thread does besides the stages
+# What has a time limit of its own may tell more than the watch can, and is given the time to.
+_GRACE = {"tcp": 0.2, "listener": 0.2, "query": BREAK_WITHIN, _FACTS: BREAK_WITHIN}
 
 
 class Abandoned(Exception):
@@ -171,8 +173,7 @@ def _limit_of(run: Run, progress: Progress) -> float:
     """Return the moment at which what a target does has taken too long."""
     if progress.doing in ("", _WAITS):
         return run.until
-    grace = BREAK_WITHIN if progress.doing in ("query", _FACTS) else 0.0
-    return min(run.until, progress.since + run.stage_timeout + grace)
+    return min(run.until, progress.since + run.stage_timeout + _GRACE.get(progress.doing, 0.0))
 
 
 def _abandon(run: Run, progress: Progress, now: float) -> None:
@@ -256,7 +257,10 @@ def _stage(run: Run, progress: Progress, name: str) -> Iterator[float]:
     except Exception as error:
         if not isinstance(error, (OSError, run.driver.module.Error)):
             raise
-        raise Failed(explain(error, name, progress.target.secrets)) from None
+        outcome = explain(error, name, progress.target.secrets)
+        if outcome.reason == "timeout":
+            outcome.more["waited"] = round(time.monotonic() - started, 1)
+        raise Failed(outcome) from None
     finally:
         with run.changed:
             if not progress.over:
@@ -278,12 +282,17 @@ def _connected(run: Run, progress: Progress) -> Any:
             with run.changed:
                 progress.answer["place"] = f"{places[0][0]}:{places[0][1]}"
         addresses = _oracle_probe.resolve(places)
+    if protocol != "tcp":
+        with run.changed:
+            progress.answer["protocol"] = protocol
     with _stage(run, progress, "tcp") as until:
         connection, address = _oracle_probe.connect(addresses, until)
     with run.changed:
         progress.answer["address"] = address.text
     with _stage(run, progress, "listener") as until:
         peer, banner = _oracle_probe.look_at(connection, tls=protocol == "tcps", until=until)
+        if peer == _oracle_probe.CLOSED and protocol == "tcp" and _oracle_probe.speaks_tls(address, until):
+            peer = _oracle_probe.TLS
         _must_be_a_listener(run, peer, banner)
     return _logged_in(run, progress, parameters, addresses)
 

@@ -35,6 +35,7 @@ _SHOWN = (
     "refused_for",
     "peer",
     "banner",
+    "protocol",
     "said",
     "client",
     "version",

@@ -29,6 +29,7 @@ _CONNECTING = "DPY-6005"
 _DROPPED = "DPY-4011"
 QUERY_TOO_SLOW = "DPY-4024"
 EXPIRES_SOON = "ORA-28002"
+_OTHER_NAME = (62, 64)  # OpenSSL's codes for a certificate of another host name or address
 _NUMBER = re.compile(r"\bORA-(\d{5})\b")
 _CONNECTION_ID = re.compile(r"\s*\(CONNECTION_ID=[^)]*\)")
 
@@ -145,12 +146,8 @@ def explain(error: BaseException, stage: str, secrets: tuple[str, ...] = ()) -> 
     wrapped = full_code(error) == _CONNECTING and error.__cause__ is not None
     inner: BaseException = (error.__cause__ if wrapped else None) or error
     code = full_code(inner)
-    if code == _DROPPED and not wrapped:
-        # A session that was killed says so behind the driver's own code.
-        killed = "ORA-00028" in numbers(inner)
-        return Outcome("ORA-03113", "killed" if killed else "dropped", code)
     if code == _DROPPED:
-        return Outcome("ORA-12537", "closed", code)
+        return _dropped(inner, wrapped)
     if code in _KNOWN:
         return _known(inner, code, stage)
     if isinstance(inner, OSError):
@@ -158,12 +155,22 @@ def explain(error: BaseException, stage: str, secrets: tuple[str, ...] = ()) -> 
     return Outcome("", "", code or type(inner).__name__, {"said": said(inner, secrets)})
 
 
+def _dropped(error: BaseException, before_accept: bool) -> Outcome:
+    """Return why a connection ended. A database that ends it itself has its number behind the driver's code."""
+    told = next(iter(numbers(error)), "")
+    if told in _KNOWN:
+        meaning, reason = _KNOWN[told]
+        return Outcome(meaning, reason, told)
+    more = {"number": told} if told else {}
+    return Outcome("ORA-12537", "closed", _DROPPED, more) if before_accept else Outcome("ORA-03113", "dropped", _DROPPED, more)
+
+
 def _known(error: BaseException, code: str, stage: str) -> Outcome:
     meaning, reason = _KNOWN[code]
     if (code, stage) == ("ORA-01031", "query"):
         reason = "object"
     # The driver has one code for whatever else a listener refuses, and the listener's number in the text only.
-    told = [number for number in numbers(error) if number != meaning] if code == "DPY-6000" else []
+    told = numbers(error) if code == "DPY-6000" else []
     return Outcome(meaning, reason, code, {"number": told[0]} if told else {})
 
 
@@ -173,7 +180,8 @@ def _of_the_network(error: OSError, stage: str, secrets: tuple[str, ...]) -> Out
         known = {socket.EAI_AGAIN: "no_dns"}
         return Outcome("oracle.name_unknown", known.get(error.errno or 0, "unknown"), "gaierror")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Outcome("ORA-12537", "certificate", type(error).__name__, {"said": said(error, secrets)})
+        reason = "certificate_name" if getattr(error, "verify_code", 0) in _OTHER_NAME else "certificate"
+        return Outcome("ORA-12537", reason, type(error).__name__, {"said": said(error, secrets)})
     if isinstance(error, ssl.SSLError):
         return Outcome("ORA-12537", "tls", type(error).__name__, {"said": said(error, secrets)})
     if isinstance(error, (TimeoutError, socket.timeout)) and not number:

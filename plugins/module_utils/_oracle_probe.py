@@ -25,6 +25,7 @@ MOST_ADDRESSES = 16
 _BANNER = 60  # characters kept of what a stranger said
 _PING = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
 _HEADER = 58
+_PACKET_HEADER = 8
 _CONNECT = 1
 _LISTENER_ANSWERS = (2, 4, 5, 11)  # accept, refuse, redirect, resend
 
@@ -106,12 +107,22 @@ def _encrypted(connection: socket.socket, until: float) -> ssl.SSLSocket:
     return context.wrap_socket(connection)
 
 
+def speaks_tls(address: Address, until: float) -> bool:
+    """Whether a TLS handshake succeeds at an address, whose peer closed when it was asked in plain."""
+    try:
+        connection, _address = connect([address], until)
+        with connection, _encrypted(connection, until):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
 def _asked(connection: socket.socket, until: float) -> bytes:
     """Send the ping and return the first bytes of the answer, b"" when the peer closed."""
     connection.settimeout(_left(until))
     connection.sendall(ping_packet())
     answer = b""
-    while 0 < len(answer) < 8 or not answer:
+    while len(answer) < _PACKET_HEADER and what_answers(answer) not in STRANGERS[:-1]:
         connection.settimeout(_left(until))
         more = connection.recv(512)
         if not more:
@@ -137,7 +148,7 @@ def what_answers(answer: bytes) -> str:
         return HTTP
     if answer[:2] == b"\x15\x03":
         return TLS
-    is_packet = len(answer) >= 8 and 8 <= struct.unpack_from(">H", answer)[0] <= 8192 and answer[4] in _LISTENER_ANSWERS
+    is_packet = len(answer) >= _PACKET_HEADER and 8 <= struct.unpack_from(">H", answer)[0] <= 8192 and answer[4] in _LISTENER_ANSWERS
     return LISTENER if is_packet else OTHER
 
 
