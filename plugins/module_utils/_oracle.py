@@ -110,7 +110,7 @@ def read(
     until = time.monotonic() + timeout
     made = make_targets(targets)
     driver = _oracle_client.load(lib_dir)
-    kept = {} if forget_refused else (memory or {}).get("refused") or {}
+    kept = {} if forget_refused else _refused_in(memory)
     run = Run(driver, until, stage_timeout, kept)
     run.held = _held(made, kept)
     progresses = [Progress(target, _first_answer(target)) for target in made]
@@ -132,8 +132,14 @@ def read(
 
 def remember(facts: Mapping[str, Any], former: Any = None) -> dict[str, Any]:
     """Return what the next run needs: the hashes of credentials that were refused."""
-    kept = former.get("refused") if isinstance(former, Mapping) and not facts["forgotten"] else None
+    kept = {} if facts["forgotten"] else _refused_in(former)
     return {"refused": _oracle_refused.merged(kept, facts["learnt"])}
+
+
+def _refused_in(memory: Any) -> Mapping[str, Any]:
+    """Return what was kept; a damaged memory is none."""
+    kept = memory.get("refused") if isinstance(memory, Mapping) else None
+    return kept if isinstance(kept, Mapping) else {}
 
 
 def _first_answer(target: Target) -> dict[str, Any]:

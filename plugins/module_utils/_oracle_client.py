@@ -70,6 +70,9 @@ def load(lib_dir: str | None = None) -> Driver:
     if hasattr(oracledb, "defaults") and hasattr(oracledb.defaults, "program"):
         oracledb.defaults.program = PROGRAM
     if not lib_dir:
+        if hasattr(oracledb, "enable_thin_mode"):
+            # Before the mode is settled, connections that threads open wait for one another.
+            oracledb.enable_thin_mode()
         return Driver(oracledb)
     try:
         oracledb.init_oracle_client(lib_dir=lib_dir)

@@ -30,9 +30,9 @@ def account(target: Target) -> str:
     return f"{target.user.upper()}@{target.place}/{target.database}{mode}".lower()
 
 
-def held_since(target: Target, memory: Mapping[str, Any] | None) -> str:
+def held_since(target: Target, memory: Mapping[str, Any]) -> str:
     """Return when these very credentials were refused in an earlier run, "" when they were not."""
-    kept = (memory or {}).get(account(target))
+    kept = memory.get(account(target))
     if not isinstance(kept, Mapping) or not set(kept) >= _WHOLE:
         return ""
     return str(kept["at"]) if secrets.compare_digest(_hash(target, str(kept["salt"])), str(kept["hash"])) else ""
@@ -49,9 +49,9 @@ def _hash(target: Target, salt: str) -> str:
     return fingerprint(salt, account(target), target.password)
 
 
-def merged(former: Mapping[str, Any] | None, new: Mapping[str, Any]) -> dict[str, Any]:
+def merged(former: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to keep: what a run learnt (``{account: refusal}``, None for a login that was good) over what was kept."""
-    kept = {**(former if isinstance(former, Mapping) else {}), **new}
+    kept = {**former, **new}
     return dict([(name, value) for name, value in kept.items() if value][-MOST_KEPT:])
 
 

@@ -42,8 +42,17 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "older"])
-def asker(request):
+def each(request):
+    """What asks with one of the two releases."""
     made = h.Asker.start(h.older_driver() if request.param == "older" else "")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def asker():
+    """What asks with the newest release."""
+    made = h.Asker.start()
     yield made
     made.stop()
 
@@ -146,10 +155,10 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_outcome(place, asker, case):
+def test_an_outcome(place, each, case):
     for kind, options in case.faults:
         place.server.control.set_fault(kind, **options)
-    answer = asker.ask(place.target(**case.target), **case.options)
+    answer = each.ask(place.target(**case.target), **case.options)
     found = answer.about()
     evidence = found["evidence"]
     # A reset may be seen as one or as an end, and at once after the TCP handshake it is seen as part of it.
@@ -168,13 +177,13 @@ def test_an_outcome(place, asker, case):
     assert by_privileges["evidence"].get("blocked_by", "") == ("" if case.code == "oracle.slow" else case.code)
 
 
-def test_the_releases_are_two(asker):
-    answer = asker.ask({"name": "x", "host": "nosuch.invalid", "service": "x", "user": "x", "password": "x"})
+def test_the_releases_are_two(each):
+    answer = each.ask({"name": "x", "host": "nosuch.invalid", "service": "x", "user": "x", "password": "x"})
     assert answer.driver in ("26.1.0", h.OLDER)
     assert answer.about("x")["evidence"]["driver"] == f"python-oracledb {answer.driver} (thin)"
 
 
-def test_good_connections_of_all_kinds(place, asker, tmp_path):
+def test_good_connections_of_all_kinds(place, each, tmp_path):
     ports = place.server.ports
     (tmp_path / "tnsnames.ora").write_text(
         f"TANKDB = (DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=127.0.0.1)(PORT={ports['port']}))(CONNECT_DATA=(SERVICE_NAME=ORCLPDB1)))\n"
@@ -182,7 +191,7 @@ def test_good_connections_of_all_kinds(place, asker, tmp_path):
         "(CONNECT_DATA=(SERVICE_NAME=ORCLPDB1)))\n"
     )
     wallet = str(place.server.folder / "wallet")
-    answer = asker.ask(
+    answer = each.ask(
         place.target("service"),
         place.target("sid", sid="ORCL"),
         place.target("easy", dsn=f"127.0.0.1:{ports['port']}/ORCLPDB1"),
@@ -208,9 +217,9 @@ def test_a_redirect_is_followed(place, asker):
     assert asker.ask(place.target()).codes() == {"db": ""}
 
 
-def test_an_alias_that_the_file_does_not_have(place, asker, tmp_path):
+def test_an_alias_that_the_file_does_not_have(place, each, tmp_path):
     (tmp_path / "tnsnames.ora").write_text("OTHER = (DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=h)(PORT=1))(CONNECT_DATA=(SID=x)))\n")
-    found = asker.ask(place.target(dsn="TANKDB", config_dir=str(tmp_path))).about()
+    found = each.ask(place.target(dsn="TANKDB", config_dir=str(tmp_path))).about()
     assert (found["code"], found["evidence"]["driver_code"], found["evidence"]["reason"]) == ("oracle.tns_alias", "DPY-4000", "unknown")
 
 
@@ -224,11 +233,11 @@ def test_an_alias_that_the_file_does_not_have(place, asker, tmp_path):
     ],
     ids=["plain to tls", "not trusted", "other name", "tls to plain"],
 )
-def test_tls_that_does_not_come_about(place, asker, target, code, reason):
+def test_tls_that_does_not_come_about(place, each, target, code, reason):
     options = {**target, "port": place.server.ports[target["port"]]}
     if options.pop("wallet", False):
         options["wallet_location"] = str(place.server.folder / "wallet")
-    found = asker.ask(place.target(**options)).about()
+    found = each.ask(place.target(**options)).about()
     assert (found["code"], found["evidence"]["reason"], found["evidence"]["stage"]) == (code, reason, "listener")
 
 
@@ -267,13 +276,13 @@ def test_names_that_are_not_looked_up_in_time(place, asker):
     assert answer.seconds < 1.4
 
 
-def test_a_password_that_ends(place, asker):
-    answer = asker.ask(place.target("grace", user="GRACE", password=PASSWORD), place.target("ending", user="ENDING", password=PASSWORD))
+def test_a_password_that_ends(place, each):
+    answer = each.ask(place.target("grace", user="GRACE", password=PASSWORD), place.target("ending", user="ENDING", password=PASSWORD))
     assert answer.codes() == {"grace": "ORA-28002", "ending": "ORA-28002"}
     grace, ending = answer.about("grace"), answer.about("ending")
     assert (grace["evidence"]["warned"], ending["evidence"]["warned"]) == (True, False)
     assert (grace["severity"], grace["evidence"]["days"], ending["evidence"]["days"]) == ("P3", 4, 4)
-    assert asker.ask(place.target(user="ENDING", password=PASSWORD), expiry_days=3).codes() == {"db": ""}
+    assert each.ask(place.target(user="ENDING", password=PASSWORD), expiry_days=3).codes() == {"db": ""}
 
 
 def test_slow_logins_and_queries(place, asker):
@@ -305,9 +314,9 @@ def test_what_an_account_may_not_see_is_named_and_no_fault(place, asker):
     )
 
 
-def test_privileges(place, asker):
+def test_privileges(place, each):
     needed = ["SELECT CUST_ID FROM CUST.TARGET_VIEW WHERE CUST_ID = :1", "UPDATE CUST.TARGET SET SENT_YN = 'Y' WHERE CUST_ID = :1"]
-    answer = asker.ask(
+    answer = each.ask(
         place.target("right", user="TANK", statements=needed),
         place.target("lacks", user="MUCH", password=PASSWORD, statements=needed),
         place.target("owner", user="CUST"),
@@ -318,7 +327,7 @@ def test_privileges(place, asker):
     assert [one["statement"] for one in lacks[0]["evidence"]["lacking"]] == needed
     assert lacks[1]["evidence"]["rights"] == ["CREATE TABLE", "DROP ANY TABLE"]
     assert answer.about("owner", "oracle.privileges")["code"] == "oracle.too_much_privilege"
-    allowed = asker.ask(place.target(user="CUST"), allowed=["create table"])
+    allowed = each.ask(place.target(user="CUST"), allowed=["create table"])
     assert allowed.codes("oracle.privileges") == {"db": ""}
 
 
@@ -329,23 +338,17 @@ def test_an_update_is_parsed_and_never_run(place, asker):
         assert connection.cursor().execute(count).fetchone() == (0,)
 
 
-def test_a_session_killed_in_its_query(place, asker):
+def test_a_session_killed_in_its_query(place, each):
     timer = threading.Timer(0.4, lambda: place.server.control.kill(user="TANK_MON"))
     place.server.control.set_fault("slow_query", seconds=20, match="dual")
     timer.start()
-    found = asker.ask(place.target(), stage_timeout=4).about()
+    found = each.ask(place.target(), stage_timeout=4).about()
     timer.join()
     assert (found["code"], found["evidence"]["reason"], found["evidence"]["stage"]) == ("ORA-03113", "killed", "query")
 
 
 def test_thick_mode_without_instant_client(place, asker, tmp_path):
-    # A Python of its own: the driver of the asker is in thin mode for good, as a module's is not.
-    driver = "" if asker.ask(place.target()).driver == "26.1.0" else h.older_driver()
-    fresh = h.Asker.start(driver)
-    try:
-        answer = fresh.ask(place.target(), place.target("other"), lib_dir=str(tmp_path))
-    finally:
-        fresh.stop()
+    answer = asker.ask(place.target(), place.target("other"), lib_dir=str(tmp_path))
     assert set(answer.codes().values()) == {"oracle.instant_client_missing"}
     evidence = answer.about()["evidence"]
     assert (evidence["driver_code"], evidence["client"]["lib_dir"], evidence["client"]["holds_library"]) == (
