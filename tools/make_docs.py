@@ -51,7 +51,8 @@ def checks() -> str:
 def describe_check(check: Check) -> list[str]:
     """Return the section of one check."""
     sources = ", ".join(f"`{source.name}`" for source in check.sources)
-    where = f"Runs on: {check.runs_on} host. Runs as: {RUN_AS[check.run_as]}. Sources: {sources}."
+    needs = f" Needs the package `{check.driver}`." if check.driver else ""
+    where = f"Runs on: {check.runs_on} host. Runs as: {RUN_AS[check.run_as]}. Sources: {sources}.{needs}"
     rows = (
         (f"`{name}`", kind_of(spec), default_of(spec), markdown(spec["description"]))
         for name, spec in sorted(check.parameters.items(), key=lambda item: (not item[1].get("required", False), item[0]))

@@ -31,6 +31,7 @@ STAGES = ("name", "tcp", "listener", "login", "query")
 PARAMETERS = ("targets", "timeout", "stage_timeout", "lib_dir", "forget_refused")
 LIMITS = ("timeout", "stage_timeout", "forget_refused")
 BREAK_WITHIN = 0.5  # for a server to answer the break of a query that takes too long
+LOOK_AGAIN = 0.05
 LEAVE_WITHIN = 0.3  # for logging off, when all is known
 _WAITS, _FACTS = "waits", "facts"  # what a thread does besides the stages
 # What has a time limit of its own may tell more than the watch can, and is given the time to.
@@ -61,12 +62,17 @@ class NotTried(Exception):
 
 @dataclass
 class Progress:
-    """How far one target is. ``answer`` is what is known of it; ``over`` means that nothing is added any more."""
+    """How far one target is. ``answer`` is what is known of it; ``over`` means that nothing is added any more.
+
+    doing, since: a stage or what else its thread does, and from which moment on. worked: seconds before that, without waiting
+    for others.
+    """
 
     target: Target
     answer: dict[str, Any]
     doing: str = ""
     since: float = 0.0
+    worked: float = 0.0
     over: bool = False
     gate: Gate | None = None
 
@@ -102,7 +108,7 @@ def read(
 
     targets: see ``_oracle_targets``. timeout: for all of it; stage_timeout: for one stage of one target. memory: what
     :func:`remember` kept.
-    An answer: ``name place database user`` and ``state``. ``up``: ``version rows facts``. ``failed``: ``stage code reason
+    An answer: ``name place database user``, ``ms`` (without waiting for others) and ``state``. ``up``: ``version rows facts``. ``failed``: ``stage code reason
     driver_code`` and more. ``held``, ``shared``, ``behind``: failed as well, but not tried. ``late``: the whole's time was over.
     ``wrong``: the question. ``stage`` is the last one that was begun, ``times`` milliseconds of each that ended.
     Raises DriverMissing, WrongQuestion.
@@ -172,7 +178,8 @@ def _watch(run: Run, progresses: Sequence[Progress]) -> None:
             left = [_limit_of(run, progress) for progress in progresses if not progress.over]
             if not left:
                 return
-            run.changed.wait(max(0.0, min(left) - now))
+            # A thread that goes on to a stage wakes nobody: each change of thread costs more than a look now and then.
+            run.changed.wait(min(max(0.0, min(left) - now), LOOK_AGAIN))
 
 
 def _limit_of(run: Run, progress: Progress) -> float:
@@ -196,8 +203,7 @@ def _abandon(run: Run, progress: Progress, now: float) -> None:
         answer.update(state="failed", code="ORA-12170", reason="silent", driver_code="", waited=waited)
     if progress.doing == "login" and progress.gate and progress.gate.state == "asking":
         progress.gate.state, progress.gate.by = "stuck", progress.target.name
-    progress.over = True
-    run.changed.notify_all()
+    _over(run, progress)
 
 
 # --- one target
@@ -236,8 +242,19 @@ def _answer(run: Run, progress: Progress, answer: Mapping[str, Any]) -> None:
     with run.changed:
         if not progress.over:
             progress.answer.update(answer)
-            progress.over = True
-            run.changed.notify_all()
+            _over(run, progress)
+
+
+def _over(run: Run, progress: Progress) -> None:
+    _count_work(progress)
+    progress.answer["ms"] = round(progress.worked * 1000, 1)
+    progress.over = True
+    run.changed.notify_all()
+
+
+def _count_work(progress: Progress) -> None:
+    if progress.doing not in ("", _WAITS):
+        progress.worked += time.monotonic() - progress.since
 
 
 def _now_doing(run: Run, progress: Progress, what: str) -> None:
@@ -245,10 +262,10 @@ def _now_doing(run: Run, progress: Progress, what: str) -> None:
     with run.changed:
         if progress.over:
             raise Abandoned
+        _count_work(progress)
         progress.doing, progress.since = what, time.monotonic()
         if what in STAGES:
             progress.answer["stage"] = what
-        run.changed.notify_all()
 
 
 @contextlib.contextmanager

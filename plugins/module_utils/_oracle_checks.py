@@ -90,7 +90,11 @@ PRIVILEGES_PARAMETERS: dict[str, dict[str, Any]] = {
 def connect(asked: Asked) -> list[Finding]:
     """Say for each target how far a connection gets and why no further, whether it is slow, and what is about to run out."""
     facts = asked.read("oracle.targets")
-    return [finding for answer in facts["targets"] for finding in _connect(asked.parameters, answer, facts["driver"])]
+    return [
+        replace(finding, duration_ms=round(answer["ms"]))
+        for answer in facts["targets"]
+        for finding in _connect(asked.parameters, answer, facts["driver"])
+    ]
 
 
 def _connect(parameters: Mapping[str, Any], answer: Mapping[str, Any], driver: str) -> list[Finding]:

@@ -28,7 +28,7 @@ _LOCKS = re.compile(r"\bFOR\s+UPDATE\b", re.I)
 _IS_PARSED_ONLY = re.compile(r"\s*(?:SELECT|WITH|UPDATE|INSERT|DELETE|MERGE)\b", re.I)
 # user/password@place, and what a descriptor may say of secrets.
 _LOGIN_IN_DSN = re.compile(r"^[^@()]*/(?P<secret>[^@()]+)@")
-_SECRET_IN_DSN = re.compile(r"(?:password|passwd|pwd|token|secret)\w*\s*=\s*(?P<secret>[^()&\s]+)", re.I)
+_SECRET_IN_DSN = re.compile(r"(?:password|passwd|pwd)\w*\s*=\s*(?P<secret>[^()&\s]+)", re.I)
 
 TARGET_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True, "description": "What findings call this target, such as customer-db."},
