@@ -26,6 +26,7 @@ _BANNER = 60  # characters kept of what a stranger said
 _PING = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
 _HEADER = 58
 _PACKET_HEADER = 8
+_TLS_WITHIN = 0.5  # a listener without TLS may wait for more of what it takes for a packet
 _CONNECT = 1
 _LISTENER_ANSWERS = (2, 4, 5, 11)  # accept, refuse, redirect, resend
 
@@ -109,6 +110,7 @@ def _encrypted(connection: socket.socket, until: float) -> ssl.SSLSocket:
 
 def speaks_tls(address: Address, until: float) -> bool:
     """Whether a TLS handshake succeeds at an address, whose peer closed when it was asked in plain."""
+    until = min(until, time.monotonic() + _TLS_WITHIN)
     try:
         connection, _address = connect([address], until)
         with connection, _encrypted(connection, until):
