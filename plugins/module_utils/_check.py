@@ -56,11 +56,12 @@ class Check:
     @property
     def argument_spec(self) -> dict[str, dict[str, Any]]:
         """The parameters as an argument spec that a validator takes (without the descriptions)."""
-        return {name: _without_descriptions(spec) for name, spec in self.parameters.items()}
+        return {name: without_descriptions(spec) for name, spec in self.parameters.items()}
 
 
-def _without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+def without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter as an argument spec has it."""
     kept = {key: value for key, value in spec.items() if key != "description"}
     if "options" in kept:
-        kept["options"] = {name: _without_descriptions(option) for name, option in kept["options"].items()}
+        kept["options"] = {name: without_descriptions(option) for name, option in kept["options"].items()}
     return kept

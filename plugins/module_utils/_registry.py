@@ -66,6 +66,12 @@ def _web() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _oracle() -> tuple[Check, ...]:
+    from ._oracle_area import CHECKS
+
+    return CHECKS
+
+
 REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "pm2": _pm2,
     "host": _host,
@@ -74,6 +80,7 @@ REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "worker": _worker,
     "nginx": _nginx,
     "web": _web,
+    "oracle": _oracle,
 }
 
 

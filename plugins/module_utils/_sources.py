@@ -31,6 +31,7 @@ class Source:
     cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
     recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.
+    kept_as: the name under which ``remember`` keeps, where that does not depend on what is asked; the reading's key otherwise.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Source:
     exclusive: bool = False
     cumulative: bool = False
     recalls: bool = False
+    kept_as: str = ""
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Pick this source's own arguments from the parameters of a check."""
@@ -52,6 +54,10 @@ class Source:
         telling = {name: value for name, value in self.arguments(parameters).items() if name not in self.limits}
         text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def memory_key(self, parameters: Mapping[str, Any]) -> str:
+        """Return the name under which the next run finds what was kept of this reading."""
+        return self.kept_as or self.key(parameters)
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
             }
             arguments = {**others, **widest}
         elif source.recalls:
-            arguments["memory"] = state.load(key)
+            arguments["memory"] = state.load(source.memory_key(parameters))
         readings[key] = (source, arguments, deadline)
     return call_all({key: _call(key, *reading, state) for key, reading in readings.items()})
 

@@ -88,7 +88,8 @@ def _explains(cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
 
 
 def _matches(follows: Follows, cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
-    if follows.same_subject and cause["subject"] != finding["subject"]:
+    # A cause with a subject of another kind (a database by its name) tells its host and port as evidence.
+    if follows.same_subject and finding["subject"] not in (cause["subject"], cause["evidence"].get("place")):
         return False
     return _names(follows.code, cause["code"])
 
