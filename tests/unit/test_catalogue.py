@@ -134,7 +134,7 @@ def test_code_only_names_codes_of_the_catalogue():
     checks = {check.id for check in _registry.every()}
     sources = {source.name for check in _registry.every() for source in check.sources}
     remedies = {remedy.id for entry in _faults.FAULTS.values() for remedy in entry.remedies}
-    known = set(BUILT) | checks | sources | remedies | {"pm2.pid", "pm2.log", "pm2.service", "run.reach", "run.guard"}
+    known = set(BUILT) | checks | sources | remedies | {"pm2.pid", "pm2.log", "pm2.service", "run.reach", "run.guard", "run.runtime"}
     strange = {}
     for path in (CHECKOUT / "plugins").rglob("*.py"):
         for word in re.findall(r"[\"']((?:" + "|".join(areas) + r")\.[a-z0-9_]+)[\"']", path.read_text(encoding="utf-8")):

@@ -231,11 +231,11 @@ def test_signatures_of_logs_lead_to_codes_of_the_catalogue():
     assert {"ORA-01033", "ORA-03113", "oracle.needs_thick", "oracle.slow"} <= codes
 
 
-def test_the_checks_are_asked_by_a_checker_with_a_driver():
+def test_the_checks_need_a_driver():
     checks = {check.id: check for check in _registry.every() if check.id.startswith("oracle.")}
     assert {name: (check.runs_on, check.driver) for name, check in checks.items()} == {
-        "oracle.connect": ("checker", "oracledb"),
-        "oracle.privileges": ("checker", "oracledb"),
+        "oracle.connect": ("app", "oracledb"),
+        "oracle.privileges": ("app", "oracledb"),
     }
     one, other = (check.sources[0] for check in checks.values())
     given = {**DEFAULTS, "targets": [{"name": "db"}]}
