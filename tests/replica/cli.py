@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", _up, "start what does not run, repair what is broken")
     up.add_argument("--containers", action="store_true", help="as hosts with systemd, in containers (an instance stays what it is)")
     reboot = add("reboot", _reboot, "restart whole hosts (containers only) and wait until they are up")
-    reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb; default: all")
+    reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb, oracle; default: all")
     down = add("down", _down, "end every process of the instance")
     down.add_argument("--purge", action="store_true", help="remove the instance's folder too")
     status = add("status", _status, "show the parts; exit code 1 when one is not healthy")

@@ -160,13 +160,17 @@ class Replica(ABC):
     # Oracle
 
     def restore_oracle(self) -> None:
-        """No fault, the accounts as they were made, and the inventory's targets as they are right."""
+        """No fault, the accounts as they were made, and what the checker knows of them."""
         self.oracle("restore")
-        self.write_oracle_targets(delivered_targets(self.facts))
+        oracle = self.facts["oracle"]
+        self.tell_checker(delivered_targets(oracle), self.oracle_password(oracle["user"]))
+        self.at(CHECKER_HOST).write(oracle["monitor_password_file"], self.oracle_password(oracle["monitor_user"]), 0o600)
 
-    def write_oracle_targets(self, targets: Sequence[Mapping[str, Any]]) -> None:
-        """What the inventory says of Oracle from now on."""
-        self.at(CHECKER_HOST).write(self.facts["oracle"]["targets_file"], json.dumps(targets, indent=2) + "\n", 0o600)
+    def tell_checker(self, targets: Sequence[Mapping[str, Any]], password: str) -> None:
+        """What the inventory says of Oracle from now on, and the password of the application's account."""
+        oracle, checker = self.facts["oracle"], self.at(CHECKER_HOST)
+        checker.write(oracle["targets_file"], json.dumps(targets, indent=2) + "\n", 0o600)
+        checker.write(oracle["password_file"], password, 0o600)
 
     # PM2
 

@@ -89,11 +89,13 @@ class LocalReplica(Replica):
             },
             "oracle": {
                 "host": "127.0.0.1",
+                "address": "127.0.0.1",
                 "port": self.ports["oracle"],
                 "tls_port": self.ports["oracle_tls"],
                 "service": SERVICE,
                 "sid": SID,
                 "user": APP_USER,
+                "password_file": str(self.oracle_server.password_file),
                 "monitor_user": MONITOR_USER,
                 "monitor_password_file": str(self.oracle_server.monitor_password_file),
                 "targets_file": str(self.oracle_server.targets_file),

@@ -11,11 +11,12 @@ from typing import Any
 
 from .oracle.client import Control, ControlError
 from .paths import CHECKOUT, SOURCES
-from .system import Account, ReplicaError, clean_environment, give_to, is_root, wait_until, write_private
+from .system import Account, ReplicaError, clean_environment, give_to, is_root, wait_until
 
 SERVICE, SID = "ORCLPDB1", "ORCL"
 APP_USER, MONITOR_USER = "TANK", "TANK_MON"
 MODULE = "tests.replica.oracle"
+INSTANCE_QUERY = "SELECT INSTANCE_NAME, STATUS FROM V$INSTANCE"
 TARGET_QUERY = "SELECT COUNT(*) FROM TARGET_VIEW"
 # Nothing is caught up on after a pause: who was due meanwhile is due within the next cycle, the first of each automation now.
 SPREAD = """UPDATE TARGET SET NEXT_DUE_AT = SYSDATE + MOD(TO_NUMBER(SUBSTR(CUST_ID, -3)) * 7, CYCLE_MINUTES) / 1440
@@ -31,20 +32,33 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def delivered_targets(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What `stack_oracle_targets` is for a healthy replica: the application's account, and one that sees the instance."""
-    oracle = facts["oracle"]
-    where = {"host": oracle["host"], "port": oracle["port"], "service": oracle["service"]}
+def delivered_targets(oracle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What `stack_oracle_targets` is for a healthy replica, by its facts of Oracle: the application's account, and one that sees the instance.
+
+    The checker asks: addresses and files are those that it knows.
+    """
+    where = {"host": oracle["address"], "port": oracle["port"], "service": oracle["service"]}
     return [
         {
             "name": "customers",
             **where,
             "user": oracle["user"],
-            "password_from": {"env_file": facts["env_file"], "key": "ORACLE_PASS"},
+            "password_from": {"file": oracle["password_file"]},
             "query": TARGET_QUERY,
         },
-        {"name": "monitor", **where, "user": oracle["monitor_user"], "password_from": {"file": oracle["monitor_password_file"]}},
+        {
+            "name": "monitor",
+            **where,
+            "user": oracle["monitor_user"],
+            "password_from": {"file": oracle["monitor_password_file"]},
+            "query": INSTANCE_QUERY,
+        },
     ]
+
+
+def is_well(status: Mapping[str, Any]) -> bool:
+    """Whether a server, by its status ({} for none), has no fault and every account is open."""
+    return bool(status) and not status["faults"] and set(status["accounts"].values()) == {"OPEN"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,11 @@ class OracleServer:
     @property
     def log_file(self) -> Path:
         return self.folder / "server.log"
+
+    @property
+    def password_file(self) -> Path:
+        """Password of the application's account, nothing else in the file."""
+        return self.folder / "password"
 
     @property
     def monitor_password_file(self) -> Path:
@@ -84,8 +103,7 @@ class OracleServer:
 
     def well(self) -> bool:
         """Whether it lives, has no fault, and every account is open."""
-        status = self._status()
-        return bool(status) and not status["faults"] and set(status["accounts"].values()) == {"OPEN"}
+        return is_well(self._status())
 
     def _status(self) -> dict[str, Any]:
         try:
@@ -127,7 +145,6 @@ class OracleServer:
                 return False
 
         wait_until(answers, _START_S, f"Oracle does not start; see {self.log_file}", interval=0.05)
-        write_private(self.monitor_password_file, self.control.passwords()[MONITOR_USER], self.account)
         (self.folder / "complete").touch()
         self.control.sql(SPREAD)
 

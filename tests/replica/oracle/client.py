@@ -53,9 +53,9 @@ class Control:
         """Rows and count of one statement, executed and committed as an account."""
         return self.do("sql", statement=statement, user=user)
 
-    def restore(self) -> None:
-        """No fault, and the accounts as they were made."""
-        self.do("restore")
+    def restore(self, name: str = "") -> None:
+        """An account as it was made; without a name all of them, and no fault."""
+        self.do("restore", name=name)
 
     def kill(self, **chosen: Any) -> int:
         return self.do("kill", **chosen)

@@ -99,10 +99,11 @@ class ControlServer:
         self._database.refresh_usage()
         return len(cleared)
 
-    async def _restore(self) -> None:
-        """No fault is set, the accounts are as they were made."""
-        await self._clear_faults()
-        restore(self._database.store, self._database.folder)
+    async def _restore(self, name: str = "") -> None:
+        """An account is as it was made; without a name all are, and no fault is set."""
+        if not name:
+            await self._clear_faults()
+        restore(self._database.store, self._database.folder, name.upper())
 
     async def _sql(self, statement: str, user: str = OWNER) -> dict[str, Any]:
         """Execute one statement as an account and commit: what somebody does who is logged in as that account."""

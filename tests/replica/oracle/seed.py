@@ -75,11 +75,12 @@ def seed(store: Store, folder: Path) -> None:
     _fill(store)
 
 
-def restore(store: Store, folder: Path) -> None:
-    """The accounts as they were made: open, with the passwords of `passwords.json` and the rights that they had."""
+def restore(store: Store, folder: Path, only: str = "") -> None:
+    """The accounts, or one, as they were made: open, with the passwords of `passwords.json` and the rights that they had."""
     known = json.loads((folder / _PASSWORDS).read_text(encoding="ascii"))
     for name, settings in _ACCOUNTS.items():
-        store.create_account(name, known[name], **copy.deepcopy(settings))
+        if only in ("", name):
+            store.create_account(name, known[name], **copy.deepcopy(settings))
 
 
 def _fill(store: Store) -> None:

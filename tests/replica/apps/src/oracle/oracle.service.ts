@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, OnApplicationShutdown } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import oracledb, { Connection, ExecuteOptions, ExecuteResult, Pool } from 'oracledb';
 import { INSTALL_DIR } from '../config/environment.js';
@@ -9,9 +9,8 @@ const POOL_TIMEOUT_S = 30;
 const TRANSPORT_TIMEOUT_S = 5;
 const CONNECT_TIMEOUT_S = 10;
 const PING_TIMEOUT_MS = 3000;
-const QUEUE_TIMEOUT_MS = 10_000;
-/** The driver sets no limit to the login itself. */
-const CONNECTION_TIMEOUT_MS = 15_000;
+/** For all that it takes to get a connection, the login too. */
+const QUEUE_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 20_000;
 const CLOSE_MS = 1000;
 /** The product reads this many customers at a time. */
@@ -28,7 +27,6 @@ export type Row = Record<string, string>;
 /** Connection pool to the customer's Oracle: thin mode, unless ORACLE_CLIENT_LIB_DIR names an Instant Client. */
 @Injectable()
 export class Oracle implements OnApplicationShutdown {
-  private readonly logger = new Logger('Oracle');
   private pool?: Promise<Pool>;
 
   constructor(private readonly config: ConfigService) {}
@@ -72,11 +70,8 @@ export class Oracle implements OnApplicationShutdown {
 
   private async connection(): Promise<Connection> {
     try {
-      const connection = await this.withinTimeout((await this.opened()).getConnection());
+      const connection = await (await this.opened()).getConnection();
       connection.callTimeout = CALL_TIMEOUT_MS;
-      if (connection.warning) {
-        this.logger.warn(`Oracle: ${connection.warning.message}`);
-      }
       return connection;
     } catch (error) {
       throw new OracleUnavailable((error as Error).message);
@@ -126,20 +121,5 @@ export class Oracle implements OnApplicationShutdown {
     return sid
       ? `(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=${host})(PORT=${port}))(CONNECT_DATA=(SID=${sid})))`
       : `${host}:${port}/${this.config.get<string>('ORACLE_SERVICE')}`;
-  }
-
-  private async withinTimeout(waiting: Promise<Connection>): Promise<Connection> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`Connection Timeout: no connection within ${CONNECTION_TIMEOUT_MS / 1000} s`));
-        waiting.then((connection) => connection.close()).catch(() => undefined);
-      }, CONNECTION_TIMEOUT_MS);
-    });
-    try {
-      return await Promise.race([waiting, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

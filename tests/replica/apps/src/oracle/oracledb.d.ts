@@ -27,7 +27,6 @@ declare module 'oracledb' {
   interface Connection {
     callTimeout: number;
     readonly oracleServerVersionString: string;
-    readonly warning?: Error;
     execute(text: string, binds: Record<string, string>, options: ExecuteOptions): Promise<ExecuteResult>;
     close(): Promise<void>;
   }
