@@ -245,8 +245,8 @@ ORACLE_FAULTS = (
     ),
     _oracle(
         "oracle.tns_alias",
-        "an alias is configured that no tnsnames.ora has",
-        (in_env("NJS-51", {"ORACLE_TNS": _UNKNOWN_ALIAS}, _by_alias), deliver_again),
+        "an alias is configured and there is no tnsnames.ora",
+        (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, _by_alias), deliver_again),
     ),
     _oracle("ORA-01017", "the password was changed in the database and not in .env", (change_password, change_password_back)),
     _oracle("ORA-28000", "the account is locked", on_account("ORA-28000", status="LOCKED")),
