@@ -16,7 +16,8 @@ _ADDRESSES = """UPDATE CUSTOMER SET EMAIL_ADDR = REPLACE(EMAIL_ADDR, '{}', '{}')
  WHERE CUST_ID IN (SELECT CUST_ID FROM TARGET WHERE AUTO_ID = 1)"""
 _FILES = "UPDATE TARGET SET ATTACH_PATTERN = REPLACE(ATTACH_PATTERN, '{}', '{}') WHERE AUTO_ID = 1"
 _TEMPLATE = "UPDATE template SET html_content = replace(html_content, '{}', '{}') WHERE template_id = 1"
-_SETTING = "UPDATE email_setting SET auto_id = {} WHERE setting_id = 1"
+# PostgreSQL keeps no text with this character in it.
+_NUL = "UPDATE TARGET SET ATTACH_PATTERN = REPLACE(ATTACH_PATTERN, {}) WHERE AUTO_ID = 1"
 Run = Callable[[Replica, str], object]
 
 
@@ -71,8 +72,8 @@ WORKER_FAULTS = (
     ),
     _worker(
         "unknown_error",
-        "an automation has no sender: an error that no signature knows",
-        _break(sql, _SETTING.format(10), "Cannot read properties of undefined"),
-        _mend(sql, _SETTING.format(1)),
+        "names of files hold a NUL character, which LogsDB refuses: an error that no signature knows",
+        _break(in_oracle, _NUL.format("'MERSTAT', 'MERS' || CHR(0)"), "invalid byte sequence"),
+        _mend(in_oracle, _NUL.format("'MERS' || CHR(0), 'MERSTAT'")),
     ),
 )

@@ -116,7 +116,7 @@ def test_backend_and_worker_ask_oracle():
     pids = {str(entry["pid"]) for entry in listed()}
     wait_until(lambda: {login["process"] for login in ORACLE_CONTROL.status()["sessions"]} >= pids, 30, "not both have asked Oracle")
     last = "AUTO_ID = 1 AND CUST_ID = 'GID_20001017'"
-    ORACLE_CONTROL.sql(f"UPDATE TARGET SET NEXT_DUE_AT = SYSDATE, SENT_YN = 'N' WHERE {last}")
+    ORACLE_CONTROL.sql(f"UPDATE TARGET SET NEXT_DUE_AT = SYSDATE, SENT_YN = 'N' WHERE {last}")  # noqa: S608
     marked = f"SELECT COUNT(*) FROM TARGET WHERE {last} AND SENT_YN = 'Y' AND NEXT_DUE_AT > SENT_AT"  # noqa: S608
     wait_until(lambda: ORACLE_CONTROL.sql(marked)["rows"] == [[1]], 20, "the customer is not marked in Oracle")
 
