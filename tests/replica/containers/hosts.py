@@ -12,13 +12,13 @@ from typing import Any
 
 from ..cache import Cache
 from ..host_parts import VOLUME_FILES, VOLUME_SIZE
-from ..interface import APP_HOST, LOGSDB_HOST, WEB_HOST
+from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from ..paths import SOURCES, Paths
 from ..system import ReplicaError, run_or_fail, wait_until
 from . import engine
 from .layout import BUILD, CPU_LIMIT, MEMORY_LIMIT, NAS, SOURCES_MOUNT, VOLUME
 
-HOSTS = (APP_HOST, WEB_HOST, LOGSDB_HOST)
+HOSTS = (APP_HOST, WEB_HOST, LOGSDB_HOST, ORACLE_HOST)
 _FIRST_ADDRESS = 11
 _BOOT_S = 60
 _STOP_S = "20"

@@ -1,22 +1,25 @@
-"""The replica as three hosts with systemd, each a container."""
+"""The replica as hosts with systemd, each a container."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import pm2_processes
 from ..delivery import Settings, operator_environment, processes
-from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ROOT, WEB_HOST, Replica
+from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ORACLE_HOST, ROOT, WEB_HOST, Replica
 from ..logsdb import APP_ROLE, DATABASE, MONITOR_ROLE
+from ..oracle_part import APP_USER as ORACLE_APP_USER
+from ..oracle_part import MONITOR_USER, SERVICE, SID, is_well
 from ..paths import Paths
-from ..system import APP_USER, Result, clean_environment, run, wait_until
+from ..system import APP_USER, ReplicaError, Result, clean_environment, run, wait_until
 from . import engine, layout
 from .hosts import HOSTS, Hosts
 from .inside import PATHS as INSIDE
 
-_OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres"}
+_OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres", ORACLE_HOST: "oracle"}
 _ANSWER_S = 30
 _SETTLES_S = 60
 
@@ -54,6 +57,7 @@ class ContainerReplica(Replica):
                 "web": layout.WEB_PORT,
                 "web_tls": layout.WEB_TLS_PORT,
                 "logsdb": layout.LOGSDB_PORT,
+                "oracle": layout.ORACLE_PORT,
                 "ssh": layout.SSH_PORT,
             },
             "health_url": f"http://127.0.0.1:{layout.BACKEND_PORT}/api/health",
@@ -89,6 +93,22 @@ class ContainerReplica(Replica):
                 "programs": programs,
                 "data": f"{pg}/data",
                 "server_log": "",
+            },
+            "oracle": {
+                "host": ORACLE_HOST,
+                "address": self.addresses[ORACLE_HOST],
+                "port": layout.ORACLE_PORT,
+                "tls_port": layout.ORACLE_TLS_PORT,
+                "service": SERVICE,
+                "sid": SID,
+                "user": ORACLE_APP_USER,
+                "password_file": str(self.paths.run / "oracle_password"),
+                "monitor_user": MONITOR_USER,
+                "monitor_password_file": str(self.paths.run / "oracle_monitor_password"),
+                "targets_file": str(self.paths.run / "oracle_targets.json"),
+                "control": str(layout.ORACLE),
+                "server_log": "/dev/null",
+                "login_log": str(layout.ORACLE / "logins.jsonl"),
             },
             "ssh": {"user": "ops", "key": str(self.paths.run / "ssh" / "key"), "known_hosts": str(self.paths.run / "ssh" / "known_hosts")},
             "processes": processes(INSIDE.app),
@@ -137,6 +157,11 @@ class ContainerReplica(Replica):
             logsdb_host=LOGSDB_HOST,
             logsdb_port=layout.LOGSDB_PORT,
             logsdb_password=password,
+            oracle_host=ORACLE_HOST,
+            oracle_port=layout.ORACLE_PORT,
+            oracle_service=SERVICE,
+            oracle_user=ORACLE_APP_USER,
+            oracle_password=self.oracle_password(ORACLE_APP_USER),
             nas_root=layout.NAS,
         )
         self.hosts.inside(APP_HOST, {"settings": vars(settings)})
@@ -160,6 +185,24 @@ class ContainerReplica(Replica):
     def logsdb_answers(self) -> bool:
         facts = self.facts["logsdb"]
         return self.at(LOGSDB_HOST).run([f"{facts['programs']}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(facts["port"])]).rc == 0
+
+    def oracle(self, command: str, **options: Any) -> Any:
+        argv = ["python3", "-m", "replica.oracle", "do", "--data", str(layout.ORACLE)]
+        environment = {"PYTHONPATH": layout.SOURCES_MOUNT, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = self.at(ORACLE_HOST).run(argv, env=environment, text_in=json.dumps({"do": command, **options}))
+        if done.rc != 0:
+            raise ReplicaError(f"Oracle: {command}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+        return json.loads(done.stdout)
+
+    def oracle_well(self) -> bool:
+        """Whether the server lives, has no fault, and every account is open."""
+        try:
+            return is_well(self.oracle("status"))
+        except ReplicaError:
+            return False
+
+    def oracle_password(self, account: str) -> str:
+        return json.loads(self.at(ORACLE_HOST).read(f"{layout.ORACLE}/passwords.json"))[account]
 
     def give_home_back(self) -> None:
         self.at(APP_HOST).must(["chown", "-R", f"{APP_USER}:{APP_USER}", str(INSIDE.home), str(INSIDE.app)], user=ROOT)

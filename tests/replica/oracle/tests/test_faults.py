@@ -277,6 +277,43 @@ def test_the_command_line(server):
     assert (wrong.returncode, "nowhere" in wrong.stderr or "one of" in wrong.stderr) == (1, True)
 
 
+def test_a_request_from_the_standard_input(server):
+    argv = [sys.executable, "-m", "tests.replica.oracle", "do", "--data", str(server.folder)]
+
+    def do(request):
+        done = subprocess.run(argv, input=json.dumps(request), cwd=CHECKOUT, capture_output=True, text=True, timeout=20)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = do({"do": "account", "name": "TANK", "password": "of-next-year"})
+    assert (code, "of-next-year" in said) == (0, False)
+    assert refused(server) == "ORA-01017"
+    assert do({"do": "restore", "name": "tank"})[0] == 0
+    server.connect().close()
+    code, said = do({"do": "nonsense"})
+    assert (code, "no command" in said) == (1, True)
+
+
+def test_statements_of_an_account(server):
+    due = "UPDATE TARGET SET NEXT_DUE_AT = SYSDATE WHERE AUTO_ID = 1"
+    customers = server.control.sql("SELECT COUNT(*) FROM TARGET WHERE AUTO_ID = 1")["rows"][0][0]
+    assert server.control.sql(due) == {"rows": [], "count": customers}
+    assert server.control.sql("SELECT COUNT(*) FROM TARGET WHERE AUTO_ID = 1 AND NEXT_DUE_AT <= SYSDATE", "tank")["rows"] == [[customers]]
+    with pytest.raises(ControlError, match="ORA-01031"):
+        server.control.sql("DELETE FROM TARGET", "TANK")
+    with pytest.raises(ControlError, match="KeyError"):
+        server.control.sql(due, "NOBODY")
+
+
+def test_everything_is_as_it_was_made(server):
+    server.control.set_fault("listener", state="down")
+    server.control.account("TANK", password="x", status="LOCKED", rights=["DBA"], grants={})
+    server.control.restore()
+    assert server.control.do("fault.list") == []
+    with server.connect() as connection:
+        assert connection.cursor().execute("SELECT COUNT(*) FROM SESSION_ROLES").fetchone() == (0,)
+        assert connection.cursor().execute("SELECT COUNT(*) FROM TARGET_VIEW").fetchone()[0] > 0
+
+
 @pytest.mark.parametrize(
     "words",
     [b"", b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x00\x08\x00\x00\x01\x00\x00\x00", b"\x00\x04\x00\x00", b"SSH-2.0-x\r\n" * 9],
