@@ -304,7 +304,8 @@ def _answer_of(argv: Sequence[str], deadline: float) -> Any:
     try:
         return json.loads(done.stdout)
     except ValueError:
-        return (done.stderr.strip().splitlines() or ["does not run"])[-1][:200]
+        lines = done.stderr.strip().splitlines() or ["does not run"]
+        return lines[-1 if "Traceback" in done.stderr else 0][:200]
 
 
 # --- a Python to make it with

@@ -48,7 +48,7 @@ options:
   requirements:
     description:
       - The text of a requirements file. Each package is pinned as C(name==version) with C(--hash=sha256:...) of its wheels.
-      - Needed for O(state=present). The role M(ops.remediation.check_runtime#role) has one.
+      - Needed for O(state=present). The role of the same name has one.
     type: str
   python:
     description: Python on the host to make the environment with, 3.10 or newer, by default the newest one of the system.
