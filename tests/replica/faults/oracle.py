@@ -27,7 +27,13 @@ const oracledb = require(process.argv[1]);
 const [user, password, connectString, count] = [process.env.HELD_USER, process.env.HELD_WORD, process.argv[2], Number(process.argv[3])];
 (async () => {
   const held = [];
-  while (held.length < count) held.push(await oracledb.getConnection({ user, password, connectString }));
+  while (held.length < count) {
+    try {
+      held.push(await oracledb.getConnection({ user, password, connectString }));
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100)); // the pools of the applications may have them all for a moment
+    }
+  }
   setInterval(() => held.length, 1000);
 })();
 """
@@ -79,6 +85,7 @@ def _show(replica: Replica, logged: Callable[[str], bool], said: str) -> None:
 def near_the_limit(replica: Replica) -> None:
     """Another program with the application's account holds nearly all sessions that there may be."""
     replica.oracle("fault.set", kind="max_sessions", limit=_LIMIT)
+    replica.oracle("kill", immediate=True)
     facts, app = replica.facts["oracle"], replica.at(APP_HOST)
     module = f"{replica.facts['app_dir']}/worker/node_modules/oracledb"
     where = f"{facts['host']}:{facts['port']}/{facts['service']}"
