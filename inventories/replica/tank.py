@@ -75,7 +75,7 @@ def logsdb(facts: dict, host: str = "") -> dict:
 
 def oracle(facts: dict) -> dict:
     """Return how the checker reaches Oracle, from the file that the replica keeps: faults of configuration change it."""
-    return {"stack_oracle_targets": json.loads(Path(facts["targets_file"]).read_text(encoding="utf-8"))}
+    return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8"))
 
 
 def machine(facts: dict, host: dict) -> dict:

@@ -17,6 +17,7 @@ SERVICE, SID = "ORCLPDB1", "ORCL"
 APP_USER, MONITOR_USER = "TANK", "TANK_MON"
 MODULE = "tests.replica.oracle"
 INSTANCE_QUERY = "SELECT INSTANCE_NAME, STATUS FROM V$INSTANCE"
+UPDATE = "UPDATE TARGET SET SENT_YN = :1, SENT_AT = SYSTIMESTAMP, NEXT_DUE_AT = SYSDATE WHERE AUTO_ID = 1 AND CUST_ID = :2"
 TARGET_QUERY = "SELECT COUNT(*) FROM TARGET_VIEW"
 # Nothing is caught up on after a pause: who was due meanwhile is due within the next cycle, the first of each automation now.
 SPREAD = """UPDATE TARGET SET NEXT_DUE_AT = SYSDATE + MOD(TO_NUMBER(SUBSTR(CUST_ID, -3)) * 7, CYCLE_MINUTES) / 1440
@@ -45,6 +46,7 @@ def delivered_targets(oracle: Mapping[str, Any]) -> list[dict[str, Any]]:
             "user": oracle["user"],
             "password_from": {"file": oracle["password_file"]},
             "query": TARGET_QUERY,
+            "statements": [UPDATE],
         },
         {
             "name": "monitor",
@@ -89,9 +91,9 @@ class OracleServer:
         return self.folder / "monitor_password"
 
     @property
-    def targets_file(self) -> Path:
+    def variables_file(self) -> Path:
         """What the inventory says of Oracle; faults of configuration change it."""
-        return self.folder / "targets.json"
+        return self.folder / "variables.json"
 
     def complete(self) -> bool:
         """False also after a run that was killed while it made the data."""

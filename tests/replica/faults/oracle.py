@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -129,17 +130,6 @@ def restore_account(replica: Replica) -> None:
     settle(replica)
 
 
-def change_password(replica: Replica) -> None:
-    """A DBA changed the password and nobody changed .env. The account must stay open: the worker does not stop trying."""
-    replica.oracle("fault.set", kind="failed_logins", limit=0)
-    on_account("ORA-01017", password="changed-by-the-dba")[0](replica)
-
-
-def change_password_back(replica: Replica) -> None:
-    replica.oracle("fault.clear", kind="failed_logins")
-    restore_account(replica)
-
-
 def expire_soon(replica: Replica) -> None:
     """The grace time after the profile's lifetime of a password has begun."""
     expires = (local_now() + timedelta(days=5)).isoformat(" ", "seconds")
@@ -171,19 +161,22 @@ def make_due(replica: Replica) -> None:
 # How the application and the checks are told where Oracle is
 
 
-def in_env(said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], None] | None = None) -> Callable[[Replica], None]:
-    """Set of a wrong configuration: lines of .env ("" takes one away), and the same in what the inventory says."""
+def in_env(
+    said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], None] | None = None, **more: str
+) -> Callable[[Replica], None]:
+    """Set of a wrong configuration: lines of .env ("" takes one away), and the same in what the inventory says of targets and `more`."""
 
     def make(replica: Replica) -> None:
         app = replica.at(APP_HOST)
         path = replica.facts["env_file"]
         kept = [line for line in app.read(path).splitlines() if line.partition("=")[0] not in env]
         app.write(path, "\n".join([*kept, *(f"{key}={value}" for key, value in env.items() if value)]) + "\n", 0o600)
+        told = delivered_targets(replica.facts["oracle"])
         if targets:
-            told = delivered_targets(replica.facts["oracle"])
             for target in told:
                 targets(target)
-            replica.tell_checker(told, env.get("ORACLE_PASS") or replica.oracle_password(APP_USER))
+        password = env.get("ORACLE_PASS") or replica.oracle_password(APP_USER)
+        replica.tell_checker({"stack_oracle_targets": told, **more}, password)
         logged = errors_since(replica)
         restart_and_settle(replica, "backend", "worker")
         replica.wait_until(lambda: logged(said), _WAIT_S, f"worker has not logged {said!r}")
@@ -192,9 +185,20 @@ def in_env(said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], N
 
 
 def deliver_again(replica: Replica) -> None:
-    replica.tell_checker(delivered_targets(replica.facts["oracle"]), replica.oracle_password(APP_USER))
+    replica.tell_checker({"stack_oracle_targets": delivered_targets(replica.facts["oracle"])}, replica.oracle_password(APP_USER))
     replica.deploy()
     settle(replica, "backend")
+
+
+def mistype_password(replica: Replica) -> None:
+    """A wrong password was written into .env. The account must stay open for the bench: the worker does not stop trying."""
+    replica.oracle("fault.set", kind="failed_logins", limit=0)
+    in_env("ORA-01017", {"ORACLE_PASS": f"of-last-year-{secrets.token_hex(4)}"})(replica)
+
+
+def write_password_again(replica: Replica) -> None:
+    deliver_again(replica)
+    replica.oracle("fault.clear", kind="failed_logins")
 
 
 def be_sys(replica: Replica) -> None:
@@ -255,7 +259,7 @@ ORACLE_FAULTS = (
         "an alias is configured and there is no tnsnames.ora",
         (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, _by_alias), deliver_again),
     ),
-    _oracle("ORA-01017", "the password was changed in the database and not in .env", (change_password, change_password_back)),
+    _oracle("ORA-01017", "a wrong password is configured", (mistype_password, write_password_again)),
     _oracle("ORA-28000", "the account is locked", on_account("ORA-28000", status="LOCKED")),
     _oracle("ORA-28001", "the password has expired", on_account("ORA-28001", status="EXPIRED")),
     _oracle("ORA-28009", "the application logs in as SYS", (be_sys, deliver_again)),
@@ -283,9 +287,9 @@ ORACLE_FAULTS = (
     _oracle(
         "oracle.instant_client_missing",
         "an Instant Client is configured that is not installed",
-        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}), deliver_again),
+        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}, stack_oracle_lib_dir=_NO_CLIENT), deliver_again),
     ),
     _oracle("oracle.slow", "the target query takes too long", on_server("slow_query", "", seconds=_SLOW_S, match="TARGET_VIEW")),
     _oracle("oracle.slow", "the login takes too long", on_server("stage", "", stage="auth2", mode="slow", seconds=_SLOW_S), "login"),
-    _oracle("oracle.pool_exhausted", "nearly all sessions are held", (near_the_limit, let_go), subject=""),
+    _oracle("oracle.pool_exhausted", "nearly all sessions are held", (near_the_limit, let_go), subject="monitor"),
 )
