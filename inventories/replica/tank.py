@@ -24,7 +24,7 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", *(["host"] if host else [])],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", *(["host"] if host else [])],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -75,7 +75,7 @@ def logsdb(facts: dict, host: str = "") -> dict:
 
 def oracle(facts: dict) -> dict:
     """Return how the checker reaches Oracle, from the file that the replica keeps: faults of configuration change it."""
-    return {"stack_oracle_targets": json.loads(Path(facts["targets_file"]).read_text(encoding="utf-8"))}
+    return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8"))
 
 
 def machine(facts: dict, host: dict) -> dict:
@@ -107,7 +107,7 @@ def machine(facts: dict, host: dict) -> dict:
 def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
     """Return the hosts of a replica in containers: laid out as at a customer's, so that most variables keep their defaults."""
     app = {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "host"],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "host"],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],

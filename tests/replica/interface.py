@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .oracle_part import delivered_targets
+from .oracle_part import delivered_variables
 from .system import ReplicaError, Result, wait_until
 
 # Accounts: the application's, and root. What a host's commands run as by default is the owner of what runs there.
@@ -177,13 +177,13 @@ class Replica(ABC):
         """No fault, the accounts as they were made, and what the checker knows of them."""
         self.oracle("restore")
         oracle = self.facts["oracle"]
-        self.tell_checker(delivered_targets(oracle), self.oracle_password(oracle["user"]))
+        self.tell_checker(delivered_variables(oracle), self.oracle_password(oracle["user"]))
         self.at(CHECKER_HOST).write(oracle["monitor_password_file"], self.oracle_password(oracle["monitor_user"]), 0o600)
 
-    def tell_checker(self, targets: Sequence[Mapping[str, Any]], password: str) -> None:
+    def tell_checker(self, variables: Mapping[str, Any], password: str) -> None:
         """What the inventory says of Oracle from now on, and the password of the application's account."""
         oracle, checker = self.facts["oracle"], self.at(CHECKER_HOST)
-        checker.write(oracle["targets_file"], json.dumps(targets, indent=2) + "\n", 0o600)
+        checker.write(oracle["variables_file"], json.dumps(variables, indent=2) + "\n", 0o600)
         checker.write(oracle["password_file"], password, 0o600)
 
     # PM2

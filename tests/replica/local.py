@@ -98,7 +98,7 @@ class LocalReplica(Replica):
                 "password_file": str(self.oracle_server.password_file),
                 "monitor_user": MONITOR_USER,
                 "monitor_password_file": str(self.oracle_server.monitor_password_file),
-                "targets_file": str(self.oracle_server.targets_file),
+                "variables_file": str(self.oracle_server.variables_file),
                 "control": str(self.oracle_server.folder),
                 "server_log": str(self.oracle_server.log_file),
                 "login_log": str(self.oracle_server.folder / "logins.jsonl"),

@@ -18,6 +18,7 @@ APP_USER, MONITOR_USER = "TANK", "TANK_MON"
 MODULE = "tests.replica.oracle"
 INSTANCE_QUERY = "SELECT INSTANCE_NAME, STATUS FROM V$INSTANCE"
 TARGET_QUERY = "SELECT COUNT(*) FROM TARGET_VIEW"
+FLAG_STATEMENT = "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = :1"
 # Nothing is caught up on after a pause: who was due meanwhile is due within the next cycle, the first of each automation now.
 SPREAD = """UPDATE TARGET SET NEXT_DUE_AT = SYSDATE + MOD(TO_NUMBER(SUBSTR(CUST_ID, -3)) * 7, CYCLE_MINUTES) / 1440
  WHERE NEXT_DUE_AT < SYSDATE AND AUTO_ID IN (1, 2)"""
@@ -32,19 +33,20 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def delivered_targets(oracle: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What `stack_oracle_targets` is for a healthy replica, by its facts of Oracle: the application's account, and one that sees the instance.
+def delivered_variables(oracle: Mapping[str, Any]) -> dict[str, Any]:
+    """The inventory's variables of Oracle for a healthy replica, by its facts of Oracle: the application's account, and one that sees the instance.
 
     The checker asks: addresses and files are those that it knows.
     """
     where = {"host": oracle["address"], "port": oracle["port"], "service": oracle["service"]}
-    return [
+    targets = [
         {
             "name": "customers",
             **where,
             "user": oracle["user"],
             "password_from": {"file": oracle["password_file"]},
             "query": TARGET_QUERY,
+            "statements": [FLAG_STATEMENT],
         },
         {
             "name": "monitor",
@@ -54,6 +56,7 @@ def delivered_targets(oracle: Mapping[str, Any]) -> list[dict[str, Any]]:
             "query": INSTANCE_QUERY,
         },
     ]
+    return {"stack_oracle_targets": targets}
 
 
 def is_well(status: Mapping[str, Any]) -> bool:
@@ -89,9 +92,9 @@ class OracleServer:
         return self.folder / "monitor_password"
 
     @property
-    def targets_file(self) -> Path:
+    def variables_file(self) -> Path:
         """What the inventory says of Oracle; faults of configuration change it."""
-        return self.folder / "targets.json"
+        return self.folder / "variables.json"
 
     def complete(self) -> bool:
         """False also after a run that was killed while it made the data."""

@@ -105,7 +105,7 @@ class ContainerReplica(Replica):
                 "password_file": str(self.paths.run / "oracle_password"),
                 "monitor_user": MONITOR_USER,
                 "monitor_password_file": str(self.paths.run / "oracle_monitor_password"),
-                "targets_file": str(self.paths.run / "oracle_targets.json"),
+                "variables_file": str(self.paths.run / "oracle_variables.json"),
                 "control": str(layout.ORACLE),
                 "server_log": "/dev/null",
                 "login_log": str(layout.ORACLE / "logins.jsonl"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..interface import APP_HOST, Replica
 from ..logsdb import local_now
-from ..oracle_part import APP_USER, delivered_targets
+from ..oracle_part import APP_USER, delivered_variables
 from ..pm2_processes import restart_and_settle
 from .logsdb import sql as logsdb_sql
 from .model import Fault
@@ -171,7 +171,7 @@ def make_due(replica: Replica) -> None:
 # How the application and the checks are told where Oracle is
 
 
-def in_env(said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], None] | None = None) -> Callable[[Replica], None]:
+def in_env(said: str, env: dict[str, str], change: Callable[[dict[str, Any]], None]) -> Callable[[Replica], None]:
     """Set of a wrong configuration: lines of .env ("" takes one away), and the same in what the inventory says."""
 
     def make(replica: Replica) -> None:
@@ -179,11 +179,9 @@ def in_env(said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], N
         path = replica.facts["env_file"]
         kept = [line for line in app.read(path).splitlines() if line.partition("=")[0] not in env]
         app.write(path, "\n".join([*kept, *(f"{key}={value}" for key, value in env.items() if value)]) + "\n", 0o600)
-        if targets:
-            told = delivered_targets(replica.facts["oracle"])
-            for target in told:
-                targets(target)
-            replica.tell_checker(told, env.get("ORACLE_PASS") or replica.oracle_password(APP_USER))
+        told = delivered_variables(replica.facts["oracle"])
+        change(told)
+        replica.tell_checker(told, env.get("ORACLE_PASS") or replica.oracle_password(APP_USER))
         logged = errors_since(replica)
         restart_and_settle(replica, "backend", "worker")
         replica.wait_until(lambda: logged(said), _WAIT_S, f"worker has not logged {said!r}")
@@ -191,8 +189,18 @@ def in_env(said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], N
     return make
 
 
+def in_targets(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
+    """A change of each target that the inventory names."""
+
+    def changed(told: dict[str, Any]) -> None:
+        for target in told["stack_oracle_targets"]:
+            change(target)
+
+    return changed
+
+
 def deliver_again(replica: Replica) -> None:
-    replica.tell_checker(delivered_targets(replica.facts["oracle"]), replica.oracle_password(APP_USER))
+    replica.tell_checker(delivered_variables(replica.facts["oracle"]), replica.oracle_password(APP_USER))
     replica.deploy()
     settle(replica, "backend")
 
@@ -204,7 +212,7 @@ def be_sys(replica: Replica) -> None:
         if target["user"] == APP_USER:
             target["user"] = "SYS"
 
-    in_env("ORA-28009", {"ORACLE_USER": "SYS", "ORACLE_PASS": replica.oracle_password("SYS")}, told)(replica)
+    in_env("ORA-28009", {"ORACLE_USER": "SYS", "ORACLE_PASS": replica.oracle_password("SYS")}, in_targets(told))(replica)
 
 
 def _by_sid(target: dict[str, Any]) -> None:
@@ -216,6 +224,10 @@ def _by_alias(target: dict[str, Any]) -> None:
     for name in ("host", "port", "service"):
         del target[name]
     target["dsn"] = _UNKNOWN_ALIAS
+
+
+def _with_client(told: dict[str, Any]) -> None:
+    told["stack_oracle_lib_dir"] = _NO_CLIENT
 
 
 def _oracle(
@@ -233,7 +245,7 @@ ORACLE_FAULTS = (
     _oracle(
         "ORA-12505",
         "a SID is configured that the listener does not know",
-        (in_env("NJS-519", {"ORACLE_SERVICE": "", "ORACLE_SID": _UNKNOWN_SID}, _by_sid), deliver_again),
+        (in_env("NJS-519", {"ORACLE_SERVICE": "", "ORACLE_SID": _UNKNOWN_SID}, in_targets(_by_sid)), deliver_again),
     ),
     _oracle("ORA-12518", "the listener cannot hand over a connection", on_server("refuse", "ORA-12518", code=12518)),
     _oracle("ORA-12518", "the listener finds no handler", on_server("refuse", "ORA-12516", code=12516), "12516"),
@@ -248,12 +260,12 @@ ORACLE_FAULTS = (
     _oracle(
         "oracle.name_unknown",
         "a host name is configured that does not exist",
-        (in_env("NJS-530", {"ORACLE_HOST": _UNKNOWN_HOST}, lambda target: target.update(host=_UNKNOWN_HOST)), deliver_again),
+        (in_env("NJS-530", {"ORACLE_HOST": _UNKNOWN_HOST}, in_targets(lambda target: target.update(host=_UNKNOWN_HOST))), deliver_again),
     ),
     _oracle(
         "oracle.tns_alias",
         "an alias is configured and there is no tnsnames.ora",
-        (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, _by_alias), deliver_again),
+        (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, in_targets(_by_alias)), deliver_again),
     ),
     _oracle("ORA-01017", "the password was changed in the database and not in .env", (change_password, change_password_back)),
     _oracle("ORA-28000", "the account is locked", on_account("ORA-28000", status="LOCKED")),
@@ -283,7 +295,7 @@ ORACLE_FAULTS = (
     _oracle(
         "oracle.instant_client_missing",
         "an Instant Client is configured that is not installed",
-        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}), deliver_again),
+        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}, _with_client), deliver_again),
     ),
     _oracle("oracle.slow", "the target query takes too long", on_server("slow_query", "", seconds=_SLOW_S, match="TARGET_VIEW")),
     _oracle("oracle.slow", "the login takes too long", on_server("stage", "", stage="auth2", mode="slow", seconds=_SLOW_S), "login"),

@@ -89,7 +89,7 @@ def test_saved_lists_and_secrets_are_private():
     private = [
         facts["env_file"],
         facts["logsdb"]["password_file"],
-        *(facts["oracle"][name] for name in ("password_file", "monitor_password_file", "targets_file")),
+        *(facts["oracle"][name] for name in ("password_file", "monitor_password_file", "variables_file")),
         *(f"{facts['pm2_home']}/{name}" for name in ("dump.pm2", "dump.pm2.bak")),
     ]
     assert {oct(os.stat(path).st_mode & 0o777) for path in private} == {"0o600"}
@@ -177,10 +177,10 @@ def test_a_fault_of_oracle_is_in_the_workers_log_and_clears():
 
 
 def test_a_wrong_target_is_told_to_the_checker_too():
-    file = Path(status()["facts"]["oracle"]["targets_file"])
+    file = Path(status()["facts"]["oracle"]["variables_file"])
     right = json.loads(file.read_text())
     must("fault", "set", "ORA-12505")
-    assert {target.get("sid") for target in json.loads(file.read_text())} == {"ORCX"}
+    assert {target.get("sid") for target in json.loads(file.read_text())["stack_oracle_targets"]} == {"ORCX"}
     must("fault", "clear", "ORA-12505")
     assert json.loads(file.read_text()) == right
 
