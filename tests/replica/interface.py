@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .oracle_part import delivered_variables
+from .oracle_part import delivered_targets
 from .system import ReplicaError, Result, wait_until
 
 # Accounts: the application's, and root. What a host's commands run as by default is the owner of what runs there.
@@ -177,7 +177,7 @@ class Replica(ABC):
         """No fault, the accounts as they were made, and what the checker knows of them."""
         self.oracle("restore")
         oracle = self.facts["oracle"]
-        self.tell_checker(delivered_variables(oracle), self.oracle_password(oracle["user"]))
+        self.tell_checker({"stack_oracle_targets": delivered_targets(oracle)}, self.oracle_password(oracle["user"]))
         self.at(CHECKER_HOST).write(oracle["monitor_password_file"], self.oracle_password(oracle["monitor_user"]), 0o600)
 
     def tell_checker(self, variables: Mapping[str, Any], password: str) -> None:

@@ -17,8 +17,8 @@ SERVICE, SID = "ORCLPDB1", "ORCL"
 APP_USER, MONITOR_USER = "TANK", "TANK_MON"
 MODULE = "tests.replica.oracle"
 INSTANCE_QUERY = "SELECT INSTANCE_NAME, STATUS FROM V$INSTANCE"
+UPDATE = "UPDATE TARGET SET SENT_YN = :1, SENT_AT = SYSTIMESTAMP, NEXT_DUE_AT = SYSDATE WHERE AUTO_ID = 1 AND CUST_ID = :2"
 TARGET_QUERY = "SELECT COUNT(*) FROM TARGET_VIEW"
-FLAG_STATEMENT = "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = :1"
 # Nothing is caught up on after a pause: who was due meanwhile is due within the next cycle, the first of each automation now.
 SPREAD = """UPDATE TARGET SET NEXT_DUE_AT = SYSDATE + MOD(TO_NUMBER(SUBSTR(CUST_ID, -3)) * 7, CYCLE_MINUTES) / 1440
  WHERE NEXT_DUE_AT < SYSDATE AND AUTO_ID IN (1, 2)"""
@@ -33,20 +33,20 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def delivered_variables(oracle: Mapping[str, Any]) -> dict[str, Any]:
-    """The inventory's variables of Oracle for a healthy replica, by its facts of Oracle: the application's account, and one that sees the instance.
+def delivered_targets(oracle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What `stack_oracle_targets` is for a healthy replica, by its facts of Oracle: the application's account, and one that sees the instance.
 
     The checker asks: addresses and files are those that it knows.
     """
     where = {"host": oracle["address"], "port": oracle["port"], "service": oracle["service"]}
-    targets = [
+    return [
         {
             "name": "customers",
             **where,
             "user": oracle["user"],
             "password_from": {"file": oracle["password_file"]},
             "query": TARGET_QUERY,
-            "statements": [FLAG_STATEMENT],
+            "statements": [UPDATE],
         },
         {
             "name": "monitor",
@@ -56,7 +56,6 @@ def delivered_variables(oracle: Mapping[str, Any]) -> dict[str, Any]:
             "query": INSTANCE_QUERY,
         },
     ]
-    return {"stack_oracle_targets": targets}
 
 
 def is_well(status: Mapping[str, Any]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from ..interface import APP_HOST, Replica
 from ..logsdb import local_now
-from ..oracle_part import APP_USER, delivered_variables
+from ..oracle_part import APP_USER, delivered_targets
 from ..pm2_processes import restart_and_settle
 from .logsdb import sql as logsdb_sql
 from .model import Fault
@@ -129,17 +130,6 @@ def restore_account(replica: Replica) -> None:
     settle(replica)
 
 
-def change_password(replica: Replica) -> None:
-    """A DBA changed the password and nobody changed .env. The account must stay open: the worker does not stop trying."""
-    replica.oracle("fault.set", kind="failed_logins", limit=0)
-    on_account("ORA-01017", password="changed-by-the-dba")[0](replica)
-
-
-def change_password_back(replica: Replica) -> None:
-    replica.oracle("fault.clear", kind="failed_logins")
-    restore_account(replica)
-
-
 def expire_soon(replica: Replica) -> None:
     """The grace time after the profile's lifetime of a password has begun."""
     expires = (local_now() + timedelta(days=5)).isoformat(" ", "seconds")
@@ -171,17 +161,22 @@ def make_due(replica: Replica) -> None:
 # How the application and the checks are told where Oracle is
 
 
-def in_env(said: str, env: dict[str, str], change: Callable[[dict[str, Any]], None]) -> Callable[[Replica], None]:
-    """Set of a wrong configuration: lines of .env ("" takes one away), and the same in what the inventory says."""
+def in_env(
+    said: str, env: dict[str, str], targets: Callable[[dict[str, Any]], None] | None = None, **more: str
+) -> Callable[[Replica], None]:
+    """Set of a wrong configuration: lines of .env ("" takes one away), and the same in what the inventory says of targets and `more`."""
 
     def make(replica: Replica) -> None:
         app = replica.at(APP_HOST)
         path = replica.facts["env_file"]
         kept = [line for line in app.read(path).splitlines() if line.partition("=")[0] not in env]
         app.write(path, "\n".join([*kept, *(f"{key}={value}" for key, value in env.items() if value)]) + "\n", 0o600)
-        told = delivered_variables(replica.facts["oracle"])
-        change(told)
-        replica.tell_checker(told, env.get("ORACLE_PASS") or replica.oracle_password(APP_USER))
+        told = delivered_targets(replica.facts["oracle"])
+        if targets:
+            for target in told:
+                targets(target)
+        password = env.get("ORACLE_PASS") or replica.oracle_password(APP_USER)
+        replica.tell_checker({"stack_oracle_targets": told, **more}, password)
         logged = errors_since(replica)
         restart_and_settle(replica, "backend", "worker")
         replica.wait_until(lambda: logged(said), _WAIT_S, f"worker has not logged {said!r}")
@@ -189,20 +184,21 @@ def in_env(said: str, env: dict[str, str], change: Callable[[dict[str, Any]], No
     return make
 
 
-def in_targets(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
-    """A change of each target that the inventory names."""
-
-    def changed(told: dict[str, Any]) -> None:
-        for target in told["stack_oracle_targets"]:
-            change(target)
-
-    return changed
-
-
 def deliver_again(replica: Replica) -> None:
-    replica.tell_checker(delivered_variables(replica.facts["oracle"]), replica.oracle_password(APP_USER))
+    replica.tell_checker({"stack_oracle_targets": delivered_targets(replica.facts["oracle"])}, replica.oracle_password(APP_USER))
     replica.deploy()
     settle(replica, "backend")
+
+
+def mistype_password(replica: Replica) -> None:
+    """A wrong password was written into .env. The account must stay open for the bench: the worker does not stop trying."""
+    replica.oracle("fault.set", kind="failed_logins", limit=0)
+    in_env("ORA-01017", {"ORACLE_PASS": f"of-last-year-{secrets.token_hex(4)}"})(replica)
+
+
+def write_password_again(replica: Replica) -> None:
+    deliver_again(replica)
+    replica.oracle("fault.clear", kind="failed_logins")
 
 
 def be_sys(replica: Replica) -> None:
@@ -212,7 +208,7 @@ def be_sys(replica: Replica) -> None:
         if target["user"] == APP_USER:
             target["user"] = "SYS"
 
-    in_env("ORA-28009", {"ORACLE_USER": "SYS", "ORACLE_PASS": replica.oracle_password("SYS")}, in_targets(told))(replica)
+    in_env("ORA-28009", {"ORACLE_USER": "SYS", "ORACLE_PASS": replica.oracle_password("SYS")}, told)(replica)
 
 
 def _by_sid(target: dict[str, Any]) -> None:
@@ -224,10 +220,6 @@ def _by_alias(target: dict[str, Any]) -> None:
     for name in ("host", "port", "service"):
         del target[name]
     target["dsn"] = _UNKNOWN_ALIAS
-
-
-def _with_client(told: dict[str, Any]) -> None:
-    told["stack_oracle_lib_dir"] = _NO_CLIENT
 
 
 def _oracle(
@@ -245,7 +237,7 @@ ORACLE_FAULTS = (
     _oracle(
         "ORA-12505",
         "a SID is configured that the listener does not know",
-        (in_env("NJS-519", {"ORACLE_SERVICE": "", "ORACLE_SID": _UNKNOWN_SID}, in_targets(_by_sid)), deliver_again),
+        (in_env("NJS-519", {"ORACLE_SERVICE": "", "ORACLE_SID": _UNKNOWN_SID}, _by_sid), deliver_again),
     ),
     _oracle("ORA-12518", "the listener cannot hand over a connection", on_server("refuse", "ORA-12518", code=12518)),
     _oracle("ORA-12518", "the listener finds no handler", on_server("refuse", "ORA-12516", code=12516), "12516"),
@@ -260,14 +252,14 @@ ORACLE_FAULTS = (
     _oracle(
         "oracle.name_unknown",
         "a host name is configured that does not exist",
-        (in_env("NJS-530", {"ORACLE_HOST": _UNKNOWN_HOST}, in_targets(lambda target: target.update(host=_UNKNOWN_HOST))), deliver_again),
+        (in_env("NJS-530", {"ORACLE_HOST": _UNKNOWN_HOST}, lambda target: target.update(host=_UNKNOWN_HOST)), deliver_again),
     ),
     _oracle(
         "oracle.tns_alias",
         "an alias is configured and there is no tnsnames.ora",
-        (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, in_targets(_by_alias)), deliver_again),
+        (in_env("NJS-520", {"ORACLE_TNS": _UNKNOWN_ALIAS}, _by_alias), deliver_again),
     ),
-    _oracle("ORA-01017", "the password was changed in the database and not in .env", (change_password, change_password_back)),
+    _oracle("ORA-01017", "a wrong password is configured", (mistype_password, write_password_again)),
     _oracle("ORA-28000", "the account is locked", on_account("ORA-28000", status="LOCKED")),
     _oracle("ORA-28001", "the password has expired", on_account("ORA-28001", status="EXPIRED")),
     _oracle("ORA-28009", "the application logs in as SYS", (be_sys, deliver_again)),
@@ -295,9 +287,9 @@ ORACLE_FAULTS = (
     _oracle(
         "oracle.instant_client_missing",
         "an Instant Client is configured that is not installed",
-        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}, _with_client), deliver_again),
+        (in_env("DPI-1047", {"ORACLE_CLIENT_LIB_DIR": _NO_CLIENT}, stack_oracle_lib_dir=_NO_CLIENT), deliver_again),
     ),
     _oracle("oracle.slow", "the target query takes too long", on_server("slow_query", "", seconds=_SLOW_S, match="TARGET_VIEW")),
     _oracle("oracle.slow", "the login takes too long", on_server("stage", "", stage="auth2", mode="slow", seconds=_SLOW_S), "login"),
-    _oracle("oracle.pool_exhausted", "nearly all sessions are held", (near_the_limit, let_go), subject=""),
+    _oracle("oracle.pool_exhausted", "nearly all sessions are held", (near_the_limit, let_go), subject="monitor"),
 )
