@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -275,6 +276,16 @@ def test_the_command_line(server):
     assert json.loads(command("logins", "outcome=ORA-12518").stdout)
     wrong = command("fault", "set", "stage", "stage=nowhere", "mode=close")
     assert (wrong.returncode, "nowhere" in wrong.stderr or "one of" in wrong.stderr) == (1, True)
+
+
+def test_the_listener_answers_a_ping(server):
+    asked = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
+    body = struct.pack(">HHHHHHHHHH", 318, 300, 0, 8192, 32767, 0x7F08, 0, 1, len(asked), 58).ljust(50, b"\0") + asked
+    with server.fault("refuse", code=12518), socket.create_connection(("127.0.0.1", server.ports["port"]), 5) as client:
+        client.sendall(struct.pack(">HHBBH", 8 + len(body), 0, 1, 0, 0) + body)
+        answer = client.recv(1000)
+    assert (answer[4], b"(ERR=0)" in answer) == (4, True)
+    assert eventually(lambda: server.control.logins()[-1]["outcome"].startswith("ping"))
 
 
 @pytest.mark.parametrize(
