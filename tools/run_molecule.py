@@ -94,7 +94,9 @@ def molecule(name: str, *command: str) -> bool:
     with (LOGS / f"{name}.log").open("a", encoding="utf-8") as stream:
         try:
             environment = {**ENVIRONMENT, "ANSIBLE_HOME": str(home)}
-            done = subprocess.run(argv, cwd=CHECKOUT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False, timeout=LONGEST)
+            done = subprocess.run(
+                argv, cwd=CHECKOUT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False, timeout=LONGEST
+            )
         except subprocess.TimeoutExpired:
             print(f"molecule: {name} did not end within {LONGEST} s", flush=True)
             return False
