@@ -299,12 +299,14 @@ def _connected(run: Run, progress: Progress) -> Any:
         said = {"said": run.driver.problem["said"], "client": more}
         raise Failed(Outcome("oracle.instant_client_missing", "not_loaded", run.driver.problem["driver_code"], said))
     with _stage(run, progress, "name"):
-        parameters = _oracle_client.parameters(run.driver, target, run.stage_timeout)
+        parameters = _oracle_client.parameters(run.driver, target)
         places, protocol = _oracle_client.places(parameters)
         if target.dsn and places:
             with run.changed:
                 progress.answer["place"] = f"{places[0][0]}:{places[0][1]}"
         addresses = _oracle_probe.resolve(places)
+        # The driver tries the addresses one after the other; one that is dead must leave time for the next.
+        parameters.set(tcp_connect_timeout=run.stage_timeout / (len(addresses) + 1))
     if protocol != "tcp":
         with run.changed:
             progress.answer["protocol"] = protocol

@@ -116,7 +116,8 @@ def _not_up(check: str, answer: Mapping[str, Any], driver: str) -> Finding:
     if state == "crashed":
         return unknown(check, answer["reason"], code="run.check_crashed", subject=name)
     if state == "late":
-        reason = f"the time for all targets was over in the stage {answer['stage'] or 'before the first one'}; give them more, or ask fewer"
+        where = f"in the stage {answer['stage']}" if answer["stage"] else "before the first stage"
+        reason = f"the time for all targets was over {where}; give them more of it (timeout), or ask fewer"
         return _with(unknown(check, reason, code="run.check_timeout", subject=name), answer, driver)
     if state == "behind":
         reason = f"the login of {answer['refused_for']} with the same account hangs; a second one may count as another wrong password"

@@ -94,25 +94,21 @@ def _missing(why: str) -> DriverMissing:
     )
 
 
-def parameters(driver: Driver, target: Target, seconds: float) -> Any:
-    """Return the driver's parameters of a target, without the password. Raises the driver's error for a dsn that leads nowhere.
-
-    seconds: the most that one TCP connect may take.
-    """
+def parameters(driver: Driver, target: Target) -> Any:
+    """Return the driver's parameters of a target, without the password. Raises the driver's error for a dsn that leads nowhere."""
     module = driver.module
     options: dict[str, Any] = {
         "mode": getattr(module, _MODES[target.mode]),
         "ssl_server_dn_match": target.match_certificate,
     }
     options.update({name: getattr(target, name) for name in ("config_dir", "wallet_location", "wallet_password") if getattr(target, name)})
-    bounds = {"tcp_connect_timeout": seconds, "retry_count": 0}
     if target.dsn:
         made = module.ConnectParams(**options)
         made.parse_connect_string(target.dsn)
-        made.set(**bounds)
+        made.set(retry_count=0)
         return made
     place = {"service_name": target.service} if target.service else {"sid": target.sid}
-    return module.ConnectParams(host=target.host, port=target.port, protocol=target.protocol, **place, **options, **bounds)
+    return module.ConnectParams(host=target.host, port=target.port, protocol=target.protocol, **place, **options, retry_count=0)
 
 
 def places(made: Any) -> tuple[list[tuple[str, int]], str]:

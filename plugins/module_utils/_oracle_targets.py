@@ -46,7 +46,8 @@ TARGET_OPTIONS: dict[str, dict[str, Any]] = {
     "password_from": {
         "type": "dict",
         "options": LOGIN_OPTIONS,
-        "description": "Where its password is found: {file: ...}, or {env_file: ..., key: ORACLE_PASS}.",
+        "no_log": False,  # a reference, no secret
+        "description": "Where the host that asks finds its password: {file: ...}, or {env_file: ..., key: ORACLE_PASS}.",
     },
     "mode": {"type": "str", "default": "default", "choices": list(MODES), "description": "Administrative mode of the login."},
     "query": {
@@ -61,7 +62,12 @@ TARGET_OPTIONS: dict[str, dict[str, Any]] = {
         "description": "Statements that the account must be able to run, with binds as in Tank's queries. They are parsed and never run.",
     },
     "wallet_location": {"type": "path", "description": "Folder with the ewallet.pem that a TLS connection needs."},
-    "wallet_password_from": {"type": "dict", "options": LOGIN_OPTIONS, "description": "Where the password of ewallet.pem is found."},
+    "wallet_password_from": {
+        "type": "dict",
+        "options": LOGIN_OPTIONS,
+        "no_log": False,
+        "description": "Where the password of ewallet.pem is found.",
+    },
     "match_certificate": {
         "type": "bool",
         "default": True,

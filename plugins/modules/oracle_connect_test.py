@@ -37,7 +37,7 @@ attributes:
     description: Runs on the host only.
 requirements:
   - Python 3.10 or newer where the module runs (C(ansible_python_interpreter)), such as the virtual environment that the role
-    P(ops.remediation.check_runtime#role) makes
+    C(ops.remediation.check_runtime) makes
   - oracledb (python-oracledb, 2.0 or newer)
   - Oracle Instant Client, for O(lib_dir) only; thick mode is not covered by the tests of this collection
 options:

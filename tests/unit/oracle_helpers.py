@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Asker:
         request = {"options": options, "state_dir": str(state_dir), "slow_names": slow_names}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], LONGEST_ANSWER)
+        ready, _unused, _unused = select.select([self.process.stdout], [], [], LONGEST_ANSWER)
         assert ready, "no answer"
         return Answer(**json.loads(self.process.stdout.readline()))
 
@@ -89,7 +89,6 @@ class Place:
     """A running replica and the targets on it."""
 
     server: Running
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def target(self, name: str = "db", user: str = "TANK_MON", **more: Any) -> dict:
         made = {"name": name, "host": "127.0.0.1", "port": self.server.ports["port"], "service": "ORCLPDB1", "user": user}
@@ -115,7 +114,7 @@ def stranger(words: bytes, *, at_once: bool) -> Iterator[int]:
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = listening.accept()
+                connection, _address = listening.accept()
                 held.append(connection)
                 if not at_once:
                     connection.recv(1000)
@@ -133,6 +132,24 @@ def stranger(words: bytes, *, at_once: bool) -> Iterator[int]:
         thread.join(5)
         for connection in held:
             connection.close()
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[int]:
+    """A port that answers no SYN packet, as behind a firewall: its queue of connections is full."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _number in range(16):
+            filler = stack.enter_context(socket.socket())
+            filler.settimeout(0.2)
+            try:
+                filler.connect(listening.getsockname())
+            except TimeoutError:
+                yield listening.getsockname()[1]
+                return
+        raise AssertionError("the queue does not fill up")
 
 
 def start_replica(folder: Path) -> Place:

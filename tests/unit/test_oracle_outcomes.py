@@ -212,6 +212,16 @@ def test_good_connections_of_all_kinds(place, each, tmp_path):
     assert [list(target["times"]) for target in answer.targets] == [["name", "tcp", "listener", "login", "query"]] * 11
 
 
+def test_a_dead_address_leaves_time_for_the_next(place, each):
+    with h.black_hole() as dead:
+        addresses = "".join(f"(ADDRESS=(PROTOCOL=TCP)(HOST=127.0.0.1)(PORT={port}))" for port in (dead, place.server.ports["port"]))
+        dsn = f"(DESCRIPTION=(RETRY_COUNT=20)(ADDRESS_LIST={addresses})(CONNECT_DATA=(SERVICE_NAME=ORCLPDB1)))"
+        answer = each.ask(place.target(dsn=dsn), place.target("dead", port=dead), stage_timeout=1.5)
+    assert answer.codes() == {"db": "", "dead": "ORA-12170"}
+    assert answer.about()["evidence"]["address"] == f"127.0.0.1:{place.server.ports['port']}"
+    assert answer.about("dead")["evidence"]["stage"] == "tcp"
+
+
 def test_a_redirect_is_followed(place, asker):
     place.server.control.set_fault("redirect", host="127.0.0.1", port=place.server.ports["port"], times=1)
     assert asker.ask(place.target()).codes() == {"db": ""}

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -312,6 +313,16 @@ def test_everything_is_as_it_was_made(server):
     with server.connect() as connection:
         assert connection.cursor().execute("SELECT COUNT(*) FROM SESSION_ROLES").fetchone() == (0,)
         assert connection.cursor().execute("SELECT COUNT(*) FROM TARGET_VIEW").fetchone()[0] > 0
+
+
+def test_the_listener_answers_a_ping(server):
+    asked = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
+    body = struct.pack(">HHHHHHHHHH", 318, 300, 0, 8192, 32767, 0x7F08, 0, 1, len(asked), 58).ljust(50, b"\0") + asked
+    with server.fault("refuse", code=12518), socket.create_connection(("127.0.0.1", server.ports["port"]), 5) as client:
+        client.sendall(struct.pack(">HHBBH", 8 + len(body), 0, 1, 0, 0) + body)
+        answer = client.recv(1000)
+    assert (answer[4], b"(ERR=0)" in answer) == (4, True)
+    assert eventually(lambda: server.control.logins()[-1]["outcome"].startswith("ping"))
 
 
 @pytest.mark.parametrize(
