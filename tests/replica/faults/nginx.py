@@ -83,8 +83,10 @@ def stop(replica: Replica) -> None:
 
 
 def kill(replica: Replica) -> None:
-    """Master and workers at once, for systemd ends the workers of a dead master; the pid file stays."""
-    pids = [master(replica), *workers(replica)]
+    """Workers and master; the pid file stays. The master is stopped first: it would replace a worker, and systemd end those of a dead one."""
+    first = master(replica)
+    replica.signal(first, "STOP")
+    pids = [*workers(replica), first]
     replica.must(["kill", "-s", "KILL", *map(str, pids)])
     replica.wait_until(lambda: not any(_lives(replica, pid) for pid in pids), _WAIT_S, "nginx lives on")
 
