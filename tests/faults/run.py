@@ -185,11 +185,19 @@ def main() -> int:
     parser.add_argument(
         "--containers", action="store_true", help="on the replica in containers; by default the rows whose answer may be another one there"
     )
+    parser.add_argument(
+        "--variants",
+        choices=["with", "without", "only"],
+        default="with",
+        help="of each code: all rows, the first alone, or the others (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
     kind = "containers" if options.containers else "local"
-    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or case.code in wanted]
+    # A lane gets whole addresses; people may name a code and mean its variants too.
+    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or (case.code in wanted and not options.json)]
+    chosen = [case for case in chosen if options.variants == "with" or (":" in case.address) == (options.variants == "only")]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
