@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
@@ -31,14 +33,17 @@ STAGES = {
     "molecule": [sys.executable, "tools/run_molecule.py"],
     "container-faults": [*FAULTS, "--containers"],
 }
+# Stages that use one processor; two of them run at a time, the longest first.
+SMALL = ("sanity", "unit", "lint", "packaging")
 # What `make test` leaves out: real virtual environments, further rows of faults that it makes in one way, and what needs podman.
 LEFT_OUT = ("runtime", "fault-variants", "molecule", "container-faults")
 # Stages call ansible-playbook and its like by name.
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 LONGEST = 1500  # seconds for one stage, far more than it takes; `make test` should stay under 20 minutes, `make ci` under 60
+RUNNING: list[subprocess.Popen[str]] = []
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
 # or the last line of the fault table.
-OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?$")
+OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?(?: in \d+ s)?$")
 PYTEST_COUNT = re.compile(r"^=*\s*\d+ (?:passed|failed|skipped|errors?|deselected|xfailed|warnings?)\b.* in [\d.]+s")
 FAULTS_COUNT = re.compile(r"^faults: (\d+) of (\d+) found first\b")
 ONE_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
@@ -61,14 +66,29 @@ def main(names: list[str]) -> int:
         print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}, or all", file=sys.stderr)
         return 2
     chosen = list(STAGES) if names == ["all"] else names or [name for name in STAGES if name not in LEFT_OUT]
-    outcomes = [run(name) for name in chosen]
-    tell(outcomes, () if names else LEFT_OUT)
+    began = time.monotonic()
+    outcomes = run_all(chosen)
+    tell(outcomes, () if names else LEFT_OUT, time.monotonic() - began)
     return int(any(outcome.problem for outcome in outcomes))
 
 
-def run(name: str) -> Outcome:
-    """Run one stage and pass its output on."""
-    print(f"\n== {name}", flush=True)
+def run_all(names: Sequence[str]) -> list[Outcome]:
+    """Run stages: first those that use one processor two at a time, then the others one by one."""
+    small = [name for name in SMALL if name in names]
+    with ThreadPoolExecutor(2) as pool:
+        began = [pool.submit(run, name, f"{name:<9} | " if len(small) > 1 else "") for name in small]
+        try:
+            outcomes = [future.result() for future in began]
+            return outcomes + [run(name) for name in names if name not in small]
+        except KeyboardInterrupt:
+            # The stages have been told; they still clean up before this leaves the pool.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise SystemExit(130) from None
+
+
+def run(name: str, prefix: str = "") -> Outcome:
+    """Run one stage and pass its output on, each line with a prefix."""
+    print(f"\n== {name}" if not prefix else f"{prefix}begins", flush=True)
     started = time.monotonic()
     counts: Counter[str] = Counter()
     # A session of its own, so that whatever a hanging stage started ends with it.
@@ -84,10 +104,10 @@ def run(name: str) -> Outcome:
             start_new_session=True,
         ) as child,
         deadline(child),
-        interruption(child),
+        known(child),
     ):
         for line in child.stdout or ():
-            print(line, end="", flush=True)
+            print(f"{prefix}{line}", end="", flush=True)
             counts += count(line.strip())
         child.wait()
     outcome = Outcome(name, time.monotonic() - started, counts)
@@ -111,7 +131,7 @@ def count(line: str) -> Counter[str]:
 
 def problem_of(outcome: Outcome, rc: int) -> str:
     """Say in a few words why a stage is not well."""
-    if rc == -signal.SIGKILL and outcome.seconds > LONGEST:
+    if rc < 0 and outcome.seconds > LONGEST:
         return f"ended after {LONGEST} s"
     if rc:
         return f"{outcome.counts['failed']} failed" if outcome.counts["failed"] else f"exit code {rc}"
@@ -121,33 +141,37 @@ def problem_of(outcome: Outcome, rc: int) -> str:
 
 
 @contextlib.contextmanager
-def deadline(child: subprocess.Popen[str]):
+def deadline(child: subprocess.Popen[str]) -> Iterator[None]:
     """End a stage that takes too long."""
-
-    def expire(_number: int, _frame: object) -> None:
-        end(child, signal.SIGTERM)
-        time.sleep(5)
-        end(child, signal.SIGKILL)
-
-    signal.signal(signal.SIGALRM, expire)
-    signal.alarm(LONGEST)
+    timers = [Timer(LONGEST, end, (child, signal.SIGTERM)), Timer(LONGEST + 5, end, (child, signal.SIGKILL))]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
     try:
         yield
     finally:
-        signal.alarm(0)
+        for timer in timers:
+            timer.cancel()
 
 
 @contextlib.contextmanager
-def interruption(child: subprocess.Popen[str]):
-    """Hand Ctrl-C on, so that a stage can still clean up."""
+def known(child: subprocess.Popen[str]) -> Iterator[None]:
+    """Remember a stage while it runs, for Ctrl-C."""
+    RUNNING.append(child)
     try:
         yield
-    except KeyboardInterrupt:
+    finally:
+        RUNNING.remove(child)
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    """Hand Ctrl-C on to the stages, and end those that do not heed it."""
+    for child in RUNNING.copy():
         end(child, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(30)
-        end(child, signal.SIGKILL)
-        raise SystemExit(130) from None
+        killer = Timer(30, end, (child, signal.SIGKILL))
+        killer.daemon = True
+        killer.start()
+    raise KeyboardInterrupt
 
 
 def end(child: subprocess.Popen[str], number: signal.Signals) -> None:
@@ -156,7 +180,7 @@ def end(child: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(child.pid, number)
 
 
-def tell(outcomes: list[Outcome], left_out: Sequence[str]) -> None:
+def tell(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> None:
     """Print a line for each stage, what was left out, and the total."""
     print()
     total: Counter[str] = Counter()
@@ -169,11 +193,12 @@ def tell(outcomes: list[Outcome], left_out: Sequence[str]) -> None:
         print(f"{outcome.name:<16} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
     failed = [outcome.name for outcome in outcomes if outcome.problem]
     print(f"\n{'failed stages: ' + ', '.join(failed) if failed else 'all stages are well'}", end="")
-    print(f", {sum(outcome.seconds for outcome in outcomes):.0f} s")
+    print(f", {seconds:.0f} s")
     if left_out:
         print(f"left out: {', '.join(left_out)} (make ci runs them too; the last two need podman)")
     print(f"total: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from .inside import PATHS as INSIDE
 
 _OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres", ORACLE_HOST: "oracle"}
 _ANSWER_S = 30
-_SETTLES_S = 60
+_SETTLES_S = 120  # systemd itself gives a unit that does not start 90 s
 
 
 class ContainerReplica(Replica):

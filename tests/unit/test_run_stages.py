@@ -1,0 +1,42 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the stages of the tests count: a stage whose last line is not understood would have run no test."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("run_stages", CHECKOUT / "tools" / "run_stages.py")
+run_stages = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(run_stages)
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        ("2098 passed in 119.21s (0:01:59)", {"passed": 2098}),
+        ("====== 1 failed, 24 passed, 2 skipped in 3.10s ======", {"failed": 1, "passed": 24, "skipped": 2}),
+        ("integration: 12 passed, 0 failed", {"passed": 12, "failed": 0}),
+        ("molecule: 11 passed, 0 failed in 568 s", {"passed": 11, "failed": 0}),
+        ("molecule: 10 passed, 1 failed in 568 s", {"passed": 10, "failed": 1}),
+        ("24 passed, 0 failed", {"passed": 24, "failed": 0}),
+        ("faults: 24 of 25 found first, 24 explained, 0 of 0 mended, 2 false", {"passed": 24, "failed": 1}),
+        ("molecule: default              ok         46.1 s", {}),
+        ("tests/unit/test_a.py .... 3 passed the gate", {}),
+    ],
+)
+def test_last_lines_are_understood(line, numbers):
+    assert dict(run_stages.count(line)) == numbers
+
+
+@pytest.mark.parametrize(
+    ("counts", "rc", "problem"),
+    [({"passed": 3}, 0, ""), ({}, 0, "ran no test"), ({"passed": 3}, 2, "exit code 2"), ({"passed": 3, "failed": 1}, 0, "1 failed")],
+)
+def test_a_stage_is_well_only_with_tests_that_passed(counts, rc, problem):
+    assert run_stages.problem_of(run_stages.Outcome("unit", 1.0, run_stages.Counter(counts)), rc) == problem
