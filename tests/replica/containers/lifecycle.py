@@ -39,7 +39,7 @@ class Made:
 
 def exists(paths: Paths) -> bool:
     """Whether an instance of that name is one in containers."""
-    return _made_file(paths).exists()
+    return _made_file(paths).exists() or (paths.instance / "volumes").is_dir()
 
 
 def open_replica(paths: Paths) -> ContainerReplica:
