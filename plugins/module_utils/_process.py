@@ -27,9 +27,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, from_dict
+from ._errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, WrongQuestion, from_dict
 
-MAX_ANSWER = 16 * 1024 * 1024
+MAX_ANSWER = 64 * 1024 * 1024
 MAX_OUTPUT = 1024 * 1024
 CONCURRENT_CHILDREN = 8
 REAP_GRACE = 0.2
@@ -42,13 +42,13 @@ class Call:
 
     function: takes nothing, returns something JSON can carry.
     deadline: seconds from the start of the child.
-    user: a function that names the user id to become, run in the child (it may touch files); None stays.
+    user: a function that names the user id to become (or None), run in the child (it may touch files); None stays.
     lock: a file that the child keeps locked, so that repeated runs do not pile up stuck children.
     """
 
     function: Callable[[], Any]
     deadline: float
-    user: Callable[[], int] | None = None
+    user: Callable[[], int | None] | None = None
     lock: str | None = None
 
 
@@ -82,6 +82,14 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def user_id(option: str, name: str) -> int:
+    """Return the id of a user; raises WrongQuestion, which names the option, for one that does not exist here."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as error:
+        raise WrongQuestion(option, name, "does not exist on this host", "give the name of the user that the worker runs as") from error
 
 
 def become(uid: int) -> None:

@@ -66,6 +66,18 @@ def _web() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _nas() -> tuple[Check, ...]:
+    from ._nas_area import CHECKS
+
+    return CHECKS
+
+
+def _attachments() -> tuple[Check, ...]:
+    from ._attachments_area import CHECKS
+
+    return CHECKS
+
+
 REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "pm2": _pm2,
     "host": _host,
@@ -74,6 +86,8 @@ REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "worker": _worker,
     "nginx": _nginx,
     "web": _web,
+    "nas": _nas,
+    "attachments": _attachments,
 }
 
 

@@ -31,6 +31,9 @@ class Source:
     cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
     recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.
+    contended: the parameters that name what may hang, where that is not all of them: the lock is theirs.
+    prepare: called in the child before it becomes the owner, for what the owner may not read; ``read`` gets what it
+        returned as ``prepared``.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Source:
     exclusive: bool = False
     cumulative: bool = False
     recalls: bool = False
+    contended: tuple[str, ...] = ()
+    prepare: Callable[..., Any] | None = None
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Pick this source's own arguments from the parameters of a check."""
@@ -49,7 +54,14 @@ class Source:
 
     def key(self, parameters: Mapping[str, Any]) -> str:
         """Return the same text for the same reading: the name, and a short hash of the arguments."""
-        telling = {name: value for name, value in self.arguments(parameters).items() if name not in self.limits}
+        return self._named({name: value for name, value in self.arguments(parameters).items() if name not in self.limits})
+
+    def lock(self, parameters: Mapping[str, Any]) -> str:
+        """Return the same text for readings that must not be made at the same time."""
+        names = self.contended or tuple(name for name in self.parameters if name not in self.limits)
+        return self._named({name: parameters.get(name) for name in names})
+
+    def _named(self, telling: Mapping[str, Any]) -> str:
         text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -107,14 +119,21 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
         elif source.recalls:
             arguments["memory"] = state.load(key)
         readings[key] = (source, arguments, deadline)
-    return call_all({key: _call(key, *reading, state) for key, reading in readings.items()})
+    return call_all({key: _call(*reading, state) for key, reading in readings.items()})
 
 
-def _call(key: str, source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
-    owner = source.owner
+def _call(source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
+    owner, prepare = source.owner, source.prepare
+    given = dict(arguments)
+
+    def become() -> int | None:
+        if prepare is not None:
+            given["prepared"] = prepare(**arguments)
+        return owner(**arguments) if owner else None
+
     return Call(
-        function=lambda: source.read(**arguments),
+        function=lambda: source.read(**given),
         deadline=deadline,
-        user=(lambda: owner(**arguments)) if owner else None,
-        lock=state.lock_file(key) if source.exclusive else None,
+        user=become if owner or prepare else None,
+        lock=state.lock_file(source.lock(arguments)) if source.exclusive else None,
     )

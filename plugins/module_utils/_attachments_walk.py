@@ -1,0 +1,133 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walk folders and pick out wanted names on the way. Nothing is kept of a file but its name, and no file is asked for more.
+
+For the bounded child of a source, as the user who may read the folders. Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ._attachments import Crowd, Index, encoded
+from ._attachments_content import reason_of
+from ._attachments_roots import Root
+from ._crew import Crew
+
+AT_ONCE = 20_000  # names of a folder that are looked at together: what is in memory besides what is kept
+MOST_FOLDERS = 100_000
+NAMES_KEPT = 96 * 1024 * 1024  # bytes of names kept for finding similar ones
+SILENT = "silent"  # the problem of a folder that has not answered (wholly) by the end of the time
+READERS = 16  # folders read at the same time where the file system is slow
+
+
+@dataclass
+class Folder:
+    """One folder: its path, the root that it belongs to, how many files it holds, and why it could not be read (wholly)."""
+
+    path: bytes
+    root: int
+    level: int
+    files: int = 0
+    problem: str = ""
+    hits: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+@dataclass
+class Walk:
+    """What a walk saw; ``cut``: there were more folders than are looked into."""
+
+    folders: list[Folder]
+    crowd: Crowd
+    cut: bool = False
+
+    @property
+    def hits(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield ``(folder, fold, name)`` of each hit."""
+        for number, folder in enumerate(self.folders):
+            for key, name in folder.hits:
+                yield number, key, name
+
+
+class Walker:
+    """One walk over the roots that are folders."""
+
+    def __init__(self, index: Index, extensions: Sequence[str], *, depth: int, until: float, readers: int = READERS) -> None:
+        self.index = index
+        self.depth = depth
+        self.until = until
+        self.readers = readers
+        # A name that ends like an attachment is taken for a file, so that no file system is asked what it is.
+        self.endings = tuple({spelling for one in extensions for spelling in (encoded(one), encoded(one.upper()))})
+        self.names: list[tuple[Folder, bytes]] = []
+        self.kept = 0
+        self.whole = True
+        self.seen: set[bytes] = set()
+        self.cut = False
+        self.guard = threading.Lock()
+
+    def walk(self, roots: Sequence[Root]) -> Walk:
+        """Read all folders, as far as the time reaches."""
+        first = [Folder(encoded(root.path), number, 0) for number, root in enumerate(roots) if not root.is_s3]
+        self.seen.update(folder.path for folder in first)
+        crew = Crew(self._read, most=self.readers, until=self.until)
+        # What a folder that hangs has told so far counts; its thread may go on, so it is copied.
+        done = crew.run(first)
+        cut_off = [Folder(one.path, one.root, one.level, one.files, SILENT, list(one.hits)) for one in crew.left]
+        folders = sorted([*done, *cut_off], key=lambda folder: folder.path)
+        with self.guard:
+            crowd = Crowd(NAMES_KEPT)
+            crowd.size, crowd.whole = self.kept, self.whole
+            numbers = {id(folder): number for number, folder in enumerate(folders)}
+            crowd.folders = sorted((numbers[id(folder)], text) for folder, text in self.names if id(folder) in numbers)
+        return Walk(folders, crowd, self.cut)
+
+    def _read(self, folder: Folder) -> tuple[Folder, list[Folder]]:
+        below: list[Folder] = []
+        try:
+            with os.scandir(folder.path) as entries:
+                names: list[bytes] = []
+                descend = folder.level < self.depth
+                endings = self.endings
+                for entry in entries:
+                    name = entry.name
+                    if descend and not name.endswith(endings) and entry.is_dir(follow_symlinks=False):
+                        below += self._enter(folder, name)
+                        continue
+                    names.append(name)
+                    if len(names) >= AT_ONCE:
+                        self._take(folder, names)
+                        names = []
+                self._take(folder, names)
+        except (OSError, ValueError) as error:
+            folder.problem = reason_of(error)
+        return folder, below
+
+    def _enter(self, folder: Folder, name: bytes) -> list[Folder]:
+        path = os.path.join(folder.path, name)
+        with self.guard:
+            if path in self.seen:
+                return []
+            if len(self.seen) >= MOST_FOLDERS:
+                self.cut = True
+                return []
+            self.seen.add(path)
+        return [Folder(path, folder.root, folder.level + 1)]
+
+    def _take(self, folder: Folder, names: list[bytes]) -> None:
+        """Look at some names of a folder; they are kept as one text, which is all that is left of them."""
+        if not names:
+            return
+        folder.files += len(names)
+        folder.hits += self.index.among(names)
+        text = b"\0" + b"\0".join(names) + b"\0"
+        with self.guard:
+            if self.kept + len(text) > NAMES_KEPT:
+                self.whole = False
+                return
+            self.kept += len(text)
+            self.names.append((folder, text))
