@@ -191,12 +191,17 @@ def batch_told(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> Finding:
     rows = found["examples"].get(code, [])[:SHOWN]
+    count = found["codes"][code]
+    if code == "attachments.no_name":
+        # They are one name, the empty one, of many customers.
+        count = max(count, *(row.get("times", 1) for row in rows), 1)
     evidence: dict[str, Any] = {
         "date": found["date"],
-        "count": found["codes"][code],
+        "count": count,
         "wanted": found["wanted"],
         "examples": [
-            {name: value for name, value in row.items() if name not in ("outcome", "code") and value not in ("", [], None)} for row in rows
+            {name: value for name, value in row.items() if name not in ("outcome", "code", "move") and value not in ("", [], None)}
+            for row in rows
         ],
     }
     groups = sorted({row["group"] for row in found["examples"].get(code, []) if row["group"]})
@@ -204,7 +209,7 @@ def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> 
         evidence["groups"] = groups[:SHOWN]
     if code == "attachments.not_found":
         evidence.update(files=found["files"], **batch_told(found))
-    return fault(code, check, subject, evidence=evidence, value=found["codes"][code], threshold=0, unit="files")
+    return fault(code, check, subject, evidence=evidence, value=count, threshold=0, unit="files")
 
 
 def _fine(check: str, found: Mapping[str, Any], subject: str) -> Finding:

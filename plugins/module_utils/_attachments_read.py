@@ -426,7 +426,7 @@ def _missing(looked: Looked, number: int) -> dict[str, Any]:
     if not looked.whole:
         return {"outcome": UNKNOWN, "code": "", **variants}
     if variants["candidates"]:
-        return {"outcome": NOT_FOUND, "code": "attachments.case_differs", **variants}
+        return {"outcome": NOT_FOUND, "code": "attachments.case_differs", **variants, **_move(looked, number, variants)}
     similar = looked.similar.get(name, [])
     if similar:
         return {"outcome": NOT_FOUND, "code": "attachments.near_name", "candidates": [_path(looked, *one[:2]) for one in similar]}
@@ -444,6 +444,16 @@ def _variants(looked: Looked, number: int) -> dict[str, Any]:
         if any(other not in looked.sightings.exact for other in others):
             told["shared"] = True
     return told
+
+
+def _move(looked: Looked, number: int, variants: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``move``, ``[folder, from, to]`` as the kernel has them, where a rename would mend it and nothing else could be meant."""
+    found = looked.sightings.variants(looked.index, number)
+    if len(found) != 1 or variants.get("shared") or set(variants["differs"]) - {"case", "blanks"}:
+        return {}
+    folder, name = found[0]
+    path = looked.walk.folders[folder].path
+    return {} if path.startswith(b"s3://") else {"move": [decoded(path), decoded(name), looked.wanted[number].name]}
 
 
 def _path(looked: Looked, folder: int, name: bytes) -> str:
