@@ -88,7 +88,8 @@ def shown(name: str) -> str:
 
 def extension_of(name: str) -> str:
     """Return the extension in lower case, with its dot."""
-    return os.path.splitext(name)[1].lower()
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""
 
 
 def fold(name: bytes) -> bytes:

@@ -27,7 +27,7 @@ BLOCK = 16 * 1024  # bytes of the first and of the last block
 DEEP_MOST = 256 * 1024 * 1024  # bytes of a file, and of what is packed in it, that ``deep`` reads
 DAMAGED, WRONG_TYPE, EMPTY, UNREADABLE = (f"attachments.{name}" for name in ("damaged", "wrong_type", "empty", "unreadable"))
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
-_FREE, _CHAIN_END, _FAT_MARK, _DIFAT_MARK = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC
+_DIFAT_MARK = 0xFFFFFFFC  # from here on numbers of sectors are marks: free, end of chain, table
 _ZIP_END, _ZIP_ENTRY, _ZIP_LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _ZIP64 = 0xFFFFFFFF
 _XREF = re.compile(rb"\s*(?:xref\b|\d{1,10}\s+\d{1,5}\s+obj\b)")
@@ -139,7 +139,7 @@ def judge(extension: str, parts: Parts) -> Verdict:
     rule = _RULES.get(extension)
     if rule is None:
         return FINE
-    if not parts.head.strip(b"\0"):
+    if not parts.head[0] and not parts.head.strip(b"\0"):
         return Verdict(DAMAGED, "zeros")
     try:
         return rule(parts)
@@ -293,13 +293,9 @@ def _ole(parts: Parts, streams: Sequence[Sequence[str]]) -> Verdict:
 
 def _is_table(table: bytes, first: int, count: int) -> bool:
     """Whether a piece of the sector table speaks of sectors that exist only; ``first`` is the sector of its first entry."""
-    entries = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
-    for place, entry in enumerate(entries):
-        if entry == _FREE:
-            continue
-        if first + place >= count or (entry < _DIFAT_MARK and entry >= count):
-            return False
-    return True
+    used = -(-len(table.rstrip(b"\xff")) // 4)  # behind it, all are free
+    entries = set(struct.unpack_from(f"<{min(used, len(table) // 4)}I", table))
+    return first + used <= count and all(entry < count or entry >= _DIFAT_MARK for entry in entries)
 
 
 def _streams(parts: Parts, directory: int, sector: int, wanted: Sequence[Sequence[str]]) -> Verdict:
