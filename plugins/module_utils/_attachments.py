@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import compress
 from typing import Any
 
 FOUND, NOT_FOUND, DUPLICATED, INVALID = "FOUND", "NOT_FOUND", "DUPLICATED", "INVALID"
@@ -112,12 +113,12 @@ def _stripped(text: bytes) -> bytes:
 
 
 def _has_blank(text: bytes) -> bool:
-    return any(blank in text for blank in (b" ", b"\t", b"\n", b"\r", b"\x0b", b"\x0c"))
+    # Written out: this is asked for every name.
+    return b" " in text or b"\t" in text or b"\n" in text or b"\r" in text or b"\x0b" in text or b"\x0c" in text
 
 
-def fold_all(names: Sequence[bytes]) -> list[bytes]:
-    """Return :func:`fold` of many names; a folder of plain names costs one pass over its text."""
-    text = b"\0".join(names)
+def fold_all(names: Sequence[bytes], text: bytes) -> list[bytes]:
+    """Return :func:`fold` of many names; ``text`` is these joined by NUL. Plain names cost one pass over that text."""
     if text.isascii() and not _has_blank(text):
         return text.lower().split(b"\0") if names else []
     return [fold(name) for name in names]
@@ -150,10 +151,13 @@ class Index:
             if one.name.strip():
                 self.folded.setdefault(fold(encoded(one.name)), []).append(number)
 
-    def among(self, names: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        """Return those of a folder's names that are wanted, or would be but for case, normalisation or blanks, with their folds."""
-        wanted = self.folded
-        return [(key, name) for key, name in zip(fold_all(names), names) if key in wanted]
+    def among(self, names: Sequence[bytes], text: bytes | None = None) -> list[tuple[bytes, bytes]]:
+        """Return those of a folder's names that are wanted, or would be but for case, normalisation or blanks, with their folds.
+
+        text: the names joined by NUL, where that is at hand.
+        """
+        folds = fold_all(names, b"\0".join(names) if text is None else text)
+        return [(fold(name), name) for name in compress(names, map(self.folded.__contains__, folds))]
 
 
 @dataclass
@@ -184,7 +188,7 @@ class Sightings:
 
 
 class Crowd:
-    """All names that were seen, kept as one text for each folder: a million of them are as many bytes as they have letters."""
+    """All names that were seen, joined by NUL to one text for each folder: a million of them are as many bytes as they have letters."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -194,7 +198,7 @@ class Crowd:
 
     def add(self, folder: int, names: Sequence[bytes]) -> None:
         """Keep the names of a folder, unless there are too many by now."""
-        text = b"\0" + b"\0".join(names) + b"\0"
+        text = b"\0".join(names)
         if not names or self.size + len(text) > self.limit:
             self.whole = self.whole and not names
             return
@@ -251,8 +255,8 @@ def _same_skeletons(wanted: Sequence[str], crowd: Crowd, until: float) -> dict[b
     for folder, text in crowd.folders:
         if time.monotonic() >= until:
             break
-        names = text[1:-1].split(b"\0")
-        bones = text[1:-1].lower().translate(_CONFUSABLE, _SEPARATORS).split(b"\0") if text.isascii() else map(_skeleton, names)
+        names = text.split(b"\0")
+        bones = text.lower().translate(_CONFUSABLE, _SEPARATORS).split(b"\0") if text.isascii() else map(_skeleton, names)
         for key, name in zip(bones, names):
             if key in keys:
                 found.setdefault(key, []).append((folder, name))
@@ -278,6 +282,7 @@ def _holding(piece: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
         place = text.find(piece)
         while place >= 0:
             begin, end = text.rfind(b"\0", 0, place) + 1, text.find(b"\0", place)
+            end = len(text) if end < 0 else end
             found.add((folder, text[begin:end]))
             if len(found) > SHARED_BY:
                 return found

@@ -9,9 +9,12 @@ For the bounded child of a source, as the user who may read the folders. Times a
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
+from operator import methodcaller
 
 from ._attachments import Crowd, Index, encoded
 from ._attachments_content import reason_of
@@ -20,6 +23,7 @@ from ._crew import Crew
 
 AT_ONCE = 20_000  # names of a folder that are looked at together: what is in memory besides what is kept
 MOST_FOLDERS = 100_000
+FEW_STRANGERS = 500  # names without an allowed extension, up to which each is asked whether it is a folder
 NAMES_KEPT = 96 * 1024 * 1024  # bytes of names kept for finding similar ones
 SILENT = "silent"  # the problem of a folder that has not answered (wholly) by the end of the time
 READERS = 16  # folders read at the same time where the file system is slow
@@ -87,25 +91,44 @@ class Walker:
         return Walk(folders, crowd, self.cut)
 
     def _read(self, folder: Folder) -> tuple[Folder, list[Folder]]:
+        try:
+            names = os.listdir(folder.path)
+        except (OSError, ValueError):
+            # Where reading breaks off in the middle, what came before it counts.
+            return folder, self._read_one_by_one(folder)
         below: list[Folder] = []
+        if folder.level < self.depth:
+            strangers = list(filterfalse(methodcaller("endswith", self.endings), names))
+            if len(strangers) > FEW_STRANGERS:
+                return folder, self._read_one_by_one(folder)
+            folders = {name for name in strangers if _is_folder(os.path.join(folder.path, name))}
+            if folders:
+                names = [name for name in names if name not in folders]
+                below = [entered for name in sorted(folders) for entered in self._enter(folder, name)]
+        while names:
+            self._take(folder, names[-AT_ONCE:])
+            del names[-AT_ONCE:]
+        return folder, below
+
+    def _read_one_by_one(self, folder: Folder) -> list[Folder]:
+        """Read a folder entry by entry, each with its kind; this is slower, and needs no question for each folder in it."""
+        below: list[Folder] = []
+        names: list[bytes] = []
         try:
             with os.scandir(folder.path) as entries:
-                names: list[bytes] = []
-                descend = folder.level < self.depth
-                endings = self.endings
                 for entry in entries:
                     name = entry.name
-                    if descend and not name.endswith(endings) and entry.is_dir(follow_symlinks=False):
+                    if folder.level < self.depth and not name.endswith(self.endings) and entry.is_dir(follow_symlinks=False):
                         below += self._enter(folder, name)
                         continue
                     names.append(name)
                     if len(names) >= AT_ONCE:
                         self._take(folder, names)
                         names = []
-                self._take(folder, names)
         except (OSError, ValueError) as error:
             folder.problem = reason_of(error)
-        return folder, below
+        self._take(folder, names)
+        return below
 
     def _enter(self, folder: Folder, name: bytes) -> list[Folder]:
         path = os.path.join(folder.path, name)
@@ -123,11 +146,18 @@ class Walker:
         if not names:
             return
         folder.files += len(names)
-        folder.hits += self.index.among(names)
-        text = b"\0" + b"\0".join(names) + b"\0"
+        text = b"\0".join(names)
+        folder.hits += self.index.among(names, text)
         with self.guard:
             if self.kept + len(text) > NAMES_KEPT:
                 self.whole = False
                 return
             self.kept += len(text)
             self.names.append((folder, text))
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

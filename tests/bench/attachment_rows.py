@@ -144,7 +144,9 @@ def _fill(root: Path, number: int, each: int) -> None:
     path.mkdir(parents=True)
     descriptor = os.open(path, os.O_RDONLY)
     for one in range(number * each, (number + 1) * each):
-        os.close(os.open(name_of(one), os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=descriptor))
+        file = os.open(name_of(one), os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=descriptor)
+        os.utime(file, (DAY, DAY))
+        os.close(file)
     os.close(descriptor)
 
 

@@ -64,7 +64,7 @@ def codes(answer):
     return [finding.code for finding in _attachments_checks.present_of(answer)]
 
 
-_SERVER = '''
+_SERVER = """
 import errno, os, signal, stat, sys, time
 import mfusepy
 MODE, MOUNT = sys.argv[1], sys.argv[2]
@@ -112,7 +112,7 @@ class Sick(mfusepy.Operations):
         sick(path, "statfs")
         return dict(f_bsize=4096, f_frsize=4096, f_blocks=1000, f_bfree=150, f_bavail=150, f_files=0, f_ffree=0, f_favail=0)
 mfusepy.FUSE(Sick(), MOUNT, foreground=True, nothreads=False, ro=True, attr_timeout=0, entry_timeout=0, fsname="nas-01:/mti/report")
-'''
+"""
 
 
 class Mount:

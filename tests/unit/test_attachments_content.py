@@ -41,7 +41,10 @@ def code(extension, data, deep=False):
 
 def large_xlsx(rows=60_000, stored=False):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(h.CONTENTS[".xlsx"])) as small, zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED if stored else 8) as large:
+    with (
+        zipfile.ZipFile(io.BytesIO(h.CONTENTS[".xlsx"])) as small,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED if stored else 8) as large,
+    ):
         for name in small.namelist():
             large.writestr(name, small.read(name))
         large.writestr("xl/worksheets/sheet2.xml", os.urandom(rows))
@@ -190,7 +193,9 @@ def test_only_the_first_and_the_last_block_of_a_file_are_read(tmp_path, monkeypa
     path.write_bytes(b"a,b\n" * 500_000)
     read = []
     pread = os.pread
-    monkeypatch.setattr(c.os, "pread", lambda descriptor, length, offset: read.append((offset, length)) or pread(descriptor, length, offset))
+    monkeypatch.setattr(
+        c.os, "pread", lambda descriptor, length, offset: read.append((offset, length)) or pread(descriptor, length, offset)
+    )
     assert c.inspect_file(str(path), ".csv") == c.FINE
     assert read == [(0, c.BLOCK), (2_000_000 - c.BLOCK, c.BLOCK)]
 
@@ -213,7 +218,11 @@ def test_damaged_files_never_raise(extension, changes, cut, large, deep, more):
         assert verdict.code in ("", c.DAMAGED, c.WRONG_TYPE, c.EMPTY)
 
 
-@given(data=st.binary(max_size=3000), extension=st.sampled_from([*KINDS, ".zip", ""]), start=st.sampled_from([b"", b"PK\x03\x04", c._OLE, b"%PDF-1"]))
+@given(
+    data=st.binary(max_size=3000),
+    extension=st.sampled_from([*KINDS, ".zip", ""]),
+    start=st.sampled_from([b"", b"PK\x03\x04", c._OLE, b"%PDF-1"]),
+)
 @example(data=b"", extension=".pdf", start=b"")
 @settings(max_examples=500, deadline=None)
 def test_anything_at_all_never_raises(data, extension, start):
