@@ -34,6 +34,7 @@ MOST_ALIKE = 500  # missing names for which similar ones are looked for
 _BLANK = b" \t\n\r\x0b\x0c"
 _CONFUSABLE = bytes.maketrans(b"oil", b"011")
 _SEPARATORS = b" ._-()"
+_NUMBER = re.compile(rb"\d{4,}")  # what tells customers and days apart
 # Letters of other alphabets that look like Latin ones; NFKC has dealt with the full-width ones by then.
 _LOOKS_LIKE = str.maketrans("аеорсухѕіјӏкмнтв" + "αεορτυχικνβ" + "‐‑‒–—−＿", "aeopcyxsijlkmhtb" + "aeoptuxiknb" + "------_")
 
@@ -213,8 +214,8 @@ def alike(
 
     taken: files that another wanted name has; they are nobody else's. until: monotonic seconds.
     A likeness is a look-alike (O and 0, l and 1, other separators, letters of another alphabet), or the ratio of difflib
-    among files that share a piece of the name which few share. So a statement of another customer, which differs in nothing
-    but the number, is no candidate.
+    among files that share a piece of the name which few share. A file with other numbers belongs to another customer or day,
+    and is no candidate.
     """
     held = set(taken)
     found: dict[str, list[tuple[int, bytes, float]]] = {}
@@ -234,10 +235,12 @@ def alike(
 
 
 def likeness(wanted: str, found: str) -> float:
-    """Return how much two names are alike: 1 for look-alikes, else the ratio of difflib."""
+    """Return how much two names are alike: 1 for look-alikes, 0 where a long number is missing, else the ratio of difflib."""
     if _skeleton(encoded(wanted)) == _skeleton(encoded(found)):
         return 1.0
     one, other = fold(encoded(wanted)), fold(encoded(found))
+    if not all(number in other for number in _NUMBER.findall(one)):
+        return 0.0
     matcher = SequenceMatcher(None, decoded(one), decoded(other), autojunk=False)
     return round(matcher.ratio(), 3) if matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE else 0.0
 

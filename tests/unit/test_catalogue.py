@@ -19,8 +19,7 @@ HANGUL = re.compile("[가-힣]")
 BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
-    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build"
-    " nas.not_mounted nas.wrong_source nas.stale nas.hung",
+    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build nas.not_mounted nas.wrong_source nas.stale nas.hung",
     "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
     " backend.port_conflict logsdb.unreachable worker.scheduler_silent"
     " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
@@ -36,8 +35,7 @@ TABLE = {
     " backend.slow nginx.old_config nas.disk_80"
     " attachments.not_found attachments.case_differs attachments.near_name attachments.duplicated attachments.empty attachments.unreadable"
     " attachments.damaged attachments.wrong_type attachments.extension attachments.bad_name attachments.no_name attachments.still_written",
-    "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing"
-    " nas.writable attachments.retention",
+    "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing nas.writable attachments.retention",
 }
 REMEDIES = {
     "pm2.daemon_down": ("pm2.resurrect", "auto"),
