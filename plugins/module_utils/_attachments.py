@@ -152,13 +152,17 @@ class Index:
             if one.name.strip():
                 self.folded.setdefault(fold(encoded(one.name)), []).append(number)
 
-    def among(self, names: Sequence[bytes], text: bytes | None = None) -> list[tuple[bytes, bytes]]:
-        """Return those of a folder's names that are wanted, or would be but for case, normalisation or blanks, with their folds.
+    def exactly(self, names: Sequence[bytes]) -> list[bytes]:
+        """Return those of a folder's names that are wanted as they are."""
+        return list(compress(names, map(self.exact.__contains__, names)))
 
-        text: the names joined by NUL, where that is at hand.
+    def nearly(self, names: Sequence[bytes], text: bytes, numbers: Iterable[int] | None = None) -> list[bytes]:
+        """Return those that are wanted but for case, normalisation or blanks (or exactly).
+
+        text: the names joined by NUL. numbers: of the wanted names that are meant, all by default.
         """
-        folds = fold_all(names, b"\0".join(names) if text is None else text)
-        return [(fold(name), name) for name in compress(names, map(self.folded.__contains__, folds))]
+        keys = self.folded if numbers is None else {fold(encoded(self.wanted[number].name)) for number in numbers}
+        return list(compress(names, map(keys.__contains__, fold_all(names, text))))
 
 
 @dataclass
@@ -169,16 +173,28 @@ class Sightings:
     others: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, index: Index, found: Iterable[tuple[int, bytes, bytes]]) -> Sightings:
-        """Sort what was found, ``(folder, fold, name)``; the order in which folders were read makes no difference."""
+    def of(cls, index: Index, found: Iterable[tuple[int, bytes]]) -> Sightings:
+        """Sort what was found, ``(folder, name)``; the order in which folders were read makes no difference."""
         seen = cls()
-        for folder, key, name in sorted(set(found)):
+        for folder, name in sorted(set(found)):
             number = index.exact.get(name)
             if number is not None:
                 seen.exact.setdefault(number, []).append(folder)
             else:
-                seen.others.setdefault(key, []).append((folder, name))
+                seen.others.setdefault(fold(name), []).append((folder, name))
         return seen
+
+    def add_variants(self, index: Index, crowd: Crowd) -> None:
+        """Look among all names for those of the wanted ones that were not seen as they are."""
+        missing = [number for number in range(len(index.wanted)) if number not in self.exact]
+        known = {(folder, name) for found in self.others.values() for folder, name in found}
+        for folder, text in crowd.folders if missing else ():
+            for name in index.nearly(text.split(b"\0"), text, missing):
+                if name not in index.exact and (folder, name) not in known:
+                    known.add((folder, name))
+                    self.others.setdefault(fold(name), []).append((folder, name))
+        for found in self.others.values():
+            found.sort()
 
     def variants(self, index: Index, number: int) -> list[tuple[int, bytes]]:
         """Return what bears a wanted name but for case, normalisation or blanks; names that are themselves wanted are not among these."""

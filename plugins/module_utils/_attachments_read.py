@@ -234,7 +234,9 @@ def _read(prepared: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[st
     remote = prepared["s3"] or {"folders": [], "names": [], "files": {}, "verdicts": {}, "unread": 0}
     _add_s3(walk, remote)
     walked = time.monotonic()
-    looked = Looked(wanted or [], index, settings["rules"], walk, Sightings.of(index, walk.hits))
+    sightings = Sightings.of(index, walk.hits)
+    sightings.add_variants(index, walk.crowd)
+    looked = Looked(wanted or [], index, settings["rules"], walk, sightings)
     looked.files.update(remote["files"])
     looked.verdicts.update(remote["verdicts"])
     looked.unread = remote["unread"]

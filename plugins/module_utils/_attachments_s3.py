@@ -142,9 +142,10 @@ def _take(contents: Sequence[Mapping[str, Any]], prefix: str, by_path: dict[str,
         folder, names = by_path[above], list(entries)
         folder.files += len(names)
         for start in range(0, len(names), AT_ONCE):
-            hits = index.among(names[start : start + AT_ONCE])
+            part = names[start : start + AT_ONCE]
+            hits = index.nearly(part, b"\0".join(part))
             folder.hits += hits
-            for _key, name in hits:
+            for name in hits:
                 path, entry = folder.path + b"/" + name, entries[name]
                 found.objects[path] = Thing(path, entry["Size"], entry["LastModified"].timestamp(), entry.get("ETag", ""))
         found.names.append((folder, names))

@@ -31,14 +31,18 @@ READERS = 16  # folders read at the same time where the file system is slow
 
 @dataclass
 class Folder:
-    """One folder: its path, the root that it belongs to, how many files it holds, and why it could not be read (wholly)."""
+    """One folder: its path, root and level, how many files it holds, why it could not be read (wholly), the names that matched.
+
+    above: the folder that named it, where it is not yet known whether it is a folder at all.
+    """
 
     path: bytes
     root: int
     level: int
     files: int = 0
     problem: str = ""
-    hits: list[tuple[bytes, bytes]] = field(default_factory=list)
+    hits: list[bytes] = field(default_factory=list)
+    above: Folder | None = None
 
 
 @dataclass
@@ -50,11 +54,11 @@ class Walk:
     cut: bool = False
 
     @property
-    def hits(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield ``(folder, fold, name)`` of each hit."""
+    def hits(self) -> Iterator[tuple[int, bytes]]:
+        """Yield ``(folder, name)`` of each hit."""
         for number, folder in enumerate(self.folders):
-            for key, name in folder.hits:
-                yield number, key, name
+            for name in folder.hits:
+                yield number, name
 
 
 class Walker:
@@ -80,7 +84,7 @@ class Walker:
         self.seen.update(folder.path for folder in first)
         crew = Crew(self._read, most=self.readers, until=self.until)
         # What a folder that hangs has told so far counts; its thread may go on, so it is copied.
-        done = crew.run(first)
+        done = [folder for folder in crew.run(first) if folder is not None]
         cut_off = [Folder(one.path, one.root, one.level, one.files, SILENT, list(one.hits)) for one in crew.left]
         folders = sorted([*done, *cut_off], key=lambda folder: folder.path)
         with self.guard:
@@ -90,21 +94,24 @@ class Walker:
             crowd.folders = sorted((numbers[id(folder)], text) for folder, text in self.names if id(folder) in numbers)
         return Walk(folders, crowd, self.cut)
 
-    def _read(self, folder: Folder) -> tuple[Folder, list[Folder]]:
+    def _read(self, folder: Folder) -> tuple[Folder | None, list[Folder]]:
         try:
+            if folder.above is not None and not stat.S_ISDIR(os.lstat(folder.path).st_mode):
+                return None, []
             names = os.listdir(folder.path)
         except (OSError, ValueError):
             # Where reading breaks off in the middle, what came before it counts.
             return folder, self._read_one_by_one(folder)
+        if folder.above is not None:
+            with self.guard:
+                folder.above.files -= 1
         below: list[Folder] = []
         if folder.level < self.depth:
             strangers = list(filterfalse(methodcaller("endswith", self.endings), names))
             if len(strangers) > FEW_STRANGERS:
                 return folder, self._read_one_by_one(folder)
-            folders = {name for name in strangers if _is_folder(os.path.join(folder.path, name))}
-            if folders:
-                names = [name for name in names if name not in folders]
-                below = [entered for name in sorted(folders) for entered in self._enter(folder, name)]
+            # Each is asked what it is by whoever reads it: one that hangs costs no other.
+            below = [entered for name in strangers for entered in self._enter(folder, name, folder)]
         while names:
             self._take(folder, names[-AT_ONCE:])
             del names[-AT_ONCE:]
@@ -130,34 +137,30 @@ class Walker:
         self._take(folder, names)
         return below
 
-    def _enter(self, folder: Folder, name: bytes) -> list[Folder]:
+    def _enter(self, folder: Folder, name: bytes, above: Folder | None = None) -> list[Folder]:
         path = os.path.join(folder.path, name)
         with self.guard:
             if path in self.seen:
+                folder.files -= above is not None  # another root: it is a folder
                 return []
             if len(self.seen) >= MOST_FOLDERS:
                 self.cut = True
                 return []
             self.seen.add(path)
-        return [Folder(path, folder.root, folder.level + 1)]
+        return [Folder(path, folder.root, folder.level + 1, above=above)]
 
     def _take(self, folder: Folder, names: list[bytes]) -> None:
         """Look at some names of a folder; they are kept as one text, which is all that is left of them."""
         if not names:
             return
-        folder.files += len(names)
         text = b"\0".join(names)
-        folder.hits += self.index.among(names, text)
+        hits = self.index.exactly(names)
         with self.guard:
-            if self.kept + len(text) > NAMES_KEPT:
-                self.whole = False
-                return
-            self.kept += len(text)
-            self.names.append((folder, text))
-
-
-def _is_folder(path: bytes) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except OSError:
-        return False
+            folder.files += len(names)
+            kept = self.kept + len(text) <= NAMES_KEPT
+            if kept:
+                self.kept += len(text)
+                self.names.append((folder, text))
+            self.whole = self.whole and kept
+        # What is not kept cannot be asked again for names that differ in case.
+        folder.hits += hits if kept else self.index.nearly(names, text)

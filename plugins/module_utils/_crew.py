@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 LOOK_EVERY = 0.01
@@ -23,20 +23,20 @@ ASLEEP = frozenset("SD")
 class Crew:
     """Threads over a queue of items.
 
-    work: called with one item, returns what came of it and an iterable of further items; it must not raise.
+    work: called with one item, returns what came of it and a sequence of further items; it must not raise.
     most: threads at most. until: when waiting ends; what is not done then stays in ``left``.
     """
 
-    def __init__(self, work: Callable[[Any], tuple[Any, Iterable[Any]]], *, most: int, until: float) -> None:
+    def __init__(self, work: Callable[[Any], tuple[Any, Sequence[Any]]], *, most: int, until: float) -> None:
         self.work = work
         self.most = most
         self.until = until
         self.done: list[Any] = []
         self.left: list[Any] = []
         self._waiting: deque[Any] = deque()
-        self._at_work: dict[int, Any] = {}
+        self._hands: dict[int, Any] = {}  # what each thread has in hand
         self._threads: list[threading.Thread] = []
-        # The lock is taken for each item, so by itself: the condition around it costs several times as much.
+        # The lock is taken often, so by itself: the condition around it costs several times as much.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._over = False
@@ -48,17 +48,17 @@ class Crew:
         with self._lock:
             if self._waiting:
                 self._hire()
-            while (self._waiting or self._at_work) and time.monotonic() < self.until:
+            while (self._waiting or self._hands) and time.monotonic() < self.until:
                 self._changed.wait(min(LOOK_EVERY, max(0.0, self.until - time.monotonic())))
-                asleep = bool(self._waiting) and len(self._at_work) == len(self._threads) and self._all_asleep()
+                asleep = bool(self._waiting) and len(self._hands) == len(self._threads) and self._all_asleep()
                 if asleep and asleep_before:
                     for _one in range(min(len(self._threads), len(self._waiting), self.most - len(self._threads))):
                         self._hire()
                 asleep_before = asleep
             self._over = True
             self._changed.notify_all()
-            self.left = [*self._at_work.values(), *self._waiting]
-            self.done, given = [], self.done
+            given, self.done = self.done, []
+            self.left = [*self._hands.values(), *self._waiting]
         return given
 
     def _hire(self) -> None:
@@ -74,22 +74,21 @@ class Crew:
         me = threading.get_ident()
         while True:
             with self._lock:
-                while not self._waiting and self._at_work and not self._over:
+                while not self._waiting and self._hands and not self._over:
                     self._changed.wait()
                 if not self._waiting or self._over:
                     self._changed.notify_all()
                     return
                 item = self._waiting.popleft()
-                self._at_work[me] = item
+                self._hands[me] = item
             result, more = self.work(item)
             with self._lock:
-                del self._at_work[me]
                 if self._over:
                     return
+                del self._hands[me]
                 self.done.append(result)
-                before = len(self._waiting)
-                self._waiting.extend(more)
-                if len(self._waiting) > before or not self._at_work:
+                if more:
+                    self._waiting.extend(more)
                     self._changed.notify_all()
 
 

@@ -22,10 +22,12 @@ def looked(wanted, folders, rules=None, similar=True):
     crowd, listed = a.Crowd(1 << 20), []
     for number, (path, names) in enumerate(folders.items()):
         raw = [a.encoded(name) for name in names]
-        listed.append(Folder(path.encode(), 0, 0, len(raw), "", index.among(raw)))
+        listed.append(Folder(path.encode(), 0, 0, len(raw), "", index.exactly(raw)))
         crowd.add(number, raw)
     walk = Walk(listed, crowd)
-    found = reader.Looked(index.wanted, index, rules or a.Rules(), walk, a.Sightings.of(index, walk.hits))
+    sightings = a.Sightings.of(index, walk.hits)
+    sightings.add_variants(index, crowd)
+    found = reader.Looked(index.wanted, index, rules or a.Rules(), walk, sightings)
     if similar:
         reader._find_similar(found, {"within": 60.0}, time.monotonic() + 60)
     return found
@@ -169,7 +171,9 @@ def test_names_with_control_characters_are_shown_escaped():
 
 def test_bytes_that_are_no_text_are_kept_apart():
     index = a.Index([a.Wanted("A_1.pdf")])
-    assert index.among([b"\xff\xfe.pdf", b"A_1.pdf", b"a_1.PDF"]) == [(b"a_1.pdf", b"A_1.pdf"), (b"a_1.pdf", b"a_1.PDF")]
+    names = [b"\xff\xfe.pdf", b"A_1.pdf", b"a_1.PDF"]
+    assert index.exactly(names) == [b"A_1.pdf"]
+    assert index.nearly(names, b"\0".join(names)) == [b"A_1.pdf", b"a_1.PDF"]
 
 
 # --- properties
