@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import attachment_rows
 import log_rows
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -181,6 +182,7 @@ def main() -> int:
             )
         )
         rows += log_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
+        rows += attachment_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")
     print(f"bench: {sum(row.within for row in rows)} of {len(rows)} within their bars")
