@@ -191,7 +191,8 @@ def plays(folder: Path, _collections: Path, row: Callable[..., Any], rounds: int
     ours, stock = folder / "ours.yml", folder / "stock.yml"
     ours.write_text(_OURS.format(root=root, wanted=wanted, state=folder / "state"), encoding="utf-8")
     stock.write_text(_STOCK.format(root=root, wanted=wanted), encoding="utf-8")
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     measured: dict[str, list[float]] = {"ours.yml": [], "stock.yml": []}
     for number in range(rounds):
         # One round with the stock module says enough: it takes minutes.
