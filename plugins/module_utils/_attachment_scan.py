@@ -50,6 +50,7 @@ class Result:
     changed: bool = False
     moves: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+    gone: list[dict[str, str]] = field(default_factory=list)
     before: str = ""
     after: str = ""
 
@@ -70,6 +71,7 @@ class Result:
             "details_left": max(0, self.found.get("wanted", 0) - len(rows)),
             "moves": self.moves,
             "not_moved": self.failed,
+            "gone": self.gone,
             "changed": self.changed,
         }
 
@@ -209,7 +211,8 @@ def put_back(state: State) -> Result:
         return Result()
     done = _in_child(lambda: _attachments_rename.undo(journal), state, WRITE_WITHIN)
     result = _with_moves(Result(), [_told(move) for move in done["done"]], [_told(move) for move in done["failed"]])
-    result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in map(_told, done["gone"])]
+    result.gone = [_told(move) for move in done["gone"]]
+    result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
     if result.failed:
         first = result.failed[0]
         raise ActionFailed(

@@ -358,6 +358,11 @@ not_moved:
   returned: always
   type: list
   elements: dict
+gone:
+  description: With O(state=undone), what could not be put back because it is not there any more, or is another file by now.
+  returned: always
+  type: list
+  elements: dict
 took:
   description: Seconds that walking the folders, and all, took inside the reader.
   returned: always

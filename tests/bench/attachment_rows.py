@@ -268,12 +268,13 @@ import errno, os, stat, sys, time
 import mfusepy
 FOLDERS, FILES = int(sys.argv[2]), int(sys.argv[3])
 class Slow(mfusepy.Operations):
+    use_ns = True
     def getattr(self, path, fh=None):
         time.sleep(0.005)
         folder = path.count("/") <= 1
         if not folder and not path.endswith(".xls"):
             raise mfusepy.FuseOSError(errno.ENOENT)
-        return dict(st_mode=(stat.S_IFDIR | 0o755) if folder else (stat.S_IFREG | 0o644), st_nlink=1, st_size=0, st_mtime=1_750_000_000)
+        return dict(st_mode=(stat.S_IFDIR | 0o755) if folder else (stat.S_IFREG | 0o644), st_nlink=1, st_size=0, st_mtime=1_750_000_000 * 10**9)
     def readdir(self, path, fh):
         time.sleep(0.005)
         names = [f"{{n:03}}" for n in range(FOLDERS)] if path == "/" else [f"F{{path[1:]}}_{{n}}.xls" for n in range(FILES)]
