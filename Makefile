@@ -1,9 +1,12 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs replica-up replica-down clean
+.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-down clean
 
 BIN := $(CURDIR)/.venv/bin
+PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
+MACHINE ?= x86_64
+WHEELHOUSE ?= $(CURDIR)/.cache/wheelhouse
 REPLICA := $(BIN)/python tests/replica/replica
 
 export PATH := $(BIN):$(PATH)
@@ -66,6 +69,9 @@ bench: setup ## Measure against the bars
 
 docs: setup ## Write docs/*.md and the tables of the role READMEs
 	@$(BIN)/python tools/make_docs.py
+
+wheelhouse: setup ## Download what hosts without a way to an index need (PYTHONS="3.11 3.12", MACHINE=aarch64, WHEELHOUSE=folder)
+	@$(BIN)/python tools/wheelhouse.py build --pythons "$(PYTHONS)" --machine "$(MACHINE)" --output "$(WHEELHOUSE)"
 
 replica-up: setup ## Start the replica
 	@$(REPLICA) up

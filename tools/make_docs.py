@@ -56,7 +56,8 @@ def checks() -> str:
 def describe_check(check: Check) -> list[str]:
     """Return the section of one check."""
     sources = ", ".join(f"`{source.name}`" for source in check.sources)
-    where = f"Runs on: {check.runs_on} host. Runs as: {RUN_AS[check.run_as]}. Sources: {sources}."
+    place = f"{check.runs_on} host with `{check.driver}`, otherwise checker" if check.driver else f"{check.runs_on} host"
+    where = f"Runs on: {place}. Runs as: {RUN_AS[check.run_as]}. Sources: {sources}."
     rows = (
         (f"`{name}`", kind_of(spec), default_of(spec), markdown(spec["description"]))
         for name, spec in sorted(check.parameters.items(), key=lambda item: (not item[1].get("required", False), item[0]))
@@ -162,7 +163,7 @@ def default_of(spec: Mapping[str, Any]) -> str:
     """Return the default as it would be written, or that there must be a value."""
     if spec.get("required"):
         return "required"
-    return f"`{spec['default']}`" if spec.get("default") is not None else "-"
+    return f"`{spec['default']}`" if spec.get("default") not in (None, "") else "-"
 
 
 def markdown(description: str | Iterable[str]) -> str:

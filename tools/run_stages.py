@@ -23,9 +23,9 @@ STAGES = {
     "sanity": [sys.executable, "tools/sanity.py"],
     "packaging": [*PYTEST, "tests/packaging"],
     "integration": [sys.executable, "tests/integration/run.py"],
-    "faults": [sys.executable, "tests/faults/run.py"],
+    "faults": [sys.executable, "tests/faults/run.py", "--clean-runs", "area"],
     "molecule": [sys.executable, "tools/run_molecule.py"],
-    "container-faults": [sys.executable, "tests/faults/run.py", "--containers"],
+    "container-faults": [sys.executable, "tests/faults/run.py", "--containers", "--clean-runs", "area"],
 }
 WITH_CONTAINERS = ("molecule", "container-faults")  # these need podman
 # Stages call ansible-playbook and its like by name.

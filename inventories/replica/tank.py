@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Inventory of the replica: its ports and folders are found when it starts, so they are read from its facts.
 
-TANK_REPLICA_NAME and TANK_REPLICA_BASE choose the instance, as they do for tests/replica/replica. One in containers has three
-hosts; TANK_REPLICA_CONNECTION=ssh reaches them as a user with sudo instead of through the container engine.
+TANK_REPLICA_NAME and TANK_REPLICA_BASE choose the instance, as they do for tests/replica/replica. One in containers has a host
+for each part; TANK_REPLICA_CONNECTION=ssh reaches them as a user with sudo instead of through the container engine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", *(["host"] if host else [])],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", *(["host"] if host else [])],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -37,6 +37,7 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
         # The replica's scheduler makes a round every 5 s.
         "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"]),
+        **oracle(facts["oracle"]),
         **machine(facts, host),
     }
 
@@ -72,6 +73,11 @@ def logsdb(facts: dict, host: str = "") -> dict:
     }
 
 
+def oracle(facts: dict) -> dict:
+    """Return how the checker reaches Oracle, from the file that the replica keeps: faults of configuration change it."""
+    return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8"))
+
+
 def machine(facts: dict, host: dict) -> dict:
     """Return what the area host looks at: the replica's own parts, since this machine does other work too.
 
@@ -101,7 +107,7 @@ def machine(facts: dict, host: dict) -> dict:
 def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
     """Return the hosts of a replica in containers: laid out as at a customer's, so that most variables keep their defaults."""
     app = {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "host"],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "host"],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -111,6 +117,7 @@ def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
         "stack_checker_state_dir": str(checker_state_dir),
         "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"], facts["hosts"]["logsdb"]["address"]),
+        **oracle(facts["oracle"]),
         **container_machine(facts, "app"),
     }
     web = {

@@ -5,6 +5,9 @@
 
 A checker that is the controller itself is asked in this process: a module would start the same Python on the same
 machine once more, which takes longer than the questions.
+
+What needs a driver is asked with the Python of ``stack_check_python`` where the host has one, in a second run of the module
+within the same task: a further task would cost every host a third of a second, also those that skip it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -39,6 +42,7 @@ KEPT = (
     "rc",
     "invocation",
 )
+COMMAND_NOT_FOUND = 127  # exit code of a shell
 
 
 class ActionModule(ActionBase):
@@ -65,22 +69,41 @@ class ActionModule(ActionBase):
                 **told,
             }
         try:
-            _registry.parse(checks, ArgumentSpecValidator)
+            questions = _registry.parse(checks, ArgumentSpecValidator)
         except RemediationError as error:
             return {"failed": True, "msg": error.message, "findings": [], **told}
         if not checks:
             return {"changed": False, "findings": [], **told}
         arguments.setdefault("asked_from", asked_from)
         try:
-            result = self._answer(arguments, task_vars)
+            answers = [
+                self._outcome({**arguments, "checks": part}, task_vars, python)
+                for part, python in _parts(checks, questions, self._runtime(task_vars))
+            ]
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "msg": str(error), "findings": [], **told}
+        return {**_together(answers), **told}
+
+    def _runtime(self, task_vars: dict[str, Any]) -> str:
+        """Return the host's Python that has the drivers, or "". A checker is not that host: it has its own Python."""
+        if self._task.delegate_to:
+            return ""
+        return str(self._templar.template(task_vars.get("stack_check_python")) or "")
+
+    def _outcome(self, arguments: dict[str, Any], task_vars: dict[str, Any], python: str) -> dict[str, Any]:
+        """Return what a run of the module says, with ``findings``; python: the interpreter, "" for the host's usual one."""
+        try:
+            result = self._answer(arguments, {**task_vars, "ansible_python_interpreter": python} if python else task_vars)
+        except AnsibleConnectionFailure:
+            raise
         except AnsibleError as error:
-            return {"failed": True, "msg": str(error), "findings": [], **told}
+            return {"failed": True, "msg": str(error), "findings": []}
         if result.get("failed") and result.get("module_stderr"):
             result["msg"] = f"{result.get('msg', 'the module failed')}: {_gist(str(result['module_stderr']))}"
+        if python and result.get("rc") == COMMAND_NOT_FOUND:
+            result["msg"] = f"stack_check_python: {python!r} does not run on this host; make it with the role ops.remediation.check_runtime"
         # A module that crashed has no findings; what was expected of it stays expected.
-        return {"findings": [], **{key: value for key, value in result.items() if key in KEPT}, **told}
+        return {"findings": [], **{key: value for key, value in result.items() if key in KEPT}}
 
     def _answer(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Ask in this process or through the module, with the same result."""
@@ -124,6 +147,29 @@ class ActionModule(ActionBase):
             and not any(self._task.environment or [])
             and self._templar.template(python) == sys.executable
         )
+
+
+def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[_registry.Question], runtime: str) -> list[tuple[list[Any], str]]:
+    """Return the checks by the Python that asks them: ``(checks, interpreter)``, the usual one ("") first."""
+    if not runtime:
+        return [(list(checks), "")]
+    wanted = [runtime if question.check.driver else "" for question in questions]
+    return [([check for check, python in zip(checks, wanted) if python == chosen], chosen) for chosen in ("", runtime) if chosen in wanted]
+
+
+def _together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Make one answer of several; one that failed hides nothing of the others."""
+    if len(answers) == 1:
+        return answers[0]
+    failed = [answer for answer in answers if answer.get("failed")]
+    together = {**answers[0], **(failed[0] if failed else {})}
+    together["findings"] = [finding for answer in answers for finding in answer["findings"]]
+    for name in ("warnings", "deprecations"):
+        if any(name in answer for answer in answers):
+            together[name] = [entry for answer in answers for entry in answer.get(name, [])]
+    if failed:
+        together["msg"] = "; ".join(dict.fromkeys(str(answer.get("msg", "the module failed")) for answer in failed))
+    return together
 
 
 def _gist(output: str) -> str:

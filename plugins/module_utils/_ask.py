@@ -53,7 +53,11 @@ def _asked(question: Question, outcomes: Mapping[str, Outcome], state: State, no
         parameters=question.parameters,
         now=now,
         outcomes={name: outcomes[key] for name, key in keys.items()},
-        memories={source.name: state.load(keys[source.name]) for source in question.check.sources if source.remember is not None},
+        memories={
+            source.name: state.load(source.memory_key(question.parameters))
+            for source in question.check.sources
+            if source.remember is not None
+        },
     )
 
 
@@ -85,8 +89,9 @@ def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], st
                 continue
             kept.add(key)
             try:
-                former = (state.load(key),) if source.cumulative else ()
-                state.save(key, source.remember(outcomes[key].value, *former))
+                name = source.memory_key(question.parameters)
+                former = (state.load(name),) if source.cumulative else ()
+                state.save(name, source.remember(outcomes[key].value, *former))
             except WrongQuestion as error:
                 answer.wrong.append(error.message)
                 return

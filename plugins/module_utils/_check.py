@@ -14,6 +14,9 @@ from ._finding import Finding
 from ._mask import is_secret_name
 from ._sources import Asked, Source
 
+# What the role check_runtime brings to a host; both want Python 3.10 or newer.
+DRIVERS = ("boto3", "oracledb")
+
 
 @dataclass(frozen=True)
 class Check:
@@ -21,6 +24,8 @@ class Check:
 
     parameters: an Ansible argument spec, each entry with a ``description``.
     runs_on: app, web or checker. run_as: root, app (the application's user) or any.
+    driver: a library of DRIVERS that its sources import, "" for none. Such a check is asked on the host with the Python that
+    has it (``stack_check_python``) where there is one, otherwise by the checker.
     """
 
     id: str
@@ -30,11 +35,14 @@ class Check:
     parameters: Mapping[str, Mapping[str, Any]]
     runs_on: str = "app"
     run_as: str = "any"
+    driver: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a check that asks for secrets, says nothing about a parameter, or belongs to no area."""
         if self.id.split(".", 1)[0] not in AREAS:
             raise ValueError(f"{self.id}: the area is none of {', '.join(AREAS)}")
+        if self.driver and (self.driver not in DRIVERS or self.runs_on == "checker"):
+            raise ValueError(f"{self.id}: driver {self.driver} is none of {', '.join(DRIVERS)}, or only a checker asks this anyway")
         for name, spec in self.parameters.items():
             if is_secret_name(name) or spec.get("no_log"):
                 raise ValueError(f"{self.id}: parameter {name} is a secret; take a reference to it instead")
@@ -48,11 +56,12 @@ class Check:
     @property
     def argument_spec(self) -> dict[str, dict[str, Any]]:
         """The parameters as an argument spec that a validator takes (without the descriptions)."""
-        return {name: _without_descriptions(spec) for name, spec in self.parameters.items()}
+        return {name: without_descriptions(spec) for name, spec in self.parameters.items()}
 
 
-def _without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+def without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter as an argument spec has it."""
     kept = {key: value for key, value in spec.items() if key != "description"}
     if "options" in kept:
-        kept["options"] = {name: _without_descriptions(option) for name, option in kept["options"].items()}
+        kept["options"] = {name: without_descriptions(option) for name, option in kept["options"].items()}
     return kept

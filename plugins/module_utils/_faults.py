@@ -94,6 +94,11 @@ _SICK_MOUNT = _from("nas.not_mounted", "nas.wrong_source", "nas.stale", "nas.hun
 _BELOW_ATTACHMENTS = _from("nas.*")
 _BELOW_GATEWAY = (*_from("backend.*", "pm2.*"), *_BELOW_WEB)
 
+# A place that cannot be reached, asked by its own check.
+_SAME_PLACE = tuple(
+    Follows(code, same_subject=True) for code in ("logsdb.unreachable", "ORA-12541", "ORA-12170", "ORA-12537", "oracle.name_unknown")
+)
+
 _RESTART_WORKER = Remedy("pm2.restart", APPROVAL)
 _REDUCE = Remedy("worker.reduce_parallel", APPROVAL)
 _TIGHTEN = Remedy("file.tighten", AUTO)
@@ -132,6 +137,10 @@ def _below_mount(name: str, severity: str, source: str) -> Fault:
 
 def _attachment(name: str, *remedies: Remedy, severity: str = "P2", source: str = "M1-6, F") -> Fault:
     return _fault(f"attachments.{name}", severity, source, *remedies, follows=_BELOW_ATTACHMENTS)
+
+
+def _oracle(code: str, severity: str, source: str, *remedies: Remedy) -> Fault:
+    return Fault(code, "oracle", severity, source, remedies)
 
 
 _PM2 = (
@@ -216,8 +225,33 @@ _HOST = (
     _fault("host.log_not_rotated", "P3", "M1-9, F", _ROTATE),
     _fault("host.log_readable", "P2", "M1-9, F", _TIGHTEN),
     _fault("host.port_open", "P3", "F"),
-    _fault("host.outbound_blocked", "P1", "F", follows=(Follows("logsdb.unreachable", same_subject=True),)),
+    _fault("host.outbound_blocked", "P1", "F", follows=_SAME_PLACE),
     _fault("host.clock", "P2", "F"),
+)
+_LISTENER = "M1-5, M2-6"
+_ORACLE = (
+    _oracle("ORA-12514", "P0", _LISTENER),
+    _oracle("ORA-12505", "P0", _LISTENER),
+    _oracle("ORA-12518", "P0", "+"),
+    _oracle("ORA-12541", "P0", _LISTENER),
+    _oracle("ORA-12170", "P0", _LISTENER),
+    _oracle("ORA-12537", "P0", _LISTENER),
+    _oracle("oracle.name_unknown", "P0", "M1-5"),
+    _oracle("oracle.tns_alias", "P0", "M1-5"),
+    _oracle("ORA-01017", "P0", _LISTENER),
+    _oracle("ORA-28000", "P0", _LISTENER),
+    _oracle("ORA-28001", "P0", _LISTENER),
+    _oracle("ORA-28009", "P0", _LISTENER),
+    _oracle("ORA-28002", "P3", "+"),
+    _oracle("ORA-01034", "P0", "+"),
+    _oracle("ORA-01033", "P0", "+"),
+    _oracle("ORA-03113", "P0", "+"),
+    _oracle("oracle.no_privilege", "P1", "M2-6, F"),
+    _oracle("oracle.too_much_privilege", "P3", "M2-6, F"),
+    _oracle("oracle.needs_thick", "P1", "M1-5"),
+    _oracle("oracle.instant_client_missing", "P1", "M1-5"),
+    _oracle("oracle.slow", "P2", "F", _REDUCE),
+    _oracle("oracle.pool_exhausted", "P2", "F", _REDUCE),
 )
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
 
@@ -252,5 +286,19 @@ _ATTACHMENTS = (
 # Only what is built: an area comes in with its checks and its texts.
 FAULTS: dict[str, Fault] = {
     fault.code: fault
-    for fault in (*_PM2, *_RUN, *_LOGSDB, *_WORKER, *_HOST, *_BACKEND_LOG, *_WORKER_LOG, *_BACKEND, *_NGINX, *_WEB, *_NAS, *_ATTACHMENTS)
+    for fault in (
+        *_PM2,
+        *_RUN,
+        *_LOGSDB,
+        *_ORACLE,
+        *_WORKER,
+        *_HOST,
+        *_BACKEND_LOG,
+        *_WORKER_LOG,
+        *_BACKEND,
+        *_NGINX,
+        *_WEB,
+        *_NAS,
+        *_ATTACHMENTS,
+    )
 }

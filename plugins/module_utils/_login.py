@@ -19,7 +19,7 @@ from ._process import user_name
 LOGIN_OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"type": "path", "description": "A file that holds the password and nothing else."},
     "env_file": {"type": "path", "description": "A file of NAME=value lines, such as config/.env."},
-    "key": {"type": "str", "description": "The name in that file whose value is the password, such as LOGSDB_PASS."},
+    "key": {"type": "str", "no_log": False, "description": "The name in that file whose value is the password, such as LOGSDB_PASS."},
 }
 MAX_SECRET = 4096  # bytes of a password file
 MAX_ENV_FILE = 1024 * 1024

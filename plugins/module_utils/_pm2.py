@@ -188,7 +188,7 @@ def _ask(connection: socket.socket, end: float, method: str, *arguments: Any) ->
     except OSError as error:
         raise _away(path, error) from error
     if not isinstance(answer, dict):
-        raise CannotRead(f"what answers on {path} does not speak PM2's protocol")
+        raise CannotRead(f"what answers on {path} does not speak PM2's protocol: its answer to {method} is no object")
     if "error" in answer:
         raise Refused(f"PM2 refused {method}: {mask(_text(str(answer['error']), 2000))}")
     values = answer.get("args")
@@ -203,7 +203,9 @@ def pack(*parts: bytes) -> bytes:
 def _message(connection: socket.socket, end: float) -> Any:
     head = _exactly(connection, 1, end)[0]
     if head >> 4 != 1 or not head & 0x0F:
-        raise CannotRead(f"what answers on {connection.getpeername()} does not speak PM2's protocol")
+        raise CannotRead(
+            f"what answers on {connection.getpeername()} does not speak PM2's protocol: its answer begins with byte 0x{head:02x}"
+        )
     parts = []
     for _number in range(head & 0x0F):
         length = struct.unpack(">I", _exactly(connection, 4, end))[0]

@@ -78,6 +78,12 @@ def _attachments() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _oracle() -> tuple[Check, ...]:
+    from ._oracle_area import CHECKS
+
+    return CHECKS
+
+
 REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "pm2": _pm2,
     "host": _host,
@@ -88,6 +94,7 @@ REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "web": _web,
     "nas": _nas,
     "attachments": _attachments,
+    "oracle": _oracle,
 }
 
 

@@ -34,6 +34,7 @@ class Source:
     contended: the parameters that name what may hang, where that is not all of them: the lock is theirs.
     prepare: called in the child before it becomes the owner, for what the owner may not read; ``read`` gets what it
         returned as ``prepared``.
+    kept_as: the name under which ``remember`` keeps, where that does not depend on what is asked; the reading's key otherwise.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     recalls: bool = False
     contended: tuple[str, ...] = ()
     prepare: Callable[..., Any] | None = None
+    kept_as: str = ""
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Pick this source's own arguments from the parameters of a check."""
@@ -64,6 +66,10 @@ class Source:
     def _named(self, telling: Mapping[str, Any]) -> str:
         text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def memory_key(self, parameters: Mapping[str, Any]) -> str:
+        """Return the name under which the next run finds what was kept of this reading."""
+        return self.kept_as or self.key(parameters)
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
             }
             arguments = {**others, **widest}
         elif source.recalls:
-            arguments["memory"] = state.load(key)
+            arguments["memory"] = state.load(source.memory_key(parameters))
         readings[key] = (source, arguments, deadline)
     return call_all({key: _call(*reading, state) for key, reading in readings.items()})
 

@@ -25,13 +25,17 @@ def choose(
     tune: Mapping[str, Mapping[str, Any]] | None = None,
     name: str = "",
     by: str = "host",
+    runtime: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the ``{check, params, deadline}`` entries for a host.
 
     Kept are the checks of the host's areas and all extra ones, without those switched off; ``tune`` maps a check id to
     ``{params, deadline}`` that replace single values. A parameter that is null is left out, so that the check's own
     default holds. Raises WrongCadence for an id that the cadence does not know; with ``name`` (the role's) the message
-    names the variable. by: the checks that the ``host`` itself asks, or those that a ``checker`` asks about it.
+    names the variable.
+
+    by: the checks that the ``host`` itself asks, or those that a ``checker`` asks about it. runtime: whether the host has a
+    Python with the drivers (``stack_check_python``); without it, the checker asks what needs one.
     """
     prefix = f"{name}_" if name else ""
     own = [_entry(f"{prefix}checks", check) for check in checks]
@@ -42,7 +46,7 @@ def choose(
         for identifier in ids:
             _must_be_known(option, identifier, known)
     chosen = [entry for entry in own if area_of(entry["check"]) in areas] + added
-    chosen = [entry for entry in chosen if _is_asked_by(entry["check"]) == by]
+    chosen = [entry for entry in chosen if _asked_by(entry["check"], runtime) == by]
     return [_tuned(f"{prefix}tune", entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
 
 
@@ -52,10 +56,11 @@ def _entry(option: str, check: Mapping[str, Any]) -> dict[str, Any]:
     return dict(check)
 
 
-def _is_asked_by(identifier: str) -> str:
-    """Return ``checker`` for a check that runs there; an unknown one stays with the host, where it is refused by name."""
+def _asked_by(identifier: str, runtime: bool) -> str:
+    """Return ``host`` or ``checker``; an unknown check stays with the host, where it is refused by name."""
     check = find(identifier)
-    return "checker" if check is not None and check.runs_on == "checker" else "host"
+    by_checker = check is not None and (check.runs_on == "checker" or (check.driver and not runtime))
+    return "checker" if by_checker else "host"
 
 
 def _must_be_known(option: str, identifier: str, known: Sequence[str]) -> None:

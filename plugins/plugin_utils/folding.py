@@ -88,9 +88,18 @@ def _explains(cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
 
 
 def _matches(follows: Follows, cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
-    if follows.same_subject and cause["subject"] != finding["subject"]:
+    if follows.same_subject and not _places(cause) & _places(finding):
         return False
     return _names(follows.code, cause["code"])
+
+
+def _places(finding: Mapping[str, Any]) -> set[str]:
+    """Return what a finding is about, and as ``host:port`` where that is: one may know it by name, another by address."""
+    evidence = finding["evidence"]
+    places = {finding["subject"], evidence.get("place")}
+    if evidence.get("address") and evidence.get("port"):
+        places.add(f"{evidence['address']}:{evidence['port']}")
+    return {str(place) for place in places if place}
 
 
 def _root(start: str, parents: Mapping[str, str]) -> str:

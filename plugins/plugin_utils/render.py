@@ -107,6 +107,7 @@ CADENCES = {
     "daily_check": {"en": "Daily check", "ko": "일일 점검"},
     "weekly_check": {"en": "Weekly check", "ko": "주간 점검"},
     "monthly_check": {"en": "Monthly check", "ko": "월간 점검"},
+    "check_runtime": {"en": "Runtime of the checks", "ko": "점검 실행 환경"},
 }
 
 

@@ -18,7 +18,7 @@ import yaml
 from ansible_collections.ops.remediation.plugins.module_utils._mask import strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils.faults_catalogue import SAFE_LOADER
 
-PREFIXES = ("stack_", "remediation_")  # and those of the cadences, such as daily_check_
+PREFIXES = ("stack_", "remediation_")  # and those of the roles, such as daily_check_
 RUN_VARIABLES = Path(__file__).parent / "run_variables.yml"
 ROLES = Path(__file__).parents[2] / "roles"
 MOST_OF_A_NAME = 100
@@ -45,12 +45,9 @@ def known() -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def prefixes(cadence: str = "") -> tuple[str, ...]:
-    """Return how variables of this collection begin: those of the stack, of the run, and of each cadence, run now or not.
-
-    A cadence is a role with an input ``<role>_checks``.
-    """
-    cadences = {name[: -len("checks")] for name in known() if name.endswith("_checks")}
-    return (*PREFIXES, *sorted(cadences | ({f"{cadence}_"} if cadence else set())))
+    """Return how variables of this collection begin: those of the stack, of the run, and of each role, run now or not."""
+    roles = {f"{path.parents[1].name}_" for path in ROLES.glob("*/meta/argument_specs.yml")}
+    return (*PREFIXES, *sorted(roles | ({f"{cadence}_"} if cadence else set())))
 
 
 def unknown(names: Iterable[Any], cadence: str = "") -> list[str]:

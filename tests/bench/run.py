@@ -23,6 +23,7 @@ from typing import Any
 
 import attachment_rows
 import log_rows
+import oracle_rows
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSTANCE = os.environ.get("TANK_REPLICA_NAME", "bench")
@@ -183,6 +184,7 @@ def main() -> int:
         )
         rows += log_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         rows += attachment_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
+        rows += oracle_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")
     print(f"bench: {sum(row.within for row in rows)} of {len(rows)} within their bars")

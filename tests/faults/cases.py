@@ -19,7 +19,8 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from tests.replica.faults import FAULTS  # noqa: E402 - found through the line above
+from plugins.module_utils._registry import REGISTERED  # noqa: E402 - found through the line above
+from tests.replica.faults import FAULTS  # noqa: E402
 
 REPLICA = CHECKOUT / "tests" / "replica" / "replica"
 INSTANCE = os.environ.get("TANK_REPLICA_NAME", "faults")
@@ -74,11 +75,14 @@ def nothing() -> None:
 
 
 def cases(kind: str = "local") -> list[Case]:
-    """Return all rows for a kind of replica (`local`, `containers`), in the order in which they run."""
+    """Return all rows for a kind of replica (`local`, `containers`), in the order in which they run.
+
+    They are the faults of all areas that have checks.
+    """
     files = sorted((Path(__file__).parent / "expected").glob("*.yml"))
     expected = {code: entry for file in files for code, entry in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
     expected = {code: {**entry, **entry.get(kind, {})} for code, entry in expected.items()}
-    rows = [_of_replica(fault, expected) for fault in FAULTS] + _of_runs(expected)
+    rows = [_of_replica(fault, expected) for fault in FAULTS if fault.area in REGISTERED] + _of_runs(expected)
     missing = [row.address for row in rows if not row.expected]
     if missing:
         raise BenchError(f"tests/faults/expected/ says nothing about {', '.join(missing)}")
@@ -150,7 +154,7 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
 
 def differs_in_containers(case: Case) -> bool:
     """Whether a host of its own, with systemd as process 1, may give another answer than this machine."""
-    return bool(case.needs) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
+    return bool(case.needs - {"local"}) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
 
 
 def matches(patterns: list[str], text: str) -> list[str]:

@@ -92,7 +92,8 @@ def run_target(name: str, shared: dict[str, Any]) -> bool:
 
 def run_pytest() -> int:
     """Run the tests beside the targets and those of the replica itself, as far as there are any."""
-    places = [place for place in (HERE, CHECKOUT / "tests/replica/tests") if list(place.glob("test_*.py"))]
+    replica_tests = CHECKOUT / "tests/replica"
+    places = [place for place in (HERE, replica_tests / "tests", replica_tests / "oracle/tests") if list(place.glob("test_*.py"))]
     environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
     codes = [subprocess.run([*PYTEST, str(place)], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
     return sum(code != 0 for code in codes)

@@ -38,6 +38,8 @@ NEEDED = {
     "playbooks/daily_check.yml",
     "plugins/modules/stack_check.py",
     "plugins/plugin_utils/catalogue/pm2.yml",
+    "playbooks/check_runtime.yml",
+    "roles/check_runtime/files/requirements.txt",
     "roles/daily_check/README.md",
 }
 

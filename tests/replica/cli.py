@@ -14,7 +14,7 @@ from types import ModuleType
 from . import fault_control, lifecycle, toolchain
 from .containers import lifecycle as containers
 from .faults import FAULTS
-from .interface import APP_HOST, LOGSDB_HOST, WEB_HOST
+from .interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from .paths import Paths
 from .system import ReplicaError
 
@@ -49,13 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", _up, "start what does not run, repair what is broken")
     up.add_argument("--containers", action="store_true", help="as hosts with systemd, in containers (an instance stays what it is)")
     reboot = add("reboot", _reboot, "restart whole hosts (containers only) and wait until they are up")
-    reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb; default: all")
+    reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb, oracle; default: all")
     down = add("down", _down, "end every process of the instance")
     down.add_argument("--purge", action="store_true", help="remove the instance's folder too")
     status = add("status", _status, "show the parts; exit code 1 when one is not healthy")
     status.add_argument("--json", action="store_true", help="facts and parts as JSON")
     logs = add("logs", _logs, "show the end of the logs")
-    logs.add_argument("part", nargs="?", choices=["backend", "worker", "nginx", "logsdb", "pm2"], help="default: all")
+    logs.add_argument("part", nargs="?", choices=["backend", "worker", "nginx", "logsdb", "oracle", "pm2"], help="default: all")
     logs.add_argument("-n", type=int, default=20, help="lines of each file (default: 20)")
     fault = add("fault", _fault, "break something for real, and mend it")
     fault.add_argument("action", choices=["list", "set", "clear"])
@@ -132,6 +132,7 @@ def _logs(options: argparse.Namespace, paths: Paths) -> int:
         "worker": (APP_HOST, f"{facts['pm2_home']}/logs/worker-*.log"),
         "nginx": (WEB_HOST, f"{facts['nginx']['error_log']} {facts['nginx']['access_log']}"),
         "logsdb": (LOGSDB_HOST, facts["logsdb"]["server_log"] or "/dev/null"),
+        "oracle": (ORACLE_HOST, f"{facts['oracle']['server_log']} {facts['oracle']['login_log']}"),
         "pm2": (APP_HOST, f"{facts['pm2_home']}/pm2.log"),
     }
     for host, patterns in [found for part, found in files.items() if options.part in (None, part)]:

@@ -25,6 +25,11 @@ class Settings:
     logsdb_host: str
     logsdb_port: int
     logsdb_password: str
+    oracle_host: str
+    oracle_port: int
+    oracle_service: str
+    oracle_user: str
+    oracle_password: str
     nas_root: str
 
 
@@ -103,6 +108,13 @@ LOGSDB_USER={role}
 LOGSDB_PASS={logsdb_password}
 DB_POOL_SIZE=5
 
+# Oracle
+ORACLE_HOST={oracle_host}
+ORACLE_PORT={oracle_port}
+ORACLE_SERVICE={oracle_service}
+ORACLE_USER={oracle_user}
+ORACLE_PASS={oracle_password}
+
 # Attachments
 FILE_ROOT_PATH={nas_root}
 
@@ -121,6 +133,11 @@ LOGSDB_NAME=
 LOGSDB_USER=
 LOGSDB_PASS=
 DB_POOL_SIZE=5
+ORACLE_HOST=
+ORACLE_PORT=1521
+ORACLE_SERVICE=
+ORACLE_USER=
+ORACLE_PASS=
 FILE_ROOT_PATH=/batch/report
 SCHEDULER_INTERVAL=30000
 MAX_PARALLEL=10

@@ -62,6 +62,7 @@ def clear_all(replica: Replica, paths: Paths) -> None:
             clear_fault(replica, paths, address)
         except ReplicaError:
             continue  # another fault stands in its way; the whole repair follows
+    replica.restore_oracle()
     replica.deploy()
     replica.install_boot_unit()
     replica.restore_web()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from .customers import AUTOMATIONS, BY_AUTOMATION, CUSTOMERS, DEPARTMENTS, Automation, Customer
+from .customers import AUTOMATIONS, BY_AUTOMATION, DEPARTMENTS, Automation, Customer
 
 DAYS = 56
 _CLEAN = timedelta(days=2)
@@ -39,9 +39,14 @@ ATTACHMENT_COLUMNS = "run_id, auto_id, org_id, cust_id, file_name, status, messa
 ERROR_COLUMNS = "auto_id, org_id, module, error_message, stack_trace, created_at"
 EVENT_COLUMNS = "email, type, detail, received_at"
 
-_TARGET_QUERY = "SELECT CUST_ID, EMAIL_ADDR, CUST_NAME, ATTACH_FILE_NAME FROM TARGET_VIEW"
+_TARGET_QUERY = (
+    "SELECT CUST_ID, EMAIL_ADDR, ATTACH_FILE_NAME FROM TARGET_VIEW WHERE AUTO_ID = {} AND NEXT_DUE_AT <= SYSDATE ORDER BY CUST_ID"
+)
 _MAPPING_QUERY = "SELECT CUST_NAME FROM CUSTOMER WHERE CUST_ID = $(CUST_ID)"
-_UPDATE_QUERY = "UPDATE TARGET SET SENT_YN = 'Y' WHERE CUST_ID = $(CUST_ID)"
+_UPDATE_QUERY = (
+    "UPDATE TARGET SET SENT_YN = $(SENT_YN), SENT_AT = SYSTIMESTAMP, NEXT_DUE_AT = SYSDATE + CYCLE_MINUTES / 1440 "
+    "WHERE AUTO_ID = {} AND CUST_ID = $(CUST_ID)"
+)
 _TEMPLATE = "<html><body><p>Dear $(CUST_NAME),</p><p>please find $(ATTACH_FILE_NAME) attached.</p></body></html>"
 
 Row = tuple[object, ...]
@@ -170,9 +175,8 @@ def _add_mail(
         history.events.append((customer.masked_email, kind, "mailbox full", moment + timedelta(seconds=30)))
 
 
-def fixed_rows(now: datetime) -> str:
-    """COPY statements for what does not change: departments, automations, queries, templates, customers."""
-    luck = random.Random("tank customers")
+def fixed_rows() -> str:
+    """COPY statements for what does not change: departments, automations, queries, templates."""
     ids = [(automation.auto_id, automation.auto_id) for automation in AUTOMATIONS]
     tables: list[tuple[str, str, Iterable[Row]]] = [
         ("org_group", "org_id, org_name", DEPARTMENTS.items()),
@@ -182,26 +186,14 @@ def fixed_rows(now: datetime) -> str:
             "scheduler_id, auto_id, type, day, hour, minute, status",
             [(a.auto_id, a.auto_id, a.type, a.day, a.hour, a.minute, "ACTIVE") for a in AUTOMATIONS],
         ),
-        ("dbio_target", "target_id, auto_id, query_text", [(*pair, _TARGET_QUERY) for pair in ids]),
+        ("dbio_target", "target_id, auto_id, query_text", [(*pair, _TARGET_QUERY.format(pair[1])) for pair in ids]),
         ("dbio_mapping", "map_id, auto_id, query_text, map_type", [(*pair, _MAPPING_QUERY, "SIMPLE") for pair in ids]),
-        ("dbio_update", "update_id, auto_id, query_text", [(*pair, _UPDATE_QUERY) for pair in ids]),
+        ("dbio_update", "update_id, auto_id, query_text", [(*pair, _UPDATE_QUERY.format(pair[1])) for pair in ids]),
         ("template", "template_id, auto_id, html_content, valid_yn", [(*pair, _TEMPLATE, "Y") for pair in ids]),
         (
             "email_setting",
             "setting_id, auto_id, sender_email, subject_template",
             [(a.auto_id, a.auto_id, "notice@example.com", a.name) for a in AUTOMATIONS],
         ),
-        (
-            "customer_target",
-            "auto_id, cust_id, email_addr, cust_name, attach_pattern, next_due_at, cycle",
-            [(c.automation.auto_id, c.cust_id, c.email, c.name, c.attachment("{date}"), *_due(c, now, luck)) for c in CUSTOMERS],
-        ),
     ]
     return "".join(copy_command(*table) for table in tables)
-
-
-def _due(customer: Customer, now: datetime, luck: random.Random) -> tuple[datetime, str]:
-    """When a customer is due first, and the time until the next mail; scheduled ones are due whenever their run comes."""
-    if customer.automation.type != "REALTIME":
-        return now, "1 hour"
-    return now + timedelta(minutes=luck.uniform(0, customer.cycle_minutes)), f"{customer.cycle_minutes} minutes"

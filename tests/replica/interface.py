@@ -9,15 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .oracle_part import delivered_targets
 from .system import ReplicaError, Result, wait_until
 
 # Accounts: the application's, and root. What a host's commands run as by default is the owner of what runs there.
 APP = "app"
 ROOT = "root"
-# Hosts: where the applications run, where nginx runs, where LogsDB runs, and where the checks of LogsDB are asked from.
+# Hosts: where the applications run, where nginx runs, where LogsDB runs, the customer's Oracle, and where the checks of LogsDB are asked from.
 APP_HOST = "app"
 WEB_HOST = "web"
 LOGSDB_HOST = "logsdb"
+ORACLE_HOST = "oracle"
 CHECKER_HOST = "checker"
 
 
@@ -101,6 +103,14 @@ class Replica(ABC):
         """Start LogsDB's server; returns when it answers."""
 
     @abstractmethod
+    def oracle(self, command: str, **options: Any) -> Any:
+        """Have the control of the Oracle server do something: the commands of oracle/client.py."""
+
+    @abstractmethod
+    def oracle_password(self, account: str) -> str:
+        """Password that an account of Oracle was made with."""
+
+    @abstractmethod
     def give_home_back(self) -> None:
         """Make the application's user the owner of all in PM2_HOME and in the application's log folders."""
 
@@ -122,10 +132,20 @@ class Replica(ABC):
         return done.stdout
 
     def pm2(self, *arguments: str, user: str = APP, timeout: float = 30) -> Result:
-        return self.at(APP_HOST).run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+        done = self.at(APP_HOST).run([self.facts["pm2_executable"], *arguments], user=user, timeout=timeout)
+        if arguments[0] == "kill":
+            self.settle_boot_unit()
+        return done
 
     def must_pm2(self, *arguments: str, **options: Any) -> str:
-        return self.at(APP_HOST).must([self.facts["pm2_executable"], *arguments], user=options.pop("user", APP), **options)
+        done = self.pm2(*arguments, **options)
+        if done.rc != 0:
+            raise ReplicaError(f"pm2 {' '.join(arguments[:3])}: rc {done.rc}: {(done.stderr or done.stdout).strip()[-300:]}")
+        return done.stdout
+
+    @abstractmethod
+    def settle_boot_unit(self) -> None:
+        """Until systemd has done what it does when PM2's daemon ends; nothing where systemd does not run it."""
 
     def signal(self, pid: int, name: str, *, user: str = "") -> None:
         """Send a signal, named as `kill` names it (STOP, CONT, TERM, KILL)."""
@@ -150,6 +170,21 @@ class Replica(ABC):
 
     def wait_until(self, condition: Callable[[], object], timeout: float, what: str) -> None:
         wait_until(condition, timeout, what, interval=0.2)
+
+    # Oracle
+
+    def restore_oracle(self) -> None:
+        """No fault, the accounts as they were made, and what the checker knows of them."""
+        self.oracle("restore")
+        oracle = self.facts["oracle"]
+        self.tell_checker({"stack_oracle_targets": delivered_targets(oracle)}, self.oracle_password(oracle["user"]))
+        self.at(CHECKER_HOST).write(oracle["monitor_password_file"], self.oracle_password(oracle["monitor_user"]), 0o600)
+
+    def tell_checker(self, variables: Mapping[str, Any], password: str) -> None:
+        """What the inventory says of Oracle from now on, and the password of the application's account."""
+        oracle, checker = self.facts["oracle"], self.at(CHECKER_HOST)
+        checker.write(oracle["variables_file"], json.dumps(variables, indent=2) + "\n", 0o600)
+        checker.write(oracle["password_file"], password, 0o600)
 
     # PM2
 

@@ -12,18 +12,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from . import host_parts, pm2_processes, toolchain
+from . import host_parts, oracle_part, pm2_processes, toolchain
 from .attachments import ensure_attachments, statement_folder
 from .cache import Cache, cache_for_sources, prepare
 from .local import LocalReplica, Made
 from .logsdb import LogsDb, local_now
+from .oracle_part import OracleServer
 from .paths import SOURCES, Paths
-from .processes import belonging_to, end_all
+from .processes import ORACLE, belonging_to, end_all
 from .system import ReplicaError, app_account, free_port, give_to, port_is_free, progress, remove_tree, replace_file, wait_until
 from .web import Web, body_of
 
 _NODE = frozenset({"node"})
 _NGINX = frozenset({"nginx"})
+_ORACLE = frozenset({ORACLE})
 _POSTGRES = frozenset({"postgres", "initdb", "pg_ctl", "psql"})
 _APPLICATION_SOURCES = ("delivery.py", "local.py", "web.py")
 _DATA_SOURCES = ("schema.sql", "customers.py", "history.py")
@@ -78,7 +80,8 @@ def _replica(paths: Paths, cache: Cache, made: Made) -> LocalReplica:
     account = app_account()
     node = toolchain.reachable_node(toolchain.find_node(), paths.cache, account)
     database = LogsDb(paths.pg, account, toolchain.find_postgres())
-    return LocalReplica(paths, account, cache, node, database, Web(paths, account, toolchain.find_nginx(), made.ports), made)
+    oracle = OracleServer(paths.oracle, account, toolchain.find_python(), paths.cache / "pycache")
+    return LocalReplica(paths, account, cache, node, database, oracle, Web(paths, account, toolchain.find_nginx(), made.ports), made)
 
 
 def _made(paths: Paths) -> Made | None:
@@ -95,6 +98,7 @@ def up(paths: Paths) -> LocalReplica:
     wanted = Made(
         application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
         data=_version_of(_DATA_SOURCES),
+        oracle=oracle_part.version(),
         ports=_all_ports(before.ports if before else {}),
         licence_key=before.licence_key if before else secrets.token_hex(12),
     )
@@ -128,7 +132,7 @@ def _version_of(sources: Sequence[str]) -> str:
 def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
     """The known ports, and free ones for the parts that have none yet."""
     ports = dict(known)
-    for part in ("backend", "web", "web_tls", "logsdb"):
+    for part in ("backend", "web", "web_tls", "logsdb", "oracle", "oracle_tls"):
         if part not in ports:
             ports[part] = free_port(list(ports.values()))
     return ports
@@ -137,6 +141,11 @@ def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
 def _clear_the_way(replica: LocalReplica, before: Made | None) -> None:
     """End what does not work or was made from other sources, and what a killed run left."""
     paths, wanted = replica.paths, replica.made
+    if not before or before.oracle != wanted.oracle or not replica.oracle_server.complete():
+        end_all(paths.instance, _ORACLE | _NODE)  # the accounts get other passwords
+        remove_tree(paths.oracle)
+    elif not replica.oracle_server.answers():
+        end_all(paths.instance, _ORACLE)
     if before and before.application != wanted.application:
         progress("the sources have changed: making the application part again")
         end_all(paths.instance, _NODE | _NGINX)
@@ -158,6 +167,7 @@ def _usable_ports(replica: LocalReplica) -> dict[str, int]:
     ports = dict(replica.ports)
     served = _page_served(replica)
     ours = {"backend": bool(replica.daemon_pid()), "web": served, "web_tls": served, "logsdb": replica.database.answers(ports["logsdb"])}
+    ours["oracle"] = ours["oracle_tls"] = replica.oracle_server.answers()
     for part, port in ports.items():
         if not ours[part] and not port_is_free(port):
             ports[part] = free_port(list(ports.values()))
@@ -167,7 +177,14 @@ def _usable_ports(replica: LocalReplica) -> dict[str, int]:
 def _start_parts(replica: LocalReplica) -> None:
     paths, account, ports = replica.paths, replica.account, replica.ports
     give_to(account, paths.home)
+    oracle = replica.oracle_server
+    new = not oracle.answers()
+    if new:
+        oracle.start(ports["oracle"], ports["oracle_tls"])
     replica.database.ensure(ports["logsdb"])
+    if new:
+        oracle.wait()
+    replica.restore_oracle()
     ensure_attachments(paths.nas_root, local_now(), account)
     replica.deploy()
     replica.install_boot_unit()
@@ -194,6 +211,7 @@ def components(replica: LocalReplica) -> list[Component]:
     well = pm2_processes.all_well(replica)
     return [
         Component("logsdb", replica.database.answers(ports["logsdb"]), local(ports["logsdb"])),
+        Component("oracle", replica.oracle_server.well(), f"{local(ports['oracle'])}/{oracle_part.SERVICE}"),
         Component("attachments", today.is_dir(), str(today)),
         Component("nginx", _page_served(replica), replica.facts["web_url"]),
         Component("pm2", well, str(paths.pm2_home)),

@@ -12,6 +12,7 @@ from .delivery import Settings, deliver_applications, deliver_page, operator_env
 from .host_parts import folder_of, reset_cgroup
 from .interface import APP, ROOT, Replica
 from .logsdb import APP_ROLE, DATABASE, MONITOR_ROLE, LogsDb
+from .oracle_part import APP_USER, MONITOR_USER, SERVICE, SID, OracleServer
 from .paths import Paths
 from .system import Account, ReplicaError, Result, clean_environment, give_to, is_root, replace_file, run
 from .web import Web, body_of
@@ -19,10 +20,11 @@ from .web import Web, body_of
 
 @dataclass(frozen=True)
 class Made:
-    """How an instance was made: versions of its sources, its ports (backend, web, web_tls, logsdb), a secret of its own."""
+    """How an instance was made: versions of its sources, its ports (backend, web, web_tls, logsdb, oracle, oracle_tls), a secret of its own."""
 
     application: str
     data: str
+    oracle: str
     ports: dict[str, int]
     licence_key: str
 
@@ -30,12 +32,15 @@ class Made:
 class LocalReplica(Replica):
     """One instance."""
 
-    def __init__(self, paths: Paths, account: Account, cache: Cache, node: Path, database: LogsDb, web: Web, made: Made):
+    def __init__(
+        self, paths: Paths, account: Account, cache: Cache, node: Path, database: LogsDb, oracle: OracleServer, web: Web, made: Made
+    ):
         self.paths = paths
         self.account = account
         self.cache = cache
         self.node = node
         self.database = database
+        self.oracle_server = oracle
         self.web = web
         self.made = made
         self.ports = made.ports
@@ -81,6 +86,22 @@ class LocalReplica(Replica):
                 "programs": str(self.database.bin),
                 "data": str(self.database.data),
                 "server_log": str(self.database.log_file),
+            },
+            "oracle": {
+                "host": "127.0.0.1",
+                "address": "127.0.0.1",
+                "port": self.ports["oracle"],
+                "tls_port": self.ports["oracle_tls"],
+                "service": SERVICE,
+                "sid": SID,
+                "user": APP_USER,
+                "password_file": str(self.oracle_server.password_file),
+                "monitor_user": MONITOR_USER,
+                "monitor_password_file": str(self.oracle_server.monitor_password_file),
+                "variables_file": str(self.oracle_server.variables_file),
+                "control": str(self.oracle_server.folder),
+                "server_log": str(self.oracle_server.log_file),
+                "login_log": str(self.oracle_server.folder / "logins.jsonl"),
             },
             "processes": processes(p.app),
         }
@@ -128,8 +149,17 @@ class LocalReplica(Replica):
     def start_logsdb(self) -> None:
         self.database.start(self.ports["logsdb"])
 
+    def oracle(self, command: str, **options: Any) -> Any:
+        return self.oracle_server.do(command, **options)
+
+    def oracle_password(self, account: str) -> str:
+        return self.oracle_server.control.passwords()[account]
+
     def give_home_back(self) -> None:
         give_to(self.account, self.paths.home, self.paths.app)
+
+    def settle_boot_unit(self) -> None:
+        """No systemd runs the unit here; it is only a file."""
 
     def reset_counters(self) -> None:
         reset_cgroup(self.paths)
@@ -141,6 +171,11 @@ class LocalReplica(Replica):
             logsdb_host="127.0.0.1",
             logsdb_port=self.ports["logsdb"],
             logsdb_password=self.database.password(),
+            oracle_host="127.0.0.1",
+            oracle_port=self.ports["oracle"],
+            oracle_service=SERVICE,
+            oracle_user=APP_USER,
+            oracle_password=self.oracle_server.password(),
             nas_root=str(self.paths.nas_root),
         )
         deliver_page(self.paths.app, self.cache.build)

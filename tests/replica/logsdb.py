@@ -111,7 +111,7 @@ class LogsDb:
         setup = f"{roles}CREATE DATABASE {DATABASE};\n"
         self._script(port, setup, "postgres")
         schema = (SOURCES / "schema.sql").read_text(encoding="utf-8")
-        self._script(port, "BEGIN;\n" + schema + history.fixed_rows(local_now()) + "COMMIT;\n")
+        self._script(port, "BEGIN;\n" + schema + history.fixed_rows() + "COMMIT;\n")
         (self.pg / "complete").touch()
 
     def start(self, port: int) -> None:
@@ -165,11 +165,6 @@ def local_now() -> datetime:
 
 
 _NEXT_TIMES = """
-UPDATE customer_target SET next_due_at = localtimestamp + random() * cycle
- WHERE next_due_at < localtimestamp AND auto_id IN (SELECT auto_id FROM scheduler WHERE type = 'REALTIME');
-UPDATE customer_target c SET next_due_at = localtimestamp
-  FROM (SELECT auto_id, min(cust_id) AS cust_id FROM customer_target JOIN scheduler USING (auto_id) WHERE type = 'REALTIME' GROUP BY 1) first
- WHERE c.auto_id = first.auto_id AND c.cust_id = first.cust_id;
 UPDATE automation a SET
   last_run_at = (SELECT max(start_at) FROM auto_run_log r WHERE r.auto_id = a.auto_id),
   next_run_at = CASE s.type

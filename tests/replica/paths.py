@@ -88,6 +88,10 @@ class Paths:
         return self.instance / "pg"
 
     @property
+    def oracle(self) -> Path:
+        return self.instance / "oracle"
+
+    @property
     def nginx(self) -> Path:
         return self.instance / "nginx"
 

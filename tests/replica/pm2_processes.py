@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from .interface import APP, APP_HOST, ManagedProcess, Replica
+from .system import ReplicaError
 
 READY_S = 60
 
@@ -14,14 +15,25 @@ def ensure_healthy(replica: Replica) -> None:
     """Start what is missing, replace what is not as delivered, wait until it works, save when the saved list differs."""
     replica = replica.at(APP_HOST)
     revive_daemon(replica)
+    if not any(_put_right(replica) for _ in range(5)):
+        raise ReplicaError("PM2's list changes by itself again and again; `replica logs pm2` may tell why")
+    wait_ready(replica)
+    save_if_needed(replica)
+
+
+def _put_right(replica: Replica) -> bool:
+    """Start what is missing and replace what is not as delivered; False where something came between and another look is due."""
     right, wrong = _sorted_out(replica, replica.processes())
     for entry in wrong:
         replica.must_pm2("delete", str(entry.pm_id))
     for wanted in replica.facts["processes"]:
         if wanted["name"] not in {entry.name for entry in right}:
-            replica.must_pm2("start", wanted["script"], "--name", wanted["name"])
-    wait_ready(replica)
-    save_if_needed(replica)
+            started = replica.pm2("start", wanted["script"], "--name", wanted["name"])
+            if "already launched" in started.stdout + started.stderr:
+                return False  # systemd, too, brings back a daemon that ended, with its saved list
+            if started.rc != 0:
+                raise ReplicaError(f"pm2 start {wanted['name']}: {(started.stderr or started.stdout).strip()[-300:]}")
+    return True
 
 
 def restart_and_settle(replica: Replica, *names: str) -> None:
@@ -36,7 +48,11 @@ def restart_and_settle(replica: Replica, *names: str) -> None:
 
 def revive_daemon(replica: Replica) -> None:
     """Wake a frozen daemon, end one that another account than the application's runs, bring back the saved list."""
+    replica.settle_boot_unit()
     daemon = replica.daemon()
+    if not daemon.pid:
+        # One may live whose pid file is gone.
+        replica.run(["pkill", "-f", f"[G]od Daemon \\({replica.facts['pm2_home']}\\)"], user=replica.admin)
     if daemon.frozen:
         replica.signal(daemon.pid, "CONT", user=replica.admin)
     if daemon.pid and daemon.user != replica.facts["user"]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql"})
+ORACLE = "oracle"  # a Python that runs the server of oracle/
+PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql", ORACLE})
+_ORACLE_COMMAND = b"\0-m\0tests.replica.oracle\0serve\0"
 _GRACE_S = 5.0
 
 
@@ -42,9 +44,12 @@ def _pids() -> Iterator[int]:
 
 def _program(pid: int) -> str:
     try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
+        name = os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
+        if name.startswith("python") and _ORACLE_COMMAND in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return ORACLE
     except OSError:
         return ""
+    return name
 
 
 def _mentions(pid: int, instance: Path) -> bool:

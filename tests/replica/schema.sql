@@ -53,12 +53,6 @@ CREATE TABLE JOB_QUEUE (
   STATUS text NOT NULL CHECK (STATUS IN ('WAITING', 'RUNNING', 'DONE', 'FAIL')),
   START_AT timestamp(3), END_AT timestamp(3), LOG text);
 
--- Not part of the product: the customers, in the place of the customer's Oracle.
--- ATTACH_PATTERN holds {date}, CYCLE says when a customer is due again after a mail.
-CREATE TABLE CUSTOMER_TARGET (
-  AUTO_ID int NOT NULL REFERENCES AUTOMATION, CUST_ID text NOT NULL, EMAIL_ADDR text NOT NULL, CUST_NAME text NOT NULL,
-  ATTACH_PATTERN text NOT NULL, NEXT_DUE_AT timestamp(3) NOT NULL, CYCLE interval NOT NULL, PRIMARY KEY (AUTO_ID, CUST_ID));
-
 -- The next HOUR:MINUTE after a moment on a weekday that is no holiday.
 CREATE FUNCTION next_daily_run(moment timestamp, hour int, minute int, holidays date[]) RETURNS timestamp LANGUAGE sql STABLE AS $$
   SELECT min(day + make_interval(hours => hour, mins => minute))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,16 @@ def reachable_node(node: Node, cache: Path, account: Account) -> Path:
         part.chmod(0o755)
         part.replace(copy)
     return copy
+
+
+def find_python() -> Path:
+    """A Python that runs the Oracle server: this one, else the one of the checkout's .venv."""
+    if importlib.util.find_spec("cryptography"):
+        return Path(sys.executable)
+    python = CHECKOUT / ".venv/bin/python"
+    if python.exists():
+        return python
+    raise ReplicaError("the Python package cryptography is missing: run `make setup`")
 
 
 def find_postgres() -> Path:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _registry
+from ansible_collections.ops.remediation.plugins.module_utils._check import Check
 from ansible_collections.ops.remediation.plugins.plugin_utils.cadence import WrongCadence, choose
 
 CHECKS = [
@@ -43,6 +45,42 @@ def test_extra_off_and_tune():
 def test_the_list_itself_is_not_changed():
     choose(CHECKS, ["pm2"], tune={"pm2.daemon": {"params": {"user": "x"}}})
     assert CHECKS[0]["params"] == {"pm2_home": "/h", "user": None}
+
+
+@pytest.fixture
+def oracle(monkeypatch):
+    """Register checks that need a driver beside those that need none, and one that only a checker asks."""
+    with_driver = (Check("oracle.connect", "Is it?", lambda asked: [], (), {}, driver="oracledb"),)
+    mail = (Check("ses.quota", "Is it?", lambda asked: [], (), {}, driver="boto3"),)
+    registered = {"oracle": lambda: with_driver, "ses": lambda: mail}
+    monkeypatch.setattr(_registry, "REGISTERED", {**_registry.REGISTERED, **registered})
+    return [*CHECKS, {"check": "oracle.connect"}, {"check": "ses.quota"}, {"check": "logsdb.reach"}]
+
+
+@pytest.mark.parametrize(
+    ("by", "runtime", "expected"),
+    [
+        ("host", True, ["pm2.daemon", "pm2.saved", "oracle.connect", "ses.quota"]),
+        ("host", False, ["pm2.daemon", "pm2.saved"]),
+        ("checker", True, ["logsdb.reach"]),
+        ("checker", False, ["oracle.connect", "ses.quota", "logsdb.reach"]),
+    ],
+)
+def test_what_needs_a_driver_goes_where_the_driver_is(oracle, by, runtime, expected):
+    chosen = choose(oracle, ["pm2", "oracle", "ses", "logsdb"], by=by, runtime=runtime)
+    assert [entry["check"] for entry in chosen] == expected
+
+
+def test_an_unknown_check_stays_with_the_host():
+    extra = [{"check": "pm2.demon"}]
+    assert choose([], [], extra=extra, by="host") == [{"check": "pm2.demon", "params": {}}]
+    assert choose([], [], extra=extra, by="checker") == []
+
+
+@pytest.mark.parametrize("strange", [{"driver": "cx_Oracle"}, {"driver": "oracledb", "runs_on": "checker"}])
+def test_a_driver_that_nobody_brings_is_refused(strange):
+    with pytest.raises(ValueError, match=r"oracle\.connect: driver"):
+        Check("oracle.connect", "Is it?", lambda asked: [], (), {}, **strange)
 
 
 @pytest.mark.parametrize(

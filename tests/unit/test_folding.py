@@ -50,6 +50,19 @@ def test_the_same_subject_is_needed_where_the_catalogue_says_so():
     }
 
 
+def test_a_place_is_the_same_by_name_and_by_address():
+    def blocked(host, address):
+        evidence = {"host": host, "port": 5432, "address": address}
+        return on("app1", fault("host.outbound_blocked", "host.outbound", f"{host}:5432", evidence=evidence))
+
+    down = on("app1", fault("logsdb.unreachable", "logsdb.reach", "192.0.2.13:5432"))
+    folded = {
+        finding["subject"]: finding["follows_from"]
+        for finding in fold([blocked("logsdb", "192.0.2.13"), blocked("nas", "192.0.2.14"), down])
+    }
+    assert folded == {"192.0.2.13:5432": "", "logsdb:5432": "app1|logsdb.reach|192.0.2.13:5432|logsdb.unreachable", "nas:5432": ""}
+
+
 def test_across_hosts_of_one_site_only(monkeypatch):
     monkeypatch.setitem(FAULTS, "web.bad_gateway", Fault("web.bad_gateway", "web", "P1", "M1-8", follows=(Follows("pm2.*"),)))
     gateway = fault("web.bad_gateway", "web.page")

@@ -15,6 +15,9 @@ from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.action import run_guard, run_verdict
 from ansible_collections.ops.remediation.plugins.action import stack_check as action
+from ansible_collections.ops.remediation.plugins.module_utils import _registry
+from ansible_collections.ops.remediation.plugins.module_utils._check import Check
+from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
 from ansible_collections.ops.remediation.plugins.modules import stack_check as module
 from ansible_collections.ops.remediation.plugins.plugin_utils import record
 
@@ -69,9 +72,13 @@ def act(monkeypatch):
         sent = []
 
         def execute(self, module_name, module_args, task_vars):
-            sent.append(module_args)
+            sent.append(
+                {**module_args, "python": task_vars.get("ansible_python_interpreter")} if "stack_check_python" in variables else module_args
+            )
             if isinstance(answer, Exception):
                 raise answer
+            if callable(answer):
+                return answer(module_args)
             return answer or {"changed": False, "findings": []}
 
         monkeypatch.setattr(ActionBase, "_execute_module", execute)
@@ -124,6 +131,72 @@ def test_a_wrong_argument_fails_in_this_process_as_in_the_module(act):
     result, _sent = act(action, {**ASKED, "state_folder": "x"}, **CONTROLLER, **THIS_PYTHON)
     assert result["failed"]
     assert "state_folder" in result["msg"]
+
+
+RUNTIME = "/opt/ops-remediation/runtime/bin/python"
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """Return questions with and without a driver, of checks that are registered."""
+    registered = {"oracle": lambda: (Check("oracle.connect", "Is it?", lambda asked: [ok("oracle.connect")], (), {}, driver="oracledb"),)}
+    monkeypatch.setattr(_registry, "REGISTERED", {**_registry.REGISTERED, **registered})
+    return {"checks": [{"check": "oracle.connect"}, *ASKED["checks"]]}
+
+
+def asked_with(sent):
+    return [([entry["check"] for entry in arguments["checks"]], arguments["python"]) for arguments in sent]
+
+
+def test_what_needs_a_driver_is_asked_with_the_python_that_has_it(act, mixed):
+    result, sent = act(action, mixed, lambda given: {"changed": False, "findings": given["checks"]}, stack_check_python=RUNTIME)
+    assert asked_with(sent) == [(["pm2.daemon"], None), (["oracle.connect"], RUNTIME)]
+    assert [entry["check"] for entry in result["findings"]] == ["pm2.daemon", "oracle.connect"]
+    assert result["expected"] == ["oracle.connect", "pm2.daemon"]
+    assert not result.get("failed")
+
+
+@pytest.mark.parametrize("checks", [["pm2.daemon"], ["oracle.connect"]])
+def test_the_module_runs_once_where_one_python_is_enough(act, mixed, checks):
+    asked = {"checks": [entry for entry in mixed["checks"] if entry["check"] in checks]}
+    _result, sent = act(action, asked, stack_check_python=RUNTIME)
+    assert asked_with(sent) == [(checks, RUNTIME if checks == ["oracle.connect"] else None)]
+
+
+@pytest.mark.parametrize("variables", [{"stack_check_python": ""}, {"stack_check_python": None}])
+def test_without_such_a_python_all_is_asked_at_once(act, mixed, variables):
+    _result, sent = act(action, mixed, **variables)
+    assert asked_with(sent) == [(["oracle.connect", "pm2.daemon"], None)]
+
+
+def test_a_checker_does_not_use_the_hosts_python(act, mixed):
+    _result, sent = act(action, mixed, delegate_to="checker", stack_check_python=RUNTIME)
+    assert asked_with(sent) == [(["oracle.connect", "pm2.daemon"], None)]
+
+
+def test_a_python_that_is_not_there_costs_only_what_needs_it(act, mixed):
+    def answer(given):
+        if given["checks"][0]["check"] == "oracle.connect":
+            return {"failed": True, "msg": "not found", "rc": 127, "module_stderr": "/bin/sh: 1: not found"}
+        return {"changed": False, "findings": [1], "warnings": ["disk full"]}
+
+    result, _sent = act(action, mixed, answer, stack_check_python=RUNTIME)
+    assert (result["failed"], result["findings"], result["warnings"]) == (True, [1], ["disk full"])
+    assert (
+        result["msg"] == f"stack_check_python: '{RUNTIME}' does not run on this host; make it with the role ops.remediation.check_runtime"
+    )
+    assert result["expected"] == ["oracle.connect", "pm2.daemon"]
+
+
+def test_failures_with_both_pythons_are_both_told(act, mixed):
+    result, _sent = act(action, mixed, lambda given: {"failed": True, "msg": given["checks"][0]["check"]}, stack_check_python=RUNTIME)
+    assert (result["failed"], result["msg"], result["findings"]) == (True, "pm2.daemon; oracle.connect", [])
+
+
+def test_a_host_out_of_reach_is_tried_once(act, mixed):
+    result, sent = act(action, mixed, AnsibleConnectionFailure("no route"), stack_check_python=RUNTIME)
+    assert len(sent) == 1
+    assert (result["unreachable"], result["expected"]) == (True, ["oracle.connect", "pm2.daemon"])
 
 
 def test_a_delegated_task_names_the_host_that_asks(act):

@@ -7,6 +7,7 @@ from conftest import not_well
 
 def test_all_is_well(record):
     assert not_well(record) == []
+    assert record["remarks"] == []
     assert {finding["host"] for finding in record["findings"]} == {"tank-app", "tank-web", "tank-logsdb"}
 
 

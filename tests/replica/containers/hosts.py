@@ -6,19 +6,20 @@ import ipaddress
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..cache import Cache
 from ..host_parts import VOLUME_FILES, VOLUME_SIZE
-from ..interface import APP_HOST, LOGSDB_HOST, WEB_HOST
+from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from ..paths import SOURCES, Paths
 from ..system import ReplicaError, run_or_fail, wait_until
 from . import engine
 from .layout import BUILD, CPU_LIMIT, MEMORY_LIMIT, NAS, SOURCES_MOUNT, VOLUME
 
-HOSTS = (APP_HOST, WEB_HOST, LOGSDB_HOST)
+HOSTS = (APP_HOST, WEB_HOST, LOGSDB_HOST, ORACLE_HOST)
 _FIRST_ADDRESS = 11
 _BOOT_S = 60
 _STOP_S = "20"
@@ -78,8 +79,20 @@ class Hosts:
             elif state != "running":
                 self._volume(host)
                 engine.must("start", self.container(host))
+        self._prefer(APP_HOST)
         for host in HOSTS:
             self.wait_booted(host)
+
+    def _prefer(self, host: str) -> None:
+        """Other work on this machine must not keep the host from what it may use: the cgroup above the containers gets more weight."""
+        pid = engine.must("inspect", "--type", "container", "--format", "{{.State.Pid}}", self.container(host)).strip()
+        for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():
+            _number, controllers, path = line.split(":", 2)
+            top = path.strip("/").split("/")[0]
+            if "cpu" in controllers.split(",") and top:
+                _write(Path("/sys/fs/cgroup/cpu", top, "cpu.shares"), "10240")
+            elif not controllers and top:
+                _write(Path("/sys/fs/cgroup", top, "cpu.weight"), "1000")
 
     def _options(self, host: str, image: str, cache: Cache) -> list[str]:
         """What a host is made of: the arguments of the engine's `run`."""
@@ -90,7 +103,6 @@ class Hosts:
             mounts[str(self.nas)] = NAS
         volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
         volumes.append(f"--volume={self._volume(host)}:{VOLUME}")
-        # Other work on this machine must not keep the host from what it may use.
         limits = [f"--memory={MEMORY_LIMIT}", f"--memory-swap={MEMORY_LIMIT}", f"--cpus={CPU_LIMIT:g}", "--cpu-shares=10240"]
         return [
             f"--name={self.container(host)}",
@@ -149,3 +161,9 @@ class Hosts:
 def _mac(address: str) -> str:
     """A host keeps its network card over a reboot; with another one its neighbours would not reach it for half a minute."""
     return ":".join(["02", "42", *(f"{int(part):02x}" for part in address.split("."))])
+
+
+def _write(file: Path, text: str) -> None:
+    """Write where that is possible; no file is made."""
+    with suppress(OSError), file.open("r+", encoding="ascii") as stream:
+        stream.write(text)

@@ -1,4 +1,4 @@
-"""What is done inside a host of the replica: `python3 -m replica.containers.inside app|web|logsdb`, as root, settings on stdin.
+"""What is done inside a host of the replica: `python3 -m replica.containers.inside app|web|logsdb|oracle`, as root, settings on stdin.
 
 Puts the host's part of Tank there as delivered and starts what systemd starts. Doing it again repairs what is broken.
 """
@@ -16,6 +16,8 @@ from typing import Any
 from ..delivery import Settings, deliver_applications, deliver_page
 from ..host_parts import SERVICES, python
 from ..logsdb import LogsDb
+from ..oracle.client import Control, ControlError
+from ..oracle_part import SERVICE, SID, SPREAD
 from ..paths import SOURCES, Paths
 from ..system import Account, account_of, give_to, replace_file, run, run_or_fail, wait_until
 from ..toolchain import find_postgres
@@ -29,8 +31,12 @@ from .layout import (
     MEMORY_LIMIT,
     MODULES,
     NGINX,
+    ORACLE,
+    ORACLE_PORT,
+    ORACLE_TLS_PORT,
     PEER_PORT,
     PG,
+    SOURCES_MOUNT,
     SPARE_PORT,
     TIME_PORT,
     VOLUME,
@@ -93,6 +99,28 @@ def logsdb(given: Mapping[str, Any]) -> None:
     _helpers(account_of("tankmail"), {"peer": [PEER_PORT, "0.0.0.0"]})  # noqa: S104 - other hosts reach it
 
 
+def oracle(given: Mapping[str, Any]) -> None:
+    """The customer's database, run by systemd; nothing is caught up on after a pause."""
+    account = account_of("oracle")
+    ORACLE.mkdir(mode=0o700, exist_ok=True)
+    give_to(account, ORACLE)
+    control = Control(ORACLE)
+    ran = oracle_answers(control)
+    command = f"{python()} -m replica.oracle serve --data {ORACLE} --host 0.0.0.0 --port {ORACLE_PORT} --tcps-port {ORACLE_TLS_PORT}"
+    environment = f"Environment=PYTHONPATH={SOURCES_MOUNT} PYTHONDONTWRITEBYTECODE=1\nUMask=0077\n"
+    _unit("oracle", f"{command} --service {SERVICE} --sid {SID}", account.name, environment)
+    wait_until(lambda: oracle_answers(control), _LISTENS_S, "Oracle does not answer; see `journalctl -u oracle`")
+    if not ran:
+        control.sql(SPREAD)
+
+
+def oracle_answers(control: Control) -> bool:
+    try:
+        return bool(control.status())
+    except ControlError:
+        return False
+
+
 def _helpers(account: Account, servers: Mapping[str, list[Any]]) -> None:
     """What the checks of the area host look at (see host_parts), as services that a reboot brings back."""
     for folder in (HELPERS, LOG_FOLDER):
@@ -132,7 +160,7 @@ def _unit(name: str, command: str, user: str, more: str) -> None:
 
 def main() -> None:
     """Do one host's part."""
-    {"app": app, "web": web, "logsdb": logsdb}[sys.argv[1]](json.load(sys.stdin))
+    {"app": app, "web": web, "logsdb": logsdb, "oracle": oracle}[sys.argv[1]](json.load(sys.stdin))
 
 
 if __name__ == "__main__":

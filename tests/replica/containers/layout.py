@@ -13,6 +13,7 @@ LOG_FOLDER = Path("/var/log/batch")
 VOLUME = Path("/data")  # a small file system
 NAS = "/batch/report"
 PG = Path("/var/lib/postgresql/logsdb")
+ORACLE = Path("/var/lib/oracle")
 
 BACKEND_PORT = 3000
 WEB_PORT = 80
@@ -20,7 +21,9 @@ WEB_TLS_PORT = 443
 LOGSDB_PORT = 5432
 SSH_PORT = 22
 TIME_PORT = 10123
-PEER_PORT = 1521  # stands for Oracle
+PEER_PORT = 1521  # on the host of LogsDB, for the checks of outbound connections
+ORACLE_PORT = 1521
+ORACLE_TLS_PORT = 2484
 SPARE_PORT = 28999
 
 NGINX: dict[str, Any] = {

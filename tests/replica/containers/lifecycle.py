@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import pm2_processes, toolchain
+from .. import oracle_part, pm2_processes, toolchain
 from ..attachments import ensure_attachments, statement_folder
-from ..interface import APP_HOST, LOGSDB_HOST, ROOT, WEB_HOST
+from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, ROOT, WEB_HOST
 from ..lifecycle import Component, prepared_cache
 from ..logsdb import local_now
 from ..paths import SOURCES, Paths
@@ -69,6 +69,7 @@ def up(paths: Paths) -> ContainerReplica:
     hosts.ensure(wanted.image, cache)
     ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
     hosts.inside(LOGSDB_HOST, {})
+    hosts.inside(ORACLE_HOST, {})
     programs = engine.must(
         "exec", hosts.container(LOGSDB_HOST), "sh", "-c", "ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1"
     ).strip()
@@ -86,6 +87,7 @@ def _start(replica: ContainerReplica) -> None:
     """Put everything there and wait until it works."""
     password = replica.at(LOGSDB_HOST).read(f"{replica.facts['logsdb']['password_file'].rpartition('/')[0]}/monitor_password")
     replace_file(replica.paths.run / "monitor_password", password, mode=0o600)
+    replica.restore_oracle()
     replica.deploy()
     replica.install_boot_unit()
     pm2_processes.ensure_healthy(replica)
@@ -122,6 +124,7 @@ def _version() -> str:
     digest = hashlib.sha256()
     for path in [*(SOURCES / name for name in _SOURCES), *sorted(engine.HERE.glob("*.py"))]:
         digest.update(path.read_bytes())
+    digest.update(oracle_part.version().encode())
     return digest.hexdigest()[:12]
 
 
@@ -150,6 +153,7 @@ def components(replica: ContainerReplica) -> list[Component]:
     # Each question is a command in a container: they are asked together.
     with ThreadPoolExecutor(6) as pool:
         database = pool.submit(replica.logsdb_answers)
+        oracle = pool.submit(replica.oracle_well)
         served = pool.submit(page_served, replica)
         well = pool.submit(pm2_processes.all_well, replica)
         backend = pool.submit(pm2_processes.backend_ok, replica)
@@ -157,6 +161,7 @@ def components(replica: ContainerReplica) -> list[Component]:
     return [
         *hosts,
         Component("postgresql", database.result(), f"{replica.addresses[LOGSDB_HOST]}:{replica.facts['ports']['logsdb']}"),
+        Component("listener", oracle.result(), f"{replica.addresses[ORACLE_HOST]}:{replica.facts['oracle']['port']}"),
         Component("attachments", today.is_dir(), str(today)),
         Component("nginx", served.result(), pages),
         Component("pm2", well.result(), replica.facts["pm2_home"]),

@@ -1,23 +1,27 @@
-"""The replica as three hosts with systemd, each a container."""
+"""The replica as hosts with systemd, each a container."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import pm2_processes
 from ..delivery import Settings, operator_environment, processes
-from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ROOT, WEB_HOST, Replica
+from ..interface import APP, APP_HOST, CHECKER_HOST, LOGSDB_HOST, ORACLE_HOST, ROOT, WEB_HOST, Replica
 from ..logsdb import APP_ROLE, DATABASE, MONITOR_ROLE
+from ..oracle_part import APP_USER as ORACLE_APP_USER
+from ..oracle_part import MONITOR_USER, SERVICE, SID, is_well
 from ..paths import Paths
-from ..system import APP_USER, Result, clean_environment, run, wait_until
+from ..system import APP_USER, ReplicaError, Result, clean_environment, run, wait_until
 from . import engine, layout
 from .hosts import HOSTS, Hosts
 from .inside import PATHS as INSIDE
 
-_OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres"}
+_OWNERS = {APP_HOST: APP_USER, WEB_HOST: "root", LOGSDB_HOST: "postgres", ORACLE_HOST: "oracle"}
 _ANSWER_S = 30
+_SETTLES_S = 60
 
 
 class ContainerReplica(Replica):
@@ -53,6 +57,7 @@ class ContainerReplica(Replica):
                 "web": layout.WEB_PORT,
                 "web_tls": layout.WEB_TLS_PORT,
                 "logsdb": layout.LOGSDB_PORT,
+                "oracle": layout.ORACLE_PORT,
                 "ssh": layout.SSH_PORT,
             },
             "health_url": f"http://127.0.0.1:{layout.BACKEND_PORT}/api/health",
@@ -88,6 +93,22 @@ class ContainerReplica(Replica):
                 "programs": programs,
                 "data": f"{pg}/data",
                 "server_log": "",
+            },
+            "oracle": {
+                "host": ORACLE_HOST,
+                "address": self.addresses[ORACLE_HOST],
+                "port": layout.ORACLE_PORT,
+                "tls_port": layout.ORACLE_TLS_PORT,
+                "service": SERVICE,
+                "sid": SID,
+                "user": ORACLE_APP_USER,
+                "password_file": str(self.paths.run / "oracle_password"),
+                "monitor_user": MONITOR_USER,
+                "monitor_password_file": str(self.paths.run / "oracle_monitor_password"),
+                "variables_file": str(self.paths.run / "oracle_variables.json"),
+                "control": str(layout.ORACLE),
+                "server_log": "/dev/null",
+                "login_log": str(layout.ORACLE / "logins.jsonl"),
             },
             "ssh": {"user": "ops", "key": str(self.paths.run / "ssh" / "key"), "known_hosts": str(self.paths.run / "ssh" / "known_hosts")},
             "processes": processes(INSIDE.app),
@@ -136,6 +157,11 @@ class ContainerReplica(Replica):
             logsdb_host=LOGSDB_HOST,
             logsdb_port=layout.LOGSDB_PORT,
             logsdb_password=password,
+            oracle_host=ORACLE_HOST,
+            oracle_port=layout.ORACLE_PORT,
+            oracle_service=SERVICE,
+            oracle_user=ORACLE_APP_USER,
+            oracle_password=self.oracle_password(ORACLE_APP_USER),
             nas_root=layout.NAS,
         )
         self.hosts.inside(APP_HOST, {"settings": vars(settings)})
@@ -160,6 +186,24 @@ class ContainerReplica(Replica):
         facts = self.facts["logsdb"]
         return self.at(LOGSDB_HOST).run([f"{facts['programs']}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(facts["port"])]).rc == 0
 
+    def oracle(self, command: str, **options: Any) -> Any:
+        argv = ["python3", "-m", "replica.oracle", "do", "--data", str(layout.ORACLE)]
+        environment = {"PYTHONPATH": layout.SOURCES_MOUNT, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = self.at(ORACLE_HOST).run(argv, env=environment, text_in=json.dumps({"do": command, **options}))
+        if done.rc != 0:
+            raise ReplicaError(f"Oracle: {command}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
+        return json.loads(done.stdout)
+
+    def oracle_well(self) -> bool:
+        """Whether the server lives, has no fault, and every account is open."""
+        try:
+            return is_well(self.oracle("status"))
+        except ReplicaError:
+            return False
+
+    def oracle_password(self, account: str) -> str:
+        return json.loads(self.at(ORACLE_HOST).read(f"{layout.ORACLE}/passwords.json"))[account]
+
     def give_home_back(self) -> None:
         self.at(APP_HOST).must(["chown", "-R", f"{APP_USER}:{APP_USER}", str(INSIDE.home), str(INSIDE.app)], user=ROOT)
 
@@ -173,6 +217,14 @@ class ContainerReplica(Replica):
     def get(self, url: str) -> str:
         done = self.run(["curl", "-s", "-f", "-m", "2", url], timeout=5)
         return done.stdout if done.rc == 0 else ""
+
+    def settle_boot_unit(self) -> None:
+        """The unit stops with `pm2 kill`, which would end a daemon that was started meanwhile, or take its pid file away."""
+        app = self.at(APP_HOST)
+        argv = ["systemctl", "show", "-p", "ActiveState", "--value", f"pm2-{APP_USER}"]
+        wait_until(
+            lambda: app.run(argv, user=ROOT).stdout.strip() in ("active", "inactive", "failed"), _SETTLES_S, "PM2's unit does not settle"
+        )
 
     def hand_over_to_systemd(self) -> None:
         """Have PM2 run by its boot unit, as after any reboot, where it was started by hand."""

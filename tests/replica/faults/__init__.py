@@ -9,6 +9,7 @@ from .host import HOST_FAULTS
 from .logsdb import LOGSDB_FAULTS
 from .model import Fault
 from .nginx import NGINX_FAULTS
+from .oracle import ORACLE_FAULTS
 from .pm2 import PM2_FAULTS
 from .web import WEB_FAULTS
 from .worker import WORKER_FAULTS
@@ -21,6 +22,7 @@ FAULTS: tuple[Fault, ...] = (
     *BACKEND_HEALTH_FAULTS,
     *WORKER_FAULTS,
     *LOGSDB_FAULTS,
+    *ORACLE_FAULTS,
     *WORKER_RHYTHM_FAULTS,
     *NGINX_FAULTS,
     *WEB_FAULTS,

@@ -83,10 +83,11 @@ def stop(replica: Replica) -> None:
 
 
 def kill(replica: Replica) -> None:
-    """Master and workers; the pid file stays."""
-    pids = [master(replica), *workers(replica)]
-    for pid in pids:
-        replica.signal(pid, "KILL")
+    """Workers and master; the pid file stays. The master is stopped first: it would replace a worker, and systemd end those of a dead one."""
+    first = master(replica)
+    replica.signal(first, "STOP")
+    pids = [*workers(replica), first]
+    replica.must(["kill", "-s", "KILL", *map(str, pids)])
     replica.wait_until(lambda: not any(_lives(replica, pid) for pid in pids), _WAIT_S, "nginx lives on")
 
 

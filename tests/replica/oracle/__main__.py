@@ -1,10 +1,15 @@
-"""`python -m tests.replica.oracle serve --data DIR`, and `... fault`, `account`, `logins`, `kill`, `status`, `stop` for a running one."""
+"""`python -m tests.replica.oracle serve --data DIR`, and `... fault`, `account`, `logins`, `kill`, `status`, `stop` for a running one.
+
+`do` reads a request as JSON from the standard input, `{"do": "account", "name": "TANK", ...}`: for what nobody else should see.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import os
+import pwd
 import signal
 import sys
 from pathlib import Path
@@ -39,6 +44,8 @@ async def _serve(options: argparse.Namespace) -> int:
         services=tuple(options.service), sids=tuple(options.sid), database_offset=offset, sessions=options.sessions,
         failed_logins=options.failed_logins,
     )  # fmt: skip
+    if options.account:
+        _become(options.account)
     server = Server(options.data, options.host, Ports(options.port, options.tcps_port, options.control_port), settings)
     ports = await server.start()
     loop = asyncio.get_running_loop()
@@ -52,6 +59,15 @@ async def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _become(name: str) -> None:
+    """Run as another account from here on. Everything is imported by now: that account need not reach the sources."""
+    entry = pwd.getpwnam(name)
+    "localhost".encode("idna")  # imported when it is first used, by sockets
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
 def _command(options: argparse.Namespace) -> Any:
     control = Control(options.data)
     given = dict(_pair(text) for text in getattr(options, "pairs", []))
@@ -61,6 +77,9 @@ def _command(options: argparse.Namespace) -> Any:
         if options.action == "clear":
             return control.clear_faults(options.kind, **given)
         return control.set_fault(options.kind, **given)
+    if options.command == "do":
+        request = json.load(sys.stdin)
+        return control.do(request.pop("do"), **request)
     if options.command == "account":
         return control.account(options.name, **given)
     return control.do(options.command, **given)
@@ -80,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run the database")
     serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--account", default="", help="become this account (started as root)")
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--tcps-port", type=int, default=0)
     serve.add_argument("--control-port", type=int, default=0)
@@ -93,11 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("kind", nargs="?", default="", choices=["", *KINDS])
     account = commands.add_parser("account", help="create or change an account")
     account.add_argument("name")
+    commands.add_parser("do", help="execute a request from the standard input")
     for name, about in (("logins", "who tried to log in"), ("kill", "end sessions"), ("status", "state"), ("stop", "end the server")):
         commands.add_parser(name, help=about)
     for name, command in commands.choices.items():
         command.add_argument("--data", type=Path, required=True, help="folder of the database")
-        if name != "serve":
+        if name not in ("serve", "do"):
             command.add_argument("pairs", nargs="*", metavar="name=value")
     return parser
 

@@ -7,24 +7,22 @@ import hmac
 import json
 import os
 import secrets
-import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .catalog import OPEN, STATUSES, Account
+from .client import CONTROL_FILE, Control, ControlError
 from .database import Database
+from .dictionary import Dictionary
+from .engine import Outcome, SqlSession
+from .errors import OraError
 from .faults import FaultError
 from .login import VERIFIERS, make_verifier
+from .seed import OWNER, restore
 
-_FILE = "control.json"
-_LARGEST_ANSWER = 64 * 1024 * 1024
+__all__ = ["Control", "ControlError", "ControlServer"]
+
 _ACCOUNT_FIELDS = ("status", "expires_at", "rights", "grants", "sysdba")
-
-
-class ControlError(Exception):
-    """The server said no, or is not there."""
 
 
 class ControlServer:
@@ -39,7 +37,7 @@ class ControlServer:
     async def start(self, port: int = 0) -> tuple[asyncio.Server, int]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         bound = server.sockets[0].getsockname()[1]
-        path = self._database.folder / _FILE
+        path = self._database.folder / CONTROL_FILE
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
             json.dump({"port": bound, "token": self._token}, stream)
         return server, bound
@@ -68,6 +66,8 @@ class ControlServer:
             "fault.list": self._list_faults,
             "logins": self._logins,
             "account": self._account,
+            "restore": self._restore,
+            "sql": self._sql,
             "kill": self._database.kill,
             "stop": self._stop,
         }
@@ -98,6 +98,31 @@ class ControlServer:
             await self._listen("up")
         self._database.refresh_usage()
         return len(cleared)
+
+    async def _restore(self, name: str = "") -> None:
+        """An account is as it was made; without a name all are, and no fault is set."""
+        if not name:
+            await self._clear_faults()
+        restore(self._database.store, self._database.folder, name.upper())
+
+    async def _sql(self, statement: str, user: str = OWNER) -> dict[str, Any]:
+        """Execute one statement as an account and commit: what somebody does who is logged in as that account."""
+        try:
+            outcome = await asyncio.get_running_loop().run_in_executor(self._database.executor, self._execute, statement, user)
+        except OraError as error:
+            raise ControlError(str(error)) from None
+        return {"rows": outcome.rows, "count": outcome.count}
+
+    def _execute(self, statement: str, user: str) -> Outcome:
+        database = self._database
+        account = database.store.accounts[user.upper()]
+        session = SqlSession(database.store, account, Dictionary(database.store, database.instance, account).view, {})
+        try:
+            outcome = session.run(session.translate(statement, ()), [[]])
+            session.commit()
+            return outcome
+        finally:
+            session.close()
 
     def _list_faults(self) -> list[dict[str, Any]]:
         return [fault.to_dict() for fault in self._database.faults.active.values()]
@@ -134,46 +159,3 @@ class ControlServer:
 def _shown(account: Account) -> dict[str, Any]:
     """An account without its verifier."""
     return {key: value for key, value in account.__dict__.items() if key != "verifier"} | {"verifier": account.verifier.kind}
-
-
-@dataclass(frozen=True)
-class Control:
-    """Client of a running server; `folder` is its data folder. Every method raises ControlError."""
-
-    folder: Path
-    seconds: float = 10.0
-
-    def do(self, command: str, **options: Any) -> Any:
-        try:
-            known = json.loads((self.folder / _FILE).read_text(encoding="ascii"))
-            with socket.create_connection(("127.0.0.1", known["port"]), self.seconds) as connection:
-                request = json.dumps({"do": command, "token": known["token"], **options})
-                connection.sendall(request.encode() + b"\n")
-                with connection.makefile("rb") as stream:
-                    answer = json.loads(stream.readline(_LARGEST_ANSWER) or b'{"ok": false, "error": "no answer"}')
-        except (OSError, ValueError) as error:
-            raise ControlError(f"no server answers for {self.folder}: {error}") from error
-        if not answer["ok"]:
-            raise ControlError(answer["error"])
-        return answer["answer"]
-
-    def set_fault(self, kind: str, **options: Any) -> dict[str, Any]:
-        return self.do("fault.set", kind=kind, **options)
-
-    def clear_faults(self, kind: str = "", stage: str = "") -> int:
-        return self.do("fault.clear", kind=kind, stage=stage)
-
-    def logins(self, **filters: str) -> list[dict[str, Any]]:
-        return self.do("logins", **filters)
-
-    def account(self, name: str, **changes: Any) -> dict[str, Any]:
-        return self.do("account", name=name, **changes)
-
-    def kill(self, **chosen: Any) -> int:
-        return self.do("kill", **chosen)
-
-    def status(self) -> dict[str, Any]:
-        return self.do("status")
-
-    def passwords(self) -> dict[str, str]:
-        return json.loads((self.folder / "passwords.json").read_text(encoding="ascii"))

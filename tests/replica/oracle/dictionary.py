@@ -76,7 +76,7 @@ class Dictionary:
             "PRODUCT_COMPONENT_VERSION": (_columns("PRODUCT:80 VERSION:80 VERSION_FULL:80 STATUS:80"), self._product),
             "USER_USERS": (_columns(_USER_USERS), self._user_users),
             "USER_SYS_PRIVS": (_columns("USERNAME:128 PRIVILEGE:40 ADMIN_OPTION:3 COMMON:3 INHERITED:3"), self._user_sys_privs),
-            "SESSION_PRIVS": (_columns("PRIVILEGE:40"), lambda: [(right,) for right in self._system_rights()]),
+            "SESSION_PRIVS": (_columns("PRIVILEGE:40"), lambda: [(right,) for right in self._session_rights()]),
             "USER_ROLE_PRIVS": (_columns("USERNAME:128 GRANTED_ROLE:128 ADMIN_OPTION:3 DEFAULT_ROLE:3"), self._role_privs),
             "SESSION_ROLES": (_columns("ROLE:128"), lambda: [(role,) for role in self._roles()]),
             "USER_TAB_PRIVS": (_columns(_TAB_PRIVS.format("OWNER")), self._user_tab_privs),
@@ -121,6 +121,10 @@ class Dictionary:
 
     def _system_rights(self) -> list[str]:
         return sorted(right for right in self._account.rights if right not in _ROLES)
+
+    def _session_rights(self) -> list[str]:
+        """The rights of the account and those of its roles."""
+        return sorted({*self._system_rights(), *(right for role in self._roles() for right in _ROLE_RIGHTS.get(role, ()))})
 
     def _roles(self) -> list[str]:
         return sorted(right for right in self._account.rights if right in _ROLES)
@@ -190,6 +194,26 @@ class Dictionary:
         return [(number, name, 3 if value.isdigit() else 2, value, "FALSE") for number, (name, value) in enumerate(listed, 1)]
 
 
+# Of the many rights of DBA those that reach furthest.
+_ROLE_RIGHTS = {
+    "CONNECT": ("CREATE SESSION", "SET CONTAINER"),
+    "RESOURCE": ("CREATE PROCEDURE", "CREATE SEQUENCE", "CREATE TABLE", "CREATE TRIGGER"),
+    "DBA": (
+        "ALTER SYSTEM",
+        "ALTER USER",
+        "CREATE ANY TABLE",
+        "CREATE SESSION",
+        "CREATE USER",
+        "DELETE ANY TABLE",
+        "DROP ANY TABLE",
+        "DROP USER",
+        "GRANT ANY PRIVILEGE",
+        "INSERT ANY TABLE",
+        "SELECT ANY DICTIONARY",
+        "SELECT ANY TABLE",
+        "UPDATE ANY TABLE",
+    ),
+}
 _ROLES = ("CONNECT", "RESOURCE", "DBA", "SELECT_CATALOG_ROLE")
 _USER_USERS = (
     "USERNAME:128 USER_ID# ACCOUNT_STATUS:32 LOCK_DATE@ EXPIRY_DATE@ DEFAULT_TABLESPACE:30 TEMPORARY_TABLESPACE:30 CREATED@ PROFILE:128"

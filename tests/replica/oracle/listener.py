@@ -102,6 +102,12 @@ class Listener:
         await session.run()
 
     async def _refuse_or_redirect(self, stream: PacketStream, attempt: Attempt, client: dict[str, str]) -> None:
+        if client.get("COMMAND", "").lower() == "ping":
+            # What tnsping asks; the answer is a refusal without an error.
+            text = b"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR=0)(ALIAS=LISTENER))"
+            stream.write(PacketType.REFUSE, bytes([4, 0]) + struct.pack(">H", len(text)) + text)
+            await stream.flush()
+            raise ConnectionLost("ping")
         code = self._refusal(client)
         if code:
             text = f"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR={code})(ERROR_STACK=(ERROR=(CODE={code})(EMFI=4))))".encode()

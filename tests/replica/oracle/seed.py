@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - names are quoted, values are bound
 from __future__ import annotations
 
+import copy
 import json
 import os
 import secrets
@@ -48,26 +49,38 @@ _VIEW = Table(
   FROM TARGET t JOIN CUSTOMER c ON c.CUST_ID = t.CUST_ID""",
 )
 _TABLES = (_CUSTOMER, _TARGET, _ITEM, _VIEW)
+_GRANTS = {table.label: ["SELECT"] for table in _TABLES} | {_TARGET.label: ["SELECT", "UPDATE"]}
+_VIEWS = {f"SYS.V_${name}": ["SELECT"] for name in ("SESSION", "RESOURCE_LIMIT", "INSTANCE")}
+_ACCOUNTS: dict[str, dict[str, Any]] = {
+    "SYS": {"rights": ["CREATE SESSION", "DBA"], "sysdba": True},
+    "SYSTEM": {"rights": ["CREATE SESSION", "DBA"]},
+    OWNER: {"rights": ["CREATE SESSION", "CREATE TABLE"]},
+    APPLICATION: {"rights": ["CREATE SESSION"], "grants": _GRANTS},
+    MONITOR: {"rights": ["CREATE SESSION"], "grants": {**_GRANTS, **_VIEWS}},
+}
+_PASSWORDS = "passwords.json"
 _ITEMS = ("Domestic sales", "Overseas sales", "Fee")
-_DAY = 1440
+_HOUR = 60
 
 
 def seed(store: Store, folder: Path) -> None:
     """Fill a new database; an old one stays as it is. The accounts' passwords go to `passwords.json`."""
-    passwords = folder / "passwords.json"
+    passwords = folder / _PASSWORDS
     if store.accounts and passwords.exists():
         return
-    known = {name: secrets.token_urlsafe(12) for name in ("SYS", "SYSTEM", OWNER, APPLICATION, MONITOR)}
+    known = {name: secrets.token_urlsafe(12) for name in _ACCOUNTS}
     with open(os.open(passwords, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
         json.dump(known, stream)
-    store.create_account("SYS", known["SYS"], rights=["CREATE SESSION", "DBA"], sysdba=True)
-    store.create_account("SYSTEM", known["SYSTEM"], rights=["CREATE SESSION", "DBA"])
-    store.create_account(OWNER, known[OWNER], rights=["CREATE SESSION", "CREATE TABLE"])
-    grants = {table.label: ["SELECT"] for table in _TABLES} | {_TARGET.label: ["SELECT", "UPDATE"]}
-    store.create_account(APPLICATION, known[APPLICATION], rights=["CREATE SESSION"], grants=grants)
-    views = {f"SYS.V_${name}": ["SELECT"] for name in ("SESSION", "RESOURCE_LIMIT", "INSTANCE")}
-    store.create_account(MONITOR, known[MONITOR], rights=["CREATE SESSION"], grants={**grants, **views})
+    restore(store, folder)
     _fill(store)
+
+
+def restore(store: Store, folder: Path, only: str = "") -> None:
+    """The accounts, or one, as they were made: open, with the passwords of `passwords.json` and the rights that they had."""
+    known = json.loads((folder / _PASSWORDS).read_text(encoding="ascii"))
+    for name, settings in _ACCOUNTS.items():
+        if only in ("", name):
+            store.create_account(name, known[name], **copy.deepcopy(settings))
 
 
 def _fill(store: Store) -> None:
@@ -92,9 +105,12 @@ def _insert(connection: Any, table: Table, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _target(store: Store, customer: Customer) -> tuple[Any, ...]:
+    """A customer of a REALTIME automation is due after a part of the cycle; the others are whenever their run comes, an hour apart at least."""
     automation = customer.automation
-    cycle = customer.cycle_minutes if automation.type == "REALTIME" else _DAY
-    due = store.now() + timedelta(minutes=(customer.number * 7) % cycle)
+    cycle, due = _HOUR, store.now()
+    if automation.type == "REALTIME":
+        cycle = customer.cycle_minutes
+        due += timedelta(minutes=(customer.number * 7) % cycle)
     return (automation.auto_id, customer.cust_id, customer.attachment("{date}"), cycle, due.isoformat(" "), "N", None)
 
 

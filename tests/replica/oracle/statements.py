@@ -123,7 +123,7 @@ class Statements(Queries):
             raise OraError(942, position=position)
         if found.table is None or not self.context.account.may(right, found.table):
             raise OraError(1031, position=position)
-        if found.table.query:
+        if found.table.query and right != "GRANT":
             raise OraError(3001, position=position)
         alias = name
         if self.starts_identifier() and not self.next_is("SET", "VALUES", "WHERE", "SELECT", "PURGE", "CASCADE"):

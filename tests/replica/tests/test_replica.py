@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
+from ..oracle.client import Control
 from ..paths import SOURCES, Paths
-from ..processes import belonging_to
+from ..processes import ORACLE, belonging_to
 from ..system import wait_until
 from ..web import body_of
 
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.integration
 
 NAME = "replica-test"
 PATHS = Paths.of(NAME)
+ORACLE_CONTROL = Control(PATHS.oracle)
 
 
 def replica(*arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
@@ -51,7 +55,7 @@ def instance():
 def test_status_tells_parts_and_facts():
     answer = status()
     assert answer["healthy"]
-    assert {part["name"] for part in answer["parts"]} >= {"logsdb", "nginx", "pm2", "backend", "worker", "attachments"}
+    assert {part["name"] for part in answer["parts"]} >= {"logsdb", "oracle", "nginx", "pm2", "backend", "worker", "attachments"}
     written = json.loads(PATHS.facts_file.read_text())
     assert written.pop("started_at").endswith("Z")
     assert written == answer["facts"]
@@ -85,6 +89,7 @@ def test_saved_lists_and_secrets_are_private():
     private = [
         facts["env_file"],
         facts["logsdb"]["password_file"],
+        *(facts["oracle"][name] for name in ("password_file", "monitor_password_file", "variables_file")),
         *(f"{facts['pm2_home']}/{name}" for name in ("dump.pm2", "dump.pm2.bak")),
     ]
     assert {oct(os.stat(path).st_mode & 0o777) for path in private} == {"0o600"}
@@ -105,6 +110,38 @@ def test_the_worker_walks_jobs():
     newest = json.loads(body_of(web + "api/runs?limit=1"))[0]
     assert newest["status"] == "SUCCESS"
     assert newest["success_count"] == newest["total_target"] > 0
+
+
+def test_backend_and_worker_ask_oracle():
+    pids = {str(entry["pid"]) for entry in listed()}
+    wait_until(lambda: {login["process"] for login in ORACLE_CONTROL.status()["sessions"]} >= pids, 30, "not both have asked Oracle")
+    last = "AUTO_ID = 1 AND CUST_ID = 'GID_20001017'"
+    ORACLE_CONTROL.sql(f"UPDATE TARGET SET NEXT_DUE_AT = SYSDATE, SENT_YN = 'N' WHERE {last}")  # noqa: S608
+    marked = f"SELECT COUNT(*) FROM TARGET WHERE {last} AND SENT_YN = 'Y' AND NEXT_DUE_AT > SENT_AT"  # noqa: S608
+    wait_until(lambda: ORACLE_CONTROL.sql(marked)["rows"] == [[1]], 20, "the customer is not marked in Oracle")
+
+
+def test_the_connect_test_of_the_backend():
+    connection = HTTPConnection("127.0.0.1", status()["facts"]["ports"]["backend"], timeout=20)
+    connection.request("POST", "/api/dbio/connect-test")
+    assert json.load(connection.getresponse())["ok"] is True
+
+
+def test_the_password_of_oracle_is_in_env_and_in_the_checkers_file():
+    facts = json.loads(PATHS.facts_file.read_text())
+    password = ORACLE_CONTROL.passwords()["TANK"]
+    assert f"ORACLE_PASS={password}" in PATHS.env_file.read_text().splitlines()
+    assert Path(facts["oracle"]["password_file"]).read_text() == password
+    assert password not in PATHS.facts_file.read_text()
+
+
+def test_up_repairs_a_lost_oracle():
+    (server,) = belonging_to(PATHS.instance, frozenset({ORACLE}))
+    os.kill(server, signal.SIGKILL)
+    assert not status()["healthy"]
+    must("up")
+    assert status()["healthy"]
+    assert belonging_to(PATHS.instance, frozenset({ORACLE})) != [server]
 
 
 def test_up_repairs_a_lost_logsdb_and_the_worker_goes_on():
@@ -130,7 +167,26 @@ def test_a_fault_is_real_and_clears():
     assert answer["faults"] == []
 
 
+def test_a_fault_of_oracle_is_in_the_workers_log_and_clears():
+    must("fault", "set", "ORA-28000")
+    assert "ORA-28000: the account is locked" in must("logs", "worker")
+    assert not status()["healthy"]
+    must("fault", "clear", "ORA-28000")
+    assert ORACLE_CONTROL.status()["accounts"]["TANK"] == "OPEN"
+    assert status()["healthy"]
+
+
+def test_a_wrong_target_is_told_to_the_checker_too():
+    file = Path(status()["facts"]["oracle"]["variables_file"])
+    right = json.loads(file.read_text())
+    must("fault", "set", "ORA-12505")
+    assert {target.get("sid") for target in json.loads(file.read_text())["stack_oracle_targets"]} == {"ORCX"}
+    must("fault", "clear", "ORA-12505")
+    assert json.loads(file.read_text()) == right
+
+
 def test_clear_without_a_code_heals_whatever_is_broken():
+    ORACLE_CONTROL.account("TANK", status="EXPIRED")
     must("fault", "set", "pm2.startup_missing")
     must("fault", "set", "pm2.dump_readable")
     must("fault", "set", "pm2.daemon_hung")

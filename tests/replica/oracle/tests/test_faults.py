@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -275,6 +276,53 @@ def test_the_command_line(server):
     assert json.loads(command("logins", "outcome=ORA-12518").stdout)
     wrong = command("fault", "set", "stage", "stage=nowhere", "mode=close")
     assert (wrong.returncode, "nowhere" in wrong.stderr or "one of" in wrong.stderr) == (1, True)
+
+
+def test_a_request_from_the_standard_input(server):
+    argv = [sys.executable, "-m", "tests.replica.oracle", "do", "--data", str(server.folder)]
+
+    def do(request):
+        done = subprocess.run(argv, input=json.dumps(request), cwd=CHECKOUT, capture_output=True, text=True, timeout=20)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = do({"do": "account", "name": "TANK", "password": "of-next-year"})
+    assert (code, "of-next-year" in said) == (0, False)
+    assert refused(server) == "ORA-01017"
+    assert do({"do": "restore", "name": "tank"})[0] == 0
+    server.connect().close()
+    code, said = do({"do": "nonsense"})
+    assert (code, "no command" in said) == (1, True)
+
+
+def test_statements_of_an_account(server):
+    due = "UPDATE TARGET SET NEXT_DUE_AT = SYSDATE WHERE AUTO_ID = 1"
+    customers = server.control.sql("SELECT COUNT(*) FROM TARGET WHERE AUTO_ID = 1")["rows"][0][0]
+    assert server.control.sql(due) == {"rows": [], "count": customers}
+    assert server.control.sql("SELECT COUNT(*) FROM TARGET WHERE AUTO_ID = 1 AND NEXT_DUE_AT <= SYSDATE", "tank")["rows"] == [[customers]]
+    with pytest.raises(ControlError, match="ORA-01031"):
+        server.control.sql("DELETE FROM TARGET", "TANK")
+    with pytest.raises(ControlError, match="KeyError"):
+        server.control.sql(due, "NOBODY")
+
+
+def test_everything_is_as_it_was_made(server):
+    server.control.set_fault("listener", state="down")
+    server.control.account("TANK", password="x", status="LOCKED", rights=["DBA"], grants={})
+    server.control.restore()
+    assert server.control.do("fault.list") == []
+    with server.connect() as connection:
+        assert connection.cursor().execute("SELECT COUNT(*) FROM SESSION_ROLES").fetchone() == (0,)
+        assert connection.cursor().execute("SELECT COUNT(*) FROM TARGET_VIEW").fetchone()[0] > 0
+
+
+def test_the_listener_answers_a_ping(server):
+    asked = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
+    body = struct.pack(">HHHHHHHHHH", 318, 300, 0, 8192, 32767, 0x7F08, 0, 1, len(asked), 58).ljust(50, b"\0") + asked
+    with server.fault("refuse", code=12518), socket.create_connection(("127.0.0.1", server.ports["port"]), 5) as client:
+        client.sendall(struct.pack(">HHBBH", 8 + len(body), 0, 1, 0, 0) + body)
+        answer = client.recv(1000)
+    assert (answer[4], b"(ERR=0)" in answer) == (4, True)
+    assert eventually(lambda: server.control.logins()[-1]["outcome"].startswith("ping"))
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,21 @@ def test_rights_decide_what_an_account_may_do(store, sql, tank):
         run(sql, "GRANT SELECT ON SECRET TO NOBODY")
 
 
+def test_a_right_on_a_view_is_taken_and_given(sql, tank):
+    run(sql, "REVOKE SELECT ON TARGET_VIEW FROM TANK")
+    with pytest.raises(OraError, match="ORA-00942"):
+        run(tank, "SELECT COUNT(*) FROM TARGET_VIEW")
+    run(sql, "GRANT SELECT ON TARGET_VIEW TO TANK")
+    assert run(tank, "SELECT COUNT(*) FROM TARGET_VIEW")[0][0] > 0
+
+
+def test_the_rights_of_a_role_are_rights_of_the_session(tank, store, monkeypatch):
+    monkeypatch.setattr(store.accounts["TANK"], "rights", ["CREATE SESSION", "DBA"])
+    assert run(tank, "SELECT ROLE FROM SESSION_ROLES") == [("DBA",)]
+    assert ("DROP ANY TABLE",) in run(tank, "SELECT PRIVILEGE FROM SESSION_PRIVS")
+    assert run(tank, "SELECT PRIVILEGE FROM USER_SYS_PRIVS") == [("CREATE SESSION",)]
+
+
 def test_the_dictionary_shows_an_account_itself(tank, store):
     assert run(tank, "SELECT PRIVILEGE FROM USER_SYS_PRIVS") == [("CREATE SESSION",)]
     granted = run(tank, "SELECT TABLE_NAME, PRIVILEGE FROM USER_TAB_PRIVS ORDER BY 1, 2")

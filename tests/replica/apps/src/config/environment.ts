@@ -14,11 +14,21 @@ const schema = Joi.object({
   LOGSDB_USER: Joi.string().required(),
   LOGSDB_PASS: Joi.string().required(),
   DB_POOL_SIZE: Joi.number().integer().min(1).max(50).default(5),
+  ORACLE_HOST: Joi.string().required(),
+  ORACLE_PORT: Joi.number().port().default(1521),
+  ORACLE_SERVICE: Joi.string(),
+  ORACLE_SID: Joi.string(),
+  ORACLE_TNS: Joi.string(),
+  ORACLE_USER: Joi.string().required(),
+  ORACLE_PASS: Joi.string().required(),
+  ORACLE_CLIENT_LIB_DIR: Joi.string(),
   FILE_ROOT_PATH: Joi.string().required(),
   SCHEDULER_INTERVAL: Joi.number().integer().min(1000).default(30000),
   MAX_PARALLEL: Joi.number().integer().min(1).max(100).default(10),
   LOG_LEVEL: Joi.string().valid('error', 'warn', 'log', 'debug').default('log'),
-}).unknown(true);
+})
+  .or('ORACLE_SERVICE', 'ORACLE_SID', 'ORACLE_TNS')
+  .unknown(true);
 
 /** Configuration from config/.env; a variable that is missing or wrong stops the process with `Config validation error:`. */
 export const environment = ConfigModule.forRoot({

@@ -24,6 +24,8 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly logger = new Logger('Processor');
   private readonly maxParallel: number;
   private stopping = false;
+  /** Customers who have their mail and could not be marked in Oracle: they are marked when it is back, and get no second mail. */
+  private readonly unmarked = new Set<string>();
 
   constructor(
     config: ConfigService,
@@ -89,14 +91,10 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
   private async processRun(automation: Automation): Promise<{ failed: boolean; text: string }> {
     let targets: Target[];
     try {
-      targets = await this.targetSource.targets(automation.autoId);
+      targets = await this.withoutMarking(automation.autoId, await this.targetSource.targets(automation.autoId));
     } catch (error) {
-      if (!(error instanceof TargetSourceUnavailable)) {
-        throw error;
-      }
-      this.logger.error(`Oracle connection failed: ${error.message}`, error.stack);
-      await this.runLog.systemError(automation, 'DBIO', error);
-      return { failed: true, text: error.message };
+      await this.reportSource(automation, error);
+      return { failed: true, text: (error as Error).message };
     }
     if (targets.length === 0) {
       return { failed: false, text: 'no targets' };
@@ -108,6 +106,25 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
     const text = `run ${runId}: ${tally.sent} of ${tally.total} sent`;
     this.logger.log(`${automation.name}, ${text}`);
     return { failed: tally.sent === 0, text };
+  }
+
+  /** The targets without those who have their mail already; these are marked now. */
+  private async withoutMarking(autoId: number, targets: Target[]): Promise<Target[]> {
+    const [marked, waiting] = [true, false].map((had) => targets.filter((target) => this.unmarked.has(`${autoId} ${target.CUST_ID}`) === had));
+    for (const target of marked) {
+      await this.targetSource.markSent(autoId, target, true);
+      this.unmarked.delete(`${autoId} ${target.CUST_ID}`);
+    }
+    return waiting;
+  }
+
+  /** Logs an error of the customers' database; any other is thrown again. */
+  private async reportSource(automation: Automation, error: unknown): Promise<void> {
+    if (!(error instanceof TargetSourceUnavailable)) {
+      throw error;
+    }
+    this.logger.error(error.message, error.stack);
+    await this.runLog.systemError(automation, 'DBIO', error);
   }
 
   /** Sends to all targets, at most MAX_PARALLEL at a time; the text says why the run as a whole stopped, or null. */
@@ -146,11 +163,25 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
     } else {
       await this.send(automation, texts, target, path, outcome, tally);
     }
-    // A customer who got no mail comes again in the next cycle, not in the next second.
-    await this.targetSource.markSent(automation.autoId, target);
-    outcome.updateOk = outcome.errorType === null;
-    tally.sent += outcome.updateOk ? 1 : 0;
+    const sent = outcome.errorType === null;
+    outcome.updateOk = (await this.mark(automation, target, sent)) && sent;
+    tally.dbErrors += sent && !outcome.updateOk ? 1 : 0;
+    tally.sent += sent ? 1 : 0;
     await this.runLog.mail(runId, automation, target, outcome);
+  }
+
+  /** The update query; true when it went well. A customer who got no mail comes again in the next cycle, not in the next second. */
+  private async mark(automation: Automation, target: Target, sent: boolean): Promise<boolean> {
+    try {
+      await this.targetSource.markSent(automation.autoId, target, sent);
+      return true;
+    } catch (error) {
+      await this.reportSource(automation, error);
+      if (sent) {
+        this.unmarked.add(`${automation.autoId} ${target.CUST_ID}`);
+      }
+      return false;
+    }
   }
 
   /** Path of the customer's attachment, or null when there is no usable one. */

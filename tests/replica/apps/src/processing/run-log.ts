@@ -49,7 +49,7 @@ export class RunLog {
 
   async close(runId: string, tally: Tally, message: string | null): Promise<void> {
     const failed = tally.total - tally.sent;
-    const status = failed === 0 && message === null ? 'SUCCESS' : tally.sent > 0 ? 'PARTIAL' : 'FAIL';
+    const status = failed === 0 && tally.dbErrors === 0 && message === null ? 'SUCCESS' : tally.sent > 0 ? 'PARTIAL' : 'FAIL';
     await this.logsDb.query(
       `UPDATE auto_run_log SET end_at = localtimestamp, status = $2, total_target = $3, success_count = $4, fail_count = $5,
               file_error_count = $6, db_error_count = $7, ses_error_count = $8, message = $9

@@ -1,0 +1,103 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Send the wheels that a host needs, when it needs them, and tell the run record what became of its runtime."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
+
+MODULE = "ops.remediation.check_runtime"
+CHECK = "run.runtime"
+# What of a module's answer is passed on; anything else that a host says has no meaning here.
+KEPT = (
+    "changed",
+    "failed",
+    "msg",
+    "interpreter",
+    "version",
+    "packages",
+    "wheels",
+    "diff",
+    "warnings",
+    "deprecations",
+    "exception",
+    "module_stdout",
+    "module_stderr",
+    "rc",
+    "invocation",
+)
+
+
+class ActionModule(ActionBase):
+    """The controller's half of ops.remediation.check_runtime."""
+
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, with the wheels beside it where there are any."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        host = str(task_vars.get("inventory_hostname", "localhost"))
+        told = {"expected": [CHECK], "site": task_vars.get("stack_site", ""), "asked_from": host}
+        try:
+            result = self._bring(dict(self._task.args), task_vars)
+        except AnsibleConnectionFailure as error:
+            return {"unreachable": True, "msg": str(error), "findings": [], **told}
+        except (AnsibleError, WrongQuestion) as error:
+            return {"failed": True, "msg": str(error), "findings": [], **told}
+        if result.get("failed"):
+            return {**result, "findings": [], **told}
+        evidence = {name: result.get(name) for name in ("changed", "interpreter", "version", "packages")}
+        return {**result, "findings": [ok(CHECK, asked_from=host, evidence=evidence).as_dict()], **told}
+
+    def _bring(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        wheelhouse = arguments.pop("wheelhouse", None)
+        if not wheelhouse or arguments.get("state") == "absent":
+            return self._module(arguments, task_vars)
+        folder = os.path.abspath(os.path.expanduser(str(wheelhouse)))
+        arguments["wheels"] = _wheels_in(folder)
+        planned = self._module(arguments, task_vars)
+        if planned.get("failed") or not planned.get("changed") or self._task.check_mode:
+            return planned
+        there = self._send(folder, planned["wheels"])
+        return self._module({**arguments, "wheelhouse": there}, task_vars)
+
+    def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        result = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        return {name: value for name, value in result.items() if name in KEPT}
+
+    def _send(self, folder: str, names: list[str]) -> str:
+        """Copy wheels into the task's temporary folder on the host, which Ansible removes; returns that folder."""
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        there = self._connection._shell.tmpdir
+        # The names come back from the host; only what was offered is sent.
+        sent = [
+            self._transfer_file(os.path.join(folder, name), self._connection._shell.join_path(there, name))
+            for name in _wheels_in(folder)
+            if name in names
+        ]
+        self._fixup_perms2([there, *sent])
+        return there
+
+
+def _wheels_in(folder: str) -> list[str]:
+    """Return the names of the wheels in a folder of the controller. Raises WrongQuestion when there are none."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".whl"))
+    except OSError as error:
+        raise WrongQuestion(
+            "wheelhouse", folder, f"cannot be read on the controller ({error.strerror})", "build it with make wheelhouse"
+        ) from error
+    if not names:
+        raise WrongQuestion("wheelhouse", folder, "holds no wheels", "build it with make wheelhouse")
+    return names

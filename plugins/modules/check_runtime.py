@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: check_runtime
+short_description: Make the virtual environment with the drivers that some checks need
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Makes a virtual environment on the host with exactly the packages of O(requirements), or removes it. The variable
+    C(stack_check_python) then names the interpreter in it, see RV(interpreter).
+  - It is built beside its place and then put there, so that a failed upgrade leaves the former one in use.
+  - Only wheels with a pinned hash are installed. Neither the Python of the system nor its packages are touched.
+  - Works on Debian and Ubuntu without the package C(python3-venv) where O(wheelhouse) is given, or where Python's own pip is there.
+notes:
+  - C(ansible.builtin.pip) reports a change for every requirements file in check mode, and leaves half an environment when it fails.
+  - Proxies, indexes and certificates are those of pip on the host (C(/etc/pip.conf), or the task's C(environment)).
+attributes:
+  check_mode:
+    support: full
+    description: Looks for a Python and compares the packages, and says what would be made.
+  diff_mode:
+    support: full
+    description: Shows the version of Python and of each package before and after.
+  idempotent:
+    support: full
+    description: Changes nothing as long as the pins are the same and the environment is whole.
+  action:
+    support: full
+    description: Sends the wheels that the host needs, and only when there is something to do.
+options:
+  path:
+    description:
+      - Folder of the environment. The folders above it are made where they are missing.
+      - Anything that is there already and was not made by this module is refused.
+    type: path
+    default: /opt/ops-remediation/runtime
+  state:
+    description: V(absent) removes what this module made, and nothing else.
+    type: str
+    choices: [present, absent]
+    default: present
+  requirements:
+    description:
+      - The text of a requirements file. Each package is pinned as C(name==version) with C(--hash=sha256:...) of its wheels.
+      - Needed for O(state=present). The role of the same name has one.
+    type: str
+  python:
+    description: Python on the host to make the environment with, 3.10 or newer, by default the newest one of the system.
+    type: str
+  wheelhouse:
+    description:
+      - Folder on the controller with wheels of all packages, such as C(make wheelhouse) builds.
+      - Without one, pip takes them from the index that is configured on the host.
+    type: path
+  timeout:
+    description: Seconds that making the environment may take.
+    type: int
+    default: 300
+  wheels:
+    description: Names of the wheels in the wheelhouse. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - ops.remediation.attributes
+seealso:
+  - module: ops.remediation.stack_check
+"""
+
+EXAMPLES = r"""
+- name: Make the runtime from a wheelhouse
+  ops.remediation.check_runtime:
+    requirements: "{{ lookup('ansible.builtin.file', 'requirements.txt') }}"
+    wheelhouse: /srv/ops/wheelhouse
+
+- name: Remove it
+  ops.remediation.check_runtime:
+    state: absent
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or would be, in one line.
+  returned: always
+  type: str
+  sample: "/opt/ops-remediation/runtime is made with Python 3.11 (/usr/bin/python3.11): 13 packages"
+interpreter:
+  description: The Python in the environment, for the variable C(stack_check_python); empty when it was removed.
+  returned: success
+  type: str
+  sample: /opt/ops-remediation/runtime/bin/python
+version:
+  description: Its version.
+  returned: success
+  type: str
+  sample: "3.11"
+packages:
+  description: Versions of the packages in it.
+  returned: success
+  type: dict
+  sample:
+    boto3: 1.44.5
+    oracledb: 26.1.0
+wheels:
+  description: The wheels that the host needs.
+  returned: success
+  type: list
+  elements: str
+findings:
+  description: A finding of C(run.runtime), for the run record.
+  returned: always
+  type: list
+  elements: dict
+expected:
+  description: What the run record expects, C(run.runtime).
+  returned: always
+  type: list
+  elements: str
+asked_from:
+  description: Inventory name of the host.
+  returned: always
+  type: str
+site:
+  description: Value of the variable C(stack_site).
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ops.remediation.plugins.module_utils import _runtime
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+
+ARGUMENTS = {
+    "path": {"type": "path", "default": "/opt/ops-remediation/runtime"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "requirements": {"type": "str"},
+    "python": {"type": "str"},
+    "wheelhouse": {"type": "path"},
+    "timeout": {"type": "int", "default": 300},
+    "wheels": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main():
+    """Bring the runtime into the wanted state."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "present", ["requirements"])], supports_check_mode=True)
+    given = {name: value or "" for name, value in module.params.items()}
+    request = _runtime.Request(**{**given, "wheels": tuple(given["wheels"]), "timeout": float(given["timeout"] or 0)})
+    # With the names of wheels alone there is nothing to install from: the action plugin wants to know which ones to send.
+    only_names = bool(request.wheels and not request.wheelhouse)
+    try:
+        result = _runtime.bring(request, check_mode=module.check_mode or only_names)
+    except RemediationError as error:
+        module.fail_json(msg=error.message)
+    answer = result.as_dict()
+    if module._diff:
+        answer["diff"] = result.diff(request.path)
+    module.exit_json(**answer)
+
+
+if __name__ == "__main__":
+    main()
