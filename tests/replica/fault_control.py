@@ -23,10 +23,8 @@ def faults_set(paths: Paths) -> list[str]:
 
 def offers(kind: str) -> frozenset[str]:
     """What a replica of a kind (`local`, `containers`) has on this machine of what faults may need."""
-    if kind == "containers":
-        return frozenset({"root", "systemd", "cgroup", "container"})
-    have = {"local"}
-    if is_root():
+    have = {"root", "systemd", "cgroup", "container"} if kind == "containers" else {"local"}
+    if is_root() and kind == "local":
         have.add("root")
         if os.access("/sys/fs/cgroup/memory", os.W_OK) or os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
             have.add("cgroup")
@@ -64,6 +62,7 @@ def clear_all(replica: Replica, paths: Paths) -> None:
             continue  # another fault stands in its way; the whole repair follows
     replica.restore_oracle()
     replica.deploy()
+    replica.restore_attachments()
     replica.install_boot_unit()
     replica.restore_web()
     restart_and_settle(replica, "backend", "worker")
