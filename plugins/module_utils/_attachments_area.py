@@ -15,6 +15,11 @@ FILES = Source(
     _attachments_read.PARAMETERS,
     owner=_attachments_read.owner,
     prepare=_attachments_read.prepare,
+    remember=_attachments_read.remember,
+    recalls=True,
+    cumulative=True,
+    # The memory of refused passwords that the checks of Oracle have.
+    kept_as="oracle-refused",
     exclusive=True,
     contended=("roots",),
 )
@@ -35,6 +40,7 @@ CHECKS = (
         (FILES,),
         _attachments_checks.PRESENT_PARAMETERS,
         run_as="app",
+        driver_of=_attachments_checks.driver_of,
     ),
     Check(
         "attachments.retention",

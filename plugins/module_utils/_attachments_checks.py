@@ -17,8 +17,10 @@ from ._attachments_batch import FAILED
 from ._attachments_walk import SILENT
 from ._attachments_wanted import NAME_COLUMN
 from ._finding import Finding, fault, ok, unknown
+from ._login import LOGIN_OPTIONS
 from ._nas import state_of
 from ._nas_checks import STATES, known
+from ._oracle_targets import TARGET_OPTIONS, TARGET_RULES
 from ._sources import Asked
 
 FEW = 3  # wanted names that are all missing, from which the batch is to blame although other files are there
@@ -48,6 +50,50 @@ S3_OPTIONS: dict[str, dict[str, Any]] = {
     "profile": {"type": "str", "description": "Profile of the AWS configuration."},
     "env_file": {"type": "path", "description": "The applications' .env, whose AWS_ACCESS_KEY and AWS_SECRET_KEY are used."},
 }
+QUERY_OPTIONS: dict[str, dict[str, Any]] = {
+    "query": {
+        "type": "str",
+        "description": (
+            "A SELECT with the column name_column, such as a target query of Tank; :day in it becomes the day as YYYYMMDD. From LogsDB, by"
+            " default, the names in EMAIL_SEND_LOG of the mails of that day, with ORG_ID as the group."
+        ),
+    },
+    "oracle": {
+        "type": "dict",
+        "options": {
+            **{name: option for name, option in TARGET_OPTIONS.items() if name not in ("name", "query", "statements")},
+            "lib_dir": {"type": "path", "description": "Folder of Oracle's Instant Client, for thick mode. Thin mode needs none."},
+        },
+        **TARGET_RULES,
+        "description": "The customer's database, given as a target of oracle_connect_test. Needs the package oracledb.",
+    },
+    "logsdb": {
+        "type": "dict",
+        "options": {
+            "dialect": {
+                "type": "str",
+                "default": "postgresql",
+                "choices": ["postgresql", "mysql", "oracle", "sqlite"],
+                "description": "Kind of database; mysql stands for MariaDB as well.",
+            },
+            "host": {"type": "str", "description": "Server of LogsDB, as the host that asks sees it; none for sqlite."},
+            "port": {"type": "int", "description": "Its port, by default the usual one of the dialect."},
+            "database": {
+                "type": "str",
+                "required": True,
+                "description": "Name of the database; the service name for oracle, the file for sqlite.",
+            },
+            "user": {"type": "str", "description": "An account that may read and nothing else."},
+            "login": {
+                "type": "dict",
+                "options": LOGIN_OPTIONS,
+                "description": "Where the host that asks finds the password: {file: ...}, or {env_file: ..., key: ...}.",
+            },
+        },
+        "description": "LogsDB. Needs SQLAlchemy and the driver of the dialect.",
+    },
+}
+QUERY_RULES: dict[str, Any] = {"mutually_exclusive": [("oracle", "logsdb")], "required_one_of": [("oracle", "logsdb")]}
 _ROOTS: dict[str, dict[str, Any]] = {
     "roots": {
         "type": "list",
@@ -83,8 +129,14 @@ PRESENT_PARAMETERS: dict[str, dict[str, Any]] = {
             " line, any other with a name a line. A date in the path is filled in."
         ),
     },
-    "name_column": {"type": "str", "default": NAME_COLUMN, "description": "Column of the wanted_file that holds the name."},
-    "group_column": {"type": "str", "description": "Column of the wanted_file that holds the customer group."},
+    "wanted_query": {
+        "type": "dict",
+        "options": QUERY_OPTIONS,
+        **QUERY_RULES,
+        "description": "A query in Oracle or LogsDB for the wanted names, instead of wanted: {query: SELECT ..., oracle: {host: ...}}.",
+    },
+    "name_column": {"type": "str", "default": NAME_COLUMN, "description": "Column of the file or the query that holds the name."},
+    "group_column": {"type": "str", "description": "Column of the file or the query that holds the customer group."},
     "depth": {"type": "int", "default": 3, "description": "Levels of folders below a root that are looked into."},
     "extensions": {"type": "list", "elements": "str", "default": list(EXTENSIONS), "description": "Extensions that are allowed."},
     "name_pattern": {"type": "str", "default": NAME_PATTERN, "description": "Regular expression of the names that are allowed."},
@@ -148,9 +200,20 @@ def subject_of(found: Mapping[str, Any]) -> str:
     return " ".join(root["given"] for root in found["roots"])
 
 
+def driver_of(parameters: Mapping[str, Any]) -> str:
+    """Return the library that the places of files and names need: boto3 for S3, oracledb for a query in Oracle."""
+    if (parameters.get("wanted_query") or {}).get("oracle"):
+        return "oracledb"
+    return "boto3" if any(str(root).startswith("s3://") for root in parameters.get("roots") or ()) else ""
+
+
 def _unanswered(check: str, found: Mapping[str, Any], subject: str) -> list[Finding]:
-    """Say for each root that did not answer (wholly) what that leaves unknown."""
+    """Say for each root that did not answer (wholly) what that leaves unknown, and why the wanted names are."""
     findings = []
+    problem = found["names"]
+    if problem:
+        reason = f"the wanted names are not known, so only whether there are files at all was asked; {problem['reason']}"
+        findings.append(unknown(check, reason, blocked_by=problem["code"], subject=subject))
     for root in found["roots"]:
         if root["problem"] and root["problem"] not in ABSENT:
             state = "silent" if root["problem"] == SILENT else state_of(root["problem"])
@@ -159,7 +222,7 @@ def _unanswered(check: str, found: Mapping[str, Any], subject: str) -> list[Find
                 f"{root['where'] or root['path']} {what}, so {found['counts'][UNKNOWN]} of {found['wanted']} wanted files are not known"
             )
             findings.append(unknown(check, reason, blocked_by=STATES.get(state, ""), subject=root["given"]))
-    if not found["complete"] and not findings:
+    if not found["complete"] and not any(root["problem"] for root in found["roots"]):
         findings.append(unknown(check, "there are more folders than are looked into; give roots nearer to the files", subject=subject))
     return findings
 

@@ -45,7 +45,7 @@ from ._attachments_batch import paths_of, patterns_of, read_batch, read_kept
 from ._attachments_content import BLOCK, DAMAGED, DEEP_MOST, EMPTY, UNREADABLE, Verdict, inspect_file, reason_of
 from ._attachments_roots import Root, dated, day_of, roots_of
 from ._attachments_walk import READERS, SILENT, Walk, Walker
-from ._attachments_wanted import NAME_COLUMN, of_file, of_list
+from ._attachments_wanted import NAME_COLUMN, of_file, of_list, of_rows
 from ._crew import Crew
 from ._errors import WrongQuestion
 from ._process import user_id, user_name
@@ -53,8 +53,10 @@ from ._process import user_id, user_name
 CONTENT_READERS = 5  # product facts: at most five files are read at the same time
 SETTLE = 10.0  # seconds since its last change for which a file is looked at twice
 SECOND_LOOK = 1.0  # seconds between the two
+QUERY_SHARE = 0.4  # part of the time that a query for the wanted names may take
 SPARE = 0.15  # part of the time that is kept for judging what was read
 ABSENT = frozenset(("ENOENT", "ENOTDIR"))
+ZONE = "Asia/Seoul"
 MOST_EXAMPLES = 10
 MOST_FOLDERS = 100
 MOST_GROUPS = 100
@@ -65,6 +67,7 @@ PARAMETERS = (
     "roots",
     "wanted",
     "wanted_file",
+    "wanted_query",
     "name_column",
     "group_column",
     "date",
@@ -134,12 +137,16 @@ def owner(as_user: str | None = None, roots: Sequence[str] | None = None, **_oth
     return user_id("as_user", as_user) if as_user and not all(root.startswith("s3://") for root in roots or [""]) else None
 
 
-def prepare(**parameters: Any) -> dict[str, Any]:
-    """Read what the user to become may not: the wanted names, and S3 with its library and key."""
+def prepare(memory: Any = None, **parameters: Any) -> dict[str, Any]:
+    """Read what the user to become may not: the wanted names, and S3 with its library and key. memory: of refused passwords."""
     started = time.monotonic()
     settings = settings_of(parameters)
-    wanted = wanted_of(parameters, settings["day"])
-    prepared: dict[str, Any] = {"started": started, "settings": settings, "wanted": wanted, "s3": None}
+    names: dict[str, Any] = {"problem": {}, "learnt": {}}
+    if parameters.get("wanted_query"):
+        wanted, names = _queried(parameters, settings, memory)
+    else:
+        wanted = wanted_of(parameters, settings["day"])
+    prepared: dict[str, Any] = {"started": started, "settings": settings, "wanted": wanted, "names": names, "s3": None}
     buckets = [root for root in settings["roots"] if root.is_s3]
     if buckets:
         share = 1.0 if len(buckets) == len(settings["roots"]) else 0.5
@@ -148,13 +155,35 @@ def prepare(**parameters: Any) -> dict[str, Any]:
     return prepared
 
 
+def _queried(parameters: Mapping[str, Any], settings: Mapping[str, Any], memory: Any) -> tuple[list[Wanted] | None, dict[str, Any]]:
+    """Return the names that a database wants (None where it does not say), why not, and what is learnt of refused passwords."""
+    from ._attachments_query import ask
+
+    columns = (parameters.get("name_column") or NAME_COLUMN, parameters.get("group_column") or "")
+    zone, within = parameters.get("timezone") or ZONE, settings["within"] * QUERY_SHARE
+    names = ask(parameters["wanted_query"], columns, settings["day"], zone, within, memory)
+    return (None if names.problem else of_rows(names.rows)), {"problem": names.problem, "learnt": names.learnt}
+
+
+def remember(found: Mapping[str, Any], former: Any = None) -> dict[str, Any] | None:
+    """Return what the next run needs of refused passwords; None where no database was asked."""
+    if not found["learnt"]:
+        return None
+    from ._attachments_query import remember as remembered
+
+    return remembered(found["learnt"], former)
+
+
 def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked parameters; raises WrongQuestion for one that cannot be used."""
     given = parameters.get("roots")
     if not given:
         raise WrongQuestion("roots", given, "names no folder", "give the folders or S3 prefixes that attachments lie in")
-    day = day_of(parameters.get("date") or "today", parameters.get("timezone") or "Asia/Seoul", time.time())
+    day = day_of(parameters.get("date") or "today", parameters.get("timezone") or ZONE, time.time())
     within = _positive(parameters, "answer_within", 8.0)
+    places = [name for name in ("wanted", "wanted_file", "wanted_query") if parameters.get(name) is not None]
+    if len(places) > 1:
+        raise WrongQuestion(places[0], places[1], "is given besides", "take the wanted names from one place")
     marker, log = paths_of(parameters.get("batch_marker"), parameters.get("batch_log"), day)
     return {
         "day": day,
@@ -194,7 +223,7 @@ def rules_of(extensions: Sequence[str] | None, pattern: str | None) -> Rules:
 
 
 def wanted_of(parameters: Mapping[str, Any], day: Any) -> list[Wanted] | None:
-    """Return the wanted names of whichever place is given, None where none is."""
+    """Return the wanted names of the list or the file that is given, None where none is."""
     if parameters.get("wanted_file"):
         columns = (parameters.get("name_column") or NAME_COLUMN, parameters.get("group_column") or "")
         return of_file(dated("wanted_file", parameters["wanted_file"], day), *columns)
@@ -211,7 +240,8 @@ def read(prepared: Mapping[str, Any], **parameters: Any) -> dict[str, Any]:
     given) ``wanted counts codes`` (by code) ``examples`` (by code, rows as in details) ``folders`` (``path files problem`` and
     outcomes) ``groups`` (outcomes by group) ``details`` (``name outcome code group paths candidates ...``, the troubled ones
     first, cut to their number) ``files`` (in all folders) ``unread`` (contents that the time did not reach) ``similar``
-    (``looked of whole``) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all).
+    (``looked of whole``) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
+    are not known, {} where they are) ``learnt`` (see :func:`remember`).
     """
     # Nothing here makes circles of references, and looking for them would take a sixth of the time.
     collecting = gc.isenabled()
@@ -243,6 +273,7 @@ def _read(prepared: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[st
     _look(looked, settings, until, parameters)
     _find_similar(looked, settings, until)
     answer = _summary(looked, settings, wanted is not None)
+    answer["names"], answer["learnt"] = prepared["names"]["problem"], prepared["names"]["learnt"]
     answer["batch"] = batch[0] if batch else {"state": "silent", "marker": "", "log": "", "line": "", "at": None}
     answer["took"] = {"walk": round(walked - started, 4), "all": round(time.monotonic() - started, 4)}
     return answer

@@ -4,7 +4,7 @@
 """Which attachments are wanted: a list, or a file (CSV, JSON lines, or a name a line) such as an export of the target query.
 
 Product facts, attachments: the name is the column ATTACH_FILE_NAME of the target query. Other columns hold personal data
-and are not kept. Whoever adds another place to take names from makes :class:`Wanted` of its rows with :func:`of_rows`.
+and are not kept. Names from a database (``_attachments_query``) go through :func:`of_rows` too.
 """
 
 from __future__ import annotations

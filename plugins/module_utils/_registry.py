@@ -118,6 +118,11 @@ class Question:
     parameters: Mapping[str, Any]
     deadline: float = DEFAULT_DEADLINE
 
+    @property
+    def driver(self) -> str:
+        """The library that asking it needs, "" for none."""
+        return self.check.driver or self.check.driver_of(self.parameters)
+
 
 def parse(asked: Iterable[Mapping[str, Any]], validator: type) -> list[Question]:
     """Turn ``[{check, params, deadline}]`` into questions.

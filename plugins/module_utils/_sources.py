@@ -27,7 +27,7 @@ class Source:
     read: called in the child with those parameters, returns something JSON can carry. Its imports are made when
         its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
-    remember: what of the answer the next run needs; kept in the state folder, never in check mode.
+    remember: what of the answer the next run needs (None: what was kept stays); kept in the state folder, never in check mode.
     cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
     recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.

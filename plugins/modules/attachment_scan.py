@@ -59,7 +59,7 @@ options:
   wanted:
     description:
       - Wanted file names, or dictionaries with C(name) and C(group), the customer group that outcomes are counted for.
-      - Without this and O(wanted_file), only whether there are files at all is asked.
+      - Without this, O(wanted_file) and O(wanted_query), only whether there are files at all is asked.
     type: list
     elements: raw
   wanted_file:
@@ -68,12 +68,134 @@ options:
       - C(.csv) has a line of column names, C(.jsonl) an object (or a name) a line, any other a name a line. UTF-8 or CP949.
       - A date in the path is filled in as in O(roots).
     type: str
+  wanted_query:
+    description:
+      - A query in a database for the wanted names, asked on the host of the task. Nothing of a row is kept but the name and the group.
+      - A database that cannot be used leaves the names unknown, with the code of the fault that explains it; whether there are files at all
+        is asked then. A password that was refused is not tried again before it changes.
+    type: dict
+    suboptions:
+      query:
+        description:
+          - A C(SELECT) with the column O(name_column), such as a target query of Tank. C(:day) in it becomes O(date) as C(YYYYMMDD).
+          - Required for Oracle. From LogsDB, by default, the names in C(EMAIL_SEND_LOG) of the mails of that day, with C(ORG_ID) as the group.
+        type: str
+      oracle:
+        description:
+          - The customer's database, given as one of O(ops.remediation.oracle_connect_test#module:targets), with a reference to the password.
+          - Needs the package oracledb. Mutually exclusive with O(wanted_query.logsdb).
+        type: dict
+        suboptions:
+          host:
+            description: Host of the listener, as the host of the task sees it.
+            type: str
+          port:
+            description: Port of the listener.
+            type: int
+            default: 1521
+          protocol:
+            description: V(tcps) is TLS from the first byte.
+            type: str
+            default: tcp
+            choices: [tcp, tcps]
+          service:
+            description: Name of the service. One of service, sid and dsn is needed.
+            type: str
+          sid:
+            description: SID of the instance.
+            type: str
+          dsn:
+            description: Instead of host and service, an Easy Connect string, a connect descriptor, or an alias. Never with a password in it.
+            type: str
+          config_dir:
+            description: Folder with the tnsnames.ora that knows the alias, by default C(TNS_ADMIN).
+            type: path
+          user:
+            description: The account.
+            type: str
+            required: true
+          password_from:
+            description: Where its password is found on the host.
+            type: dict
+            suboptions:
+              file:
+                description: A file that holds the password and nothing else.
+                type: path
+              env_file:
+                description: A file of NAME=value lines, such as C(config/.env).
+                type: path
+              key:
+                description: The name in that file whose value is the password, such as C(ORACLE_PASS).
+                type: str
+          mode:
+            description: Administrative mode of the login.
+            type: str
+            default: default
+            choices: [default, sysdba, sysoper, sysbackup, sysdg, syskm, sysrac]
+          wallet_location:
+            description: Folder with the ewallet.pem that a TLS connection needs.
+            type: path
+          wallet_password_from:
+            description: Where the password of ewallet.pem is found.
+            type: dict
+            suboptions:
+              file:
+                description: A file that holds the password and nothing else.
+                type: path
+              env_file:
+                description: A file of NAME=value lines, such as C(config/.env).
+                type: path
+              key:
+                description: The name in that file whose value is the password, such as C(ORACLE_PASS).
+                type: str
+          match_certificate:
+            description: Whether the name in the server's certificate must be the host's.
+            type: bool
+            default: true
+          lib_dir:
+            description: Folder of Oracle's Instant Client, for thick mode. Thin mode needs none.
+            type: path
+      logsdb:
+        description: LogsDB. Needs SQLAlchemy and the driver of the dialect.
+        type: dict
+        suboptions:
+          dialect:
+            description: Kind of database. V(mysql) stands for MariaDB as well.
+            type: str
+            default: postgresql
+            choices: [postgresql, mysql, oracle, sqlite]
+          host:
+            description: Server of LogsDB, as the host of the task sees it. None for SQLite.
+            type: str
+          port:
+            description: Its port, by default the usual one of the dialect.
+            type: int
+          database:
+            description: Name of the database. The service name for Oracle, the file for SQLite.
+            type: str
+            required: true
+          user:
+            description: An account that may read and nothing else.
+            type: str
+          login:
+            description: Where its password is found on the host.
+            type: dict
+            suboptions:
+              file:
+                description: A file that holds the password and nothing else.
+                type: path
+              env_file:
+                description: A file of NAME=value lines, such as C(config/.env).
+                type: path
+              key:
+                description: The name in that file whose value is the password, such as C(LOGSDB_PASS).
+                type: str
   name_column:
-    description: Column of O(wanted_file) that holds the name. A CSV with one column needs none.
+    description: Column of O(wanted_file) or O(wanted_query) that holds the name. A CSV or a query with one column needs none.
     type: str
     default: ATTACH_FILE_NAME
   group_column:
-    description: Column of O(wanted_file) that holds the customer group.
+    description: Column of O(wanted_file) or O(wanted_query) that holds the customer group.
     type: str
   date:
     description: The day, V(today), V(tomorrow) (before its run starts), V(yesterday), or as C(YYYY-MM-DD).
@@ -201,6 +323,21 @@ EXAMPLES = r"""
     batch_log: /var/log/batch/statement-%Y%m%d.log
     details_file: /var/lib/ops-remediation/attachments.csv
   register: attachments
+
+- name: The same with the names that the target query wants now
+  ops.remediation.attachment_scan:
+    roots:
+      - /batch/report/AC/statement/%Y%m%d
+    wanted_query:
+      query: SELECT CUST_ID, EMAIL_ADDR, ATTACH_FILE_NAME FROM TARGET_VIEW
+      oracle:
+        host: oracle.example.com
+        service: ORCLPDB1
+        user: TANK_MON
+        password_from:
+          file: /etc/ops-remediation/oracle_password
+  vars:
+    ansible_python_interpreter: /opt/ops-remediation/runtime/bin/python
 
 - name: The same in S3
   ops.remediation.attachment_scan:
@@ -383,6 +520,8 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils import _attachment_scan, _state
+from ansible_collections.ops.remediation.plugins.module_utils._attachments_checks import QUERY_OPTIONS, QUERY_RULES
+from ansible_collections.ops.remediation.plugins.module_utils._check import without_descriptions
 from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
 
 ARGUMENTS = {
@@ -390,6 +529,7 @@ ARGUMENTS = {
     "roots": {"type": "list", "elements": "str", "default": []},
     "wanted": {"type": "list", "elements": "raw"},
     "wanted_file": {"type": "str"},
+    "wanted_query": without_descriptions({"type": "dict", "options": QUERY_OPTIONS, **QUERY_RULES}),
     "name_column": {"type": "str", "default": "ATTACH_FILE_NAME"},
     "group_column": {"type": "str"},
     "date": {"type": "str", "default": "today"},
@@ -430,8 +570,8 @@ def main():
     """Look, or rename, and return what was found."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        mutually_exclusive=[("wanted", "wanted_file")],
-        required_if=[("state", "renamed", ("wanted", "wanted_file"), True)],
+        mutually_exclusive=[("wanted", "wanted_file", "wanted_query")],
+        required_if=[("state", "renamed", ("wanted", "wanted_file", "wanted_query"), True)],
         supports_check_mode=True,
     )
     directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
