@@ -34,10 +34,10 @@ daily-check: setup ## Start the replica and run the daily check on it
 	@$(REPLICA) up
 	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
 
-test: setup ## Run all tests that need no containers
+test: setup ## Run the tests that need no containers, each fault made in one way
 	@$(BIN)/python tools/run_stages.py
 
-ci: setup-containers ## Run all tests: those, and the ones on hosts in containers
+ci: setup-containers ## Run all tests: those, all ways of each fault, and hosts in containers
 	@$(BIN)/python tools/run_stages.py all
 
 unit: setup ## Run the unit tests
@@ -56,7 +56,7 @@ integration: setup ## Run the integration targets and tests on a replica
 	@$(BIN)/python tools/run_stages.py integration
 
 faults: setup ## Make each fault on a replica, and expect it to be found
-	@$(BIN)/python tools/run_stages.py faults
+	@$(BIN)/python tools/run_stages.py faults fault-variants
 
 molecule: setup-containers ## Run the Molecule scenarios on a replica in containers
 	@$(BIN)/python tools/run_stages.py molecule

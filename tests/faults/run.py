@@ -30,6 +30,7 @@ from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / "faults.json"
+LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
 
@@ -179,16 +180,24 @@ def main() -> int:
         "--clean-runs",
         choices=["row", "area"],
         default="row",
-        help="when to expect a clean run: after each row, or after the last of each area (what a row leaves is then false in the next)",
+        help="when to expect a clean run: after each row, or where it is needed: after the last of each area, and after what leaves errors in the logs",
     )
     parser.add_argument(
         "--containers", action="store_true", help="on the replica in containers; by default the rows whose answer may be another one there"
+    )
+    parser.add_argument(
+        "--variants",
+        choices=["with", "without", "only"],
+        default="with",
+        help="of each code: all rows, the first alone, or the others (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
     kind = "containers" if options.containers else "local"
-    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or case.code in wanted]
+    # A lane gets whole addresses; people may name a code and mean its variants too.
+    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or (case.code in wanted and not options.json)]
+    chosen = [case for case in chosen if options.variants == "with" or (":" in case.address) == (options.variants == "only")]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
@@ -224,7 +233,7 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local") -
         replica("fault", "clear")
         for case, following in zip(chosen, [*chosen[1:], None]):
             missing = case.needs - offers(kind)
-            clean_run = clean_runs == "row" or following is None or following.area != case.area
+            clean_run = clean_runs == "row" or following is None or following.area != case.area or case.area in LOGGING
             row = Row(case.address, skipped=f"needs {', '.join(sorted(missing))}") if missing else attempt(case, home, clean_run=clean_run)
             rows.append(row)
             show(row)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
+import importlib
 import json
 import os
 import pwd
@@ -60,9 +62,11 @@ async def _serve(options: argparse.Namespace) -> int:
 
 
 def _become(name: str) -> None:
-    """Run as another account from here on. Everything is imported by now: that account need not reach the sources."""
+    """Run as another account from here on. Everything is imported by now, since that account may not reach the sources or Python's."""
     entry = pwd.getpwnam(name)
-    "localhost".encode("idna")  # imported when it is first used, by sockets
+    for name in ("ascii", "idna", "utf-16-be"):  # but what is imported when it is used first
+        codecs.lookup(name)
+    importlib.import_module("cryptography.hazmat.backends.openssl.backend")
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
