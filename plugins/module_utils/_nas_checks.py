@@ -202,9 +202,11 @@ def _key(entry: Mapping[str, Any]) -> str:
 def _one_disk(asked: Asked, entry: Mapping[str, Any], kept: Mapping[str, Any], found: Mapping[str, Any]) -> Finding:
     check, subject, parameters = "nas.disk", entry["mount"], asked.parameters
     if entry["error"]:
-        state = next((one["state"] for one in found["mounts"] if one["path"] == subject), "silent" if entry["error"] == "silent" else "")
-        blocked = STATES.get(state, "") if state in ("stale", "silent") else ""
-        return unknown(check, f"{subject} does not say how full it is ({entry['error']})", blocked_by=blocked, subject=subject)
+        mount = next((one for one in found["mounts"] if one["path"] == subject), {"state": "", "error": ""})
+        state = mount["state"] or ("silent" if entry["error"] == "silent" else "")
+        blocked = STATES.get(state, "") if state in ("stale", "silent", "denied") else ""
+        reason = f"{subject} does not say how full it is ({mount['error'] or entry['error']})"
+        return unknown(check, reason, blocked_by=blocked, subject=subject)
     room = entry["used"] + entry["free"]
     if not room:
         return ok(check, subject, evidence={"mount": subject, "not_asked": ["how full it is: this file system has no size"]})

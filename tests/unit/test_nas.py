@@ -135,9 +135,18 @@ def test_the_disk_below_an_unmounted_nas_is_not_the_nas():
     assert (finding.code, finding.evidence["blocked_by"]) == ("run.check_unknown", "nas.not_mounted")
 
 
-def test_a_share_that_does_not_answer_is_not_known():
-    (finding,) = ask("nas.disk", state([mount(state="silent")], disks=[disk(1, error="silent")]))
-    assert finding.evidence["blocked_by"] == "nas.hung"
+@pytest.mark.parametrize(
+    ("sick", "blocked_by", "said"),
+    [
+        ({"state": "silent"}, "nas.hung", "silent"),
+        ({"state": "stale", "error": "EIO"}, "nas.stale", "EIO"),
+        ({"state": "denied", "error": "EACCES"}, "nas.no_permission", "EACCES"),
+    ],
+)
+def test_a_share_that_does_not_answer_is_not_known(sick, blocked_by, said):
+    (finding,) = ask("nas.disk", state([mount(**sick)], disks=[disk(1, error="silent")]))
+    assert finding.evidence["blocked_by"] == blocked_by
+    assert finding.evidence["reason"].endswith(f"({said})")
 
 
 # --- real ones
