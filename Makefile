@@ -53,7 +53,7 @@ packaging: setup ## Build the archive, install it and run from it
 	@$(BIN)/python tools/run_stages.py packaging
 
 integration: setup ## Run the integration targets and tests on a replica
-	@$(BIN)/python tools/run_stages.py integration
+	@$(BIN)/python tools/run_stages.py integration runtime
 
 faults: setup ## Make each fault on a replica, and expect it to be found
 	@$(BIN)/python tools/run_stages.py faults fault-variants

@@ -174,7 +174,8 @@ def _secret(options: Mapping[str, Any], option: str) -> str:
         return options.get(option) or read_secret(options.get(f"{option}_from"))
     except WrongQuestion as error:
         known = dict(error.details)
-        known["option"] = known["option"].replace("login", f"targets[{options['name']}].{option}_from", 1)
+        # "password_from.file: '/path'" would be taken for a password and be masked.
+        known["option"] = known["option"].replace("login", f"{option}_from of targets[{options['name']}]", 1).replace("].", "], ", 1)
         raise WrongQuestion.from_details(known) from None
 
 

@@ -154,7 +154,9 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
 
 def differs_in_containers(case: Case) -> bool:
     """Whether a host of its own, with systemd as process 1, may give another answer than this machine."""
-    return bool(case.needs - {"local"}) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
+    if "local" in case.needs:
+        return False
+    return bool(case.needs) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
 
 
 def matches(patterns: list[str], text: str) -> list[str]:

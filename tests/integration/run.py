@@ -3,11 +3,13 @@
 A target is targets/<name>/tasks/main.yml. It runs as a play on localhost and gets as variables what the replica says of itself
 (`replica`, `pm2_executable`, `path_prefix`) and an empty folder (`output_dir`).
 
-python tests/integration/run.py [target...]
+python tests/integration/run.py [--part runtime|rest] [target...]
+    runtime: what makes real virtual environments and takes minutes; rest: everything else; by default both
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -22,11 +24,17 @@ CHECKOUT = HERE.parent.parent
 WORK = CHECKOUT / ".cache" / "integration"
 INSTANCE = "integration"
 LONGEST = 240  # seconds for one target
+RUNTIME = ("check_runtime", "test_check_runtime.py", "test_runtime.py")  # a target and tests
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
 
 
-def main(names: list[str]) -> int:
-    """Run the named targets, or all targets and tests; returns the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run the named targets, or all targets and tests of a part; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*")
+    parser.add_argument("--part", choices=["runtime", "rest"])
+    options = parser.parse_args(arguments)
+    names = options.targets
     existing = sorted(path.parent.parent.name for path in HERE.glob("targets/*/tasks/main.yml"))
     unknown = set(names) - set(existing)
     if unknown:
@@ -36,12 +44,17 @@ def main(names: list[str]) -> int:
     WORK.mkdir(parents=True)
     try:
         replica("up")
-        failed = run_targets(names or existing)
+        failed = run_targets(names or [name for name in existing if belongs(name, options.part)])
         if not names:
-            failed += run_pytest()
+            failed += run_pytest(options.part)
     finally:
         replica("down", "--purge")
     return int(failed > 0)
+
+
+def belongs(name: str, part: str | None) -> bool:
+    """Whether a target or a file of tests belongs to a part; everything does to none."""
+    return part is None or (name in RUNTIME) == (part == "runtime")
 
 
 def replica(*arguments: str) -> str:
@@ -90,12 +103,13 @@ def run_target(name: str, shared: dict[str, Any]) -> bool:
     return code == 0
 
 
-def run_pytest() -> int:
-    """Run the tests beside the targets and those of the replica itself, as far as there are any."""
-    replica_tests = CHECKOUT / "tests/replica"
-    places = [place for place in (HERE, replica_tests / "tests", replica_tests / "oracle/tests") if list(place.glob("test_*.py"))]
+def run_pytest(part: str | None) -> int:
+    """Run the tests beside the targets and those of the replica itself, as far as they belong to a part; returns how many places failed."""
+    here = [str(path) for path in sorted(HERE.glob("test_*.py")) if belongs(path.name, part)]
+    of_replica = [] if part == "runtime" else [str(CHECKOUT / "tests/replica/tests"), str(CHECKOUT / "tests/replica/oracle/tests")]
     environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
-    codes = [subprocess.run([*PYTEST, str(place)], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
+    places = [here, *([place] for place in of_replica)]
+    codes = [subprocess.run([*PYTEST, *place], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
     return sum(code != 0 for code in codes)
 
 

@@ -192,7 +192,7 @@ def test_many_targets_of_all_kinds_at_once(place, asker):
         "service": "ORA-12514",
         "file": "run.check_unknown",
     }
-    assert "password_from.file" in answer.about("file")["evidence"]["reason"]
+    assert "password_from of targets[file], file: '" in answer.about("file")["evidence"]["reason"]
     assert answer.seconds < 3.2  # the mute one's time, not that of six slow logins
 
 
