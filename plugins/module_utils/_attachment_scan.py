@@ -62,7 +62,7 @@ class Result:
     def as_dict(self, details: int) -> dict[str, Any]:
         """Return the published form with so many details."""
         rows = [public(row) for row in self.rows[:details]]
-        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "took")
+        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "took")
         told = {name: self.found.get(name, _EMPTY[name]) for name in names}
         return {
             "findings": self.findings,
@@ -85,6 +85,7 @@ _EMPTY: dict[str, Any] = {
     "complete": False,
     "date": "",
     "files": 0,
+    "unread": 0,
     "took": {},
 }
 

@@ -224,6 +224,11 @@ def _unanswered(check: str, found: Mapping[str, Any], subject: str) -> list[Find
             findings.append(unknown(check, reason, blocked_by=STATES.get(state, ""), subject=root["given"]))
     if not found["complete"] and not any(root["problem"] for root in found["roots"]):
         findings.append(unknown(check, "there are more folders than are looked into; give roots nearer to the files", subject=subject))
+    if found["unread"] and not findings:
+        reason = f"{found['unread']} of {found['wanted']} wanted files are there and were not looked at: the time was over; give more of it"
+        # Where not one could be read, it is not for want of time.
+        silent = not found["read"] and not all(root["path"].startswith("s3://") for root in found["roots"])
+        findings.append(unknown(check, reason, blocked_by=STATES["silent"] if silent else "", subject=subject))
     return findings
 
 
@@ -282,8 +287,6 @@ def _fine(check: str, found: Mapping[str, Any], subject: str) -> Finding:
         evidence.update(wanted=found["wanted"], counts=found["counts"])
     else:
         not_asked.append("single files: no wanted names are given (wanted_file, wanted)")
-    if found["unread"]:
-        not_asked.append(f"the contents of {found['unread']} files: the time was over")
     if not_asked:
         evidence["not_asked"] = not_asked
     return ok(check, subject, evidence=evidence, value=found["wanted"], unit="files")

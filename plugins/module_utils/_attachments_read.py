@@ -116,6 +116,7 @@ class Looked:
     verdicts: dict[bytes, Verdict] = field(default_factory=dict)
     equal: dict[int, str] = field(default_factory=dict)
     similar: dict[str, list[tuple[int, bytes, float]]] = field(default_factory=dict)
+    compared: int = 0
     unread: int = 0
     joined: dict[int, list[bytes]] = field(default_factory=dict)
 
@@ -239,7 +240,7 @@ def read(prepared: Mapping[str, Any], **parameters: Any) -> dict[str, Any]:
     ``at date roots`` (``given path base problem files folders user``) ``complete`` (every folder answered) ``listed`` (names were
     given) ``wanted counts codes`` (by code) ``examples`` (by code, rows as in details) ``folders`` (``path files problem`` and
     outcomes) ``groups`` (outcomes by group) ``details`` (``name outcome code group paths candidates ...``, the troubled ones
-    first, cut to their number) ``files`` (in all folders) ``unread`` (contents that the time did not reach) ``similar``
+    first, cut to their number) ``files`` (in all folders) ``read unread`` (files that were judged, and that the time did not reach) ``similar``
     (``looked of whole``) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
     are not known, {} where they are) ``learnt`` (see :func:`remember`).
     """
@@ -297,7 +298,8 @@ def _look(looked: Looked, settings: Mapping[str, Any], until: float, parameters:
     wanted = [path for path in single if contents and _is_readable(looked, path)]
     crew = Crew(lambda path: ((path, inspect_file(path, _extension(path), deep=deep)), ()), most=settings["readers"], until=until)
     looked.verdicts.update(crew.run(wanted))
-    looked.unread += len(crew.left)
+    # For some the time was over before they were asked for their size.
+    looked.unread += len(crew.left) + sum(path not in looked.files for path in single)
     several = [number for number in looked.sightings.exact if len(looked.paths(number)) > 1]
     judged = Crew(lambda number: ((number, _compare(looked, number, deep)), ()), most=settings["readers"], until=until)
     looked.equal.update(judged.run(several))
@@ -381,7 +383,7 @@ def _find_similar(looked: Looked, settings: Mapping[str, Any], until: float) -> 
         return
     taken = {encoded(looked.wanted[number].name) for number in looked.sightings.exact}
     limit = min(until, time.monotonic() + max(0.2, settings["within"] * 0.3))
-    looked.similar, _looked_at = alike(missing, looked.walk.crowd, taken, limit)
+    looked.similar, looked.compared = alike(missing, looked.walk.crowd, taken, limit)
 
 
 # --- S3
@@ -535,8 +537,9 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
         "groups": dict(sorted(groups.items(), key=_troubled_first)[:MOST_GROUPS]) if set(groups) - {""} else {},
         "details": shown_rows[: settings["details"]],
         "files": sum(folder.files for folder in looked.walk.folders),
+        "read": len(looked.verdicts),
         "unread": looked.unread,
-        "similar": {"looked": len(looked.similar), "whole": looked.walk.crowd.whole},
+        "similar": {"looked": looked.compared, "whole": looked.walk.crowd.whole},
     }
 
 

@@ -482,6 +482,10 @@ files:
   description: How many files lie in the folders, wanted or not.
   returned: always
   type: int
+unread:
+  description: How many wanted files are there, and were not looked at because the time was over.
+  returned: always
+  type: int
 moves:
   description: What was renamed, or in check mode would be.
   returned: always

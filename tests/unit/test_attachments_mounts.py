@@ -83,7 +83,11 @@ def test_contents_that_hang_are_counted_as_unread(tmp_path, state):
         answer = read([nas.path], state).get()
         assert answer["unread"] == len(NAMES)
         assert answer["counts"]["FOUND"] == len(NAMES)
-        assert "time was over" in h._attachments_checks.present_of(answer)[0].evidence["not_asked"][0]
+        (finding,) = h._attachments_checks.present_of(answer)
+        assert (finding.status, finding.evidence["blocked_by"]) == ("unknown", "nas.hung"), "what was not looked at is no health"
+        assert (
+            f"{len(NAMES)} of {len(NAMES)} wanted files are there and were not looked at: the time was over" in finding.evidence["reason"]
+        )
 
 
 def test_a_mount_that_hangs_is_answered_in_time_and_a_second_run_does_not_pile_up(tmp_path, state):

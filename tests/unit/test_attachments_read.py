@@ -392,5 +392,24 @@ def test_a_crew_grows_where_work_waits_and_ends_in_time():
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.parametrize("most", [1, 5])
+def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monkeypatch, most):
+    names = [f"A_{number}.csv" for number in range(40)]
+    for name in names:
+        h.put(tmp_path, name)
+    reading, seen = set(), []
+
+    def inspect(path, _extension, deep=False):
+        reading.add(path)
+        seen.append(len(reading))
+        time.sleep(0.01)
+        reading.discard(path)
+        return h._attachments_read.Verdict()
+
+    monkeypatch.setattr(h._attachments_read, "inspect_file", inspect)
+    assert h.read([tmp_path], names, parallel_reads=most)["counts"]["FOUND"] == 40
+    assert (len(seen), max(seen)) == (40, most)
+
+
 def test_names_of_codes_are_those_of_the_table():
     assert all(re.fullmatch(r"attachments\.[a-z_]+", code) for code in h._attachments_checks.CODES)
