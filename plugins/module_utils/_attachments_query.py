@@ -139,7 +139,7 @@ def _of_ours(error: RemediationError) -> RemediationError:
     if not isinstance(error, WrongQuestion):
         return error
     details = dict(error.details)
-    details["option"] = re.sub(r"^targets\[[^]]*\]", f"{_NAME}.oracle", details["option"])
+    details["option"] = details["option"].replace(f"targets[{_NAME}]", f"{_NAME}.oracle", 1)
     return WrongQuestion.from_details(details)
 
 

@@ -124,7 +124,7 @@ def test_a_query_that_cannot_be_used_gets_one_line(ask, oracle, query, more, wor
 def test_a_reference_that_leads_nowhere_is_named_as_it_was_given(ask, oracle):
     given = oracle(password_from={"file": "/nope"})
     (line,) = ask(wanted_query={"query": TARGET_QUERY, "oracle": given}).wrong
-    assert line.startswith("wanted_query.oracle.password_from.file: '/nope' cannot be read where the check runs")
+    assert line.startswith("password_from of wanted_query.oracle, file: '/nope' cannot be read where the check runs")
 
 
 FAULTS = {
