@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from ctypes.util import find_library
 
 from .faults import find_fault
 from .interface import Replica
 from .paths import Paths
 from .pm2_processes import restart_and_settle
-from .system import ReplicaError, is_root, replace_file
+from .system import ReplicaError, can_mount, is_root, replace_file
 
 
 def faults_set(paths: Paths) -> list[str]:
@@ -28,8 +29,10 @@ def offers(kind: str) -> frozenset[str]:
         have.add("root")
         if os.access("/sys/fs/cgroup/memory", os.W_OK) or os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
             have.add("cgroup")
-    if os.access("/dev/fuse", os.R_OK | os.W_OK):
-        have.add("fuse")
+    if can_mount():
+        have.add("mount")
+        if os.access("/dev/fuse", os.R_OK | os.W_OK) and (find_library("fuse3") or find_library("fuse")):
+            have.add("fuse")
     return frozenset(have)
 
 

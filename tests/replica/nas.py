@@ -1,7 +1,7 @@
 """The NAS of an instance: a disk of its own, and what the host of the applications has mounted of it.
 
-With root the disk is a small file system on this machine, and the host sees it through a read-only mount; without root it is
-a plain folder. Hosts in containers get the folder around the mount point by propagation, so what is mounted here is mounted there.
+Where mounting is allowed (root) the disk is a small file system on this machine, and the host sees it through a read-only mount;
+elsewhere it is a plain folder. Hosts in containers get the folder around the mount point by propagation, so what is mounted here is mounted there.
 Nothing here touches the mount point while something is mounted: it may be one that never answers.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import toolchain
 from .paths import CHECKOUT, Paths
-from .system import ReplicaError, clean_environment, is_root, remove_tree, run_or_fail, wait_until
+from .system import ReplicaError, can_mount, clean_environment, remove_tree, run_or_fail, wait_until
 
 SOURCE = "nas-01:/mti/report"
 OTHER_SOURCE = "nas-01:/mti/archive"
@@ -60,7 +60,7 @@ class Nas:
     @property
     def disk(self) -> Path:
         """What the NAS itself sees, and the batch writes to."""
-        return self.paths.instance / "nas" if is_root() else self.mount
+        return self.paths.instance / "nas" if can_mount() else self.mount
 
     @property
     def _export(self) -> Path:
@@ -70,17 +70,17 @@ class Nas:
     @property
     def source(self) -> str:
         """What the kernel's list of mounts shows; "" where it is a plain folder."""
-        return SOURCE if is_root() else ""
+        return SOURCE if can_mount() else ""
 
     def well(self) -> bool:
         """Whether it is mounted as delivered."""
-        if not is_root():
+        if not can_mount():
             return self.mount.is_dir()
         return len(mounted_on(self.disk)) == 1 and mounted_on(self.mount) == [Mounted("tmpfs", SOURCE, read_only=True)]
 
     def ensure(self, *, shared: bool = False) -> None:
         """Make the disk and mount it where that is not so. `shared`: containers are to see what is mounted."""
-        if not is_root():
+        if not can_mount():
             self.mount.mkdir(parents=True, exist_ok=True)
             return
         if not mounted_on(self.disk):
@@ -179,6 +179,6 @@ class Nas:
 
 
 def _mount(*arguments: str) -> None:
-    if not is_root():
-        raise ReplicaError("mounting needs root")
+    if not can_mount():
+        raise ReplicaError("mounting is not allowed here")
     run_or_fail(f"mount {arguments[-1]}", ["mount", *arguments], timeout=20)

@@ -23,7 +23,7 @@ _MONTHLY = 10  # the automation whose customers these are
 _OLD_DAYS = 45
 _HOUR = 3600
 _NEEDS_ROOT = frozenset({"root"})
-_NEEDS_FUSE = frozenset({"root", "fuse"})
+_NEEDS_FUSE = frozenset({"mount", "fuse"})
 _REFUSED = b"<!DOCTYPE html><html><head><title>503</title></head><body>Service Unavailable</body></html>\n"
 _APPEND = 'while printf "more,1\\r\\n" >>"$1"; do sleep 0.2; done'
 

@@ -14,8 +14,8 @@ from .oracle import errors_since, make_due
 
 _WAIT_S = 60
 _FILLER = "filler.bin"
-_NEEDS_MOUNTS = frozenset({"root"})
-_NEEDS_FUSE = frozenset({"root", "fuse"})
+_NEEDS_MOUNTS = frozenset({"mount"})
+_NEEDS_FUSE = frozenset({"mount", "fuse"})
 Step = Callable[[Replica], None]
 
 
@@ -125,7 +125,7 @@ NAS_FAULTS = (
     _nas("hung", "the NAS answers nothing, ever", with_worker(_sick("hung"), ""), needs=_NEEDS_FUSE),
     _nas("hung", "each answer of the NAS takes 2 s", _sick("slow"), variant="slow", needs=_NEEDS_FUSE),
     _nas("path_missing", "a folder of the path has another name", with_worker(move_folder), needs=frozenset()),
-    _nas("no_permission", "a folder of the path is closed to the application's user", with_worker(close_folder)),
+    _nas("no_permission", "a folder of the path is closed to the application's user", with_worker(close_folder), needs=frozenset({"root"})),
     _nas("no_permission", "the NAS refuses every access", with_worker(_sick("EACCES")), variant="refused", needs=_NEEDS_FUSE),
     _nas("writable", "the NAS is mounted read-write", mount_writable, restore),
     _nas("disk_80", "the disk of the NAS is 84 % full", _fill(84), restore),

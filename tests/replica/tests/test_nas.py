@@ -13,13 +13,13 @@ import pytest
 
 from ..attachments import deliver, export_of, statement_folder
 from ..customers import CUSTOMERS
+from ..fault_control import offers
 from ..logsdb import local_now
 from ..nas import OTHER_SOURCE, SOURCE, Mounted, Nas, mounted_on
 from ..paths import Paths
-from ..system import is_root
 
-needs_root = pytest.mark.skipif(not is_root(), reason="mounting needs root")
-needs_fuse = pytest.mark.skipif(not is_root() or not os.access("/dev/fuse", os.W_OK), reason="a sick mount needs root and /dev/fuse")
+needs_mount = pytest.mark.skipif("mount" not in offers("local"), reason="mounting is not allowed here")
+needs_fuse = pytest.mark.skipif("fuse" not in offers("local"), reason="a sick mount needs root, /dev/fuse and the package fuse3")
 ERRNO = "import os, sys\ntry:\n    os.listdir(sys.argv[1])\nexcept OSError as error:\n    print(error.errno)\n"
 
 
@@ -74,7 +74,7 @@ def test_the_export_has_the_names_of_the_day_and_no_personal_data():
     ]
 
 
-@needs_root
+@needs_mount
 def test_it_is_mounted_read_only_and_what_lies_below_is_empty(nas):
     assert nas.well()
     assert mounted_on(nas.mount) == [Mounted("tmpfs", SOURCE, read_only=True)]
