@@ -142,4 +142,5 @@ def _call(source: Source, arguments: dict[str, Any], deadline: float, state: Sta
         deadline=deadline,
         user=become if owner or prepare else None,
         lock=state.lock_file(source.lock(arguments)) if source.exclusive else None,
+        unsigned=state.read_only,
     )
