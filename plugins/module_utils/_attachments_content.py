@@ -188,7 +188,7 @@ def _pdf(parts: Parts) -> Verdict:
     if not tables:
         return Verdict(DAMAGED, "no_table")
     # Offsets count from the header, which some writers do not put first.
-    for offset in {int(tables[-1]), int(tables[-1]) + begins}:
+    for offset in (int(tables[-1]), int(tables[-1]) + begins):
         found = parts.at(offset, 40)
         if found is None or (found and _XREF.match(found)):
             return FINE

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import NeedsUser
+from ._errors import NeedsUser, WrongQuestion
 from ._process import Call, Outcome, call_all, user_name
 from ._state import State
 
@@ -131,16 +131,27 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
 def _call(source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
     owner, prepare = source.owner, source.prepare
     given = dict(arguments)
+    lock, unlockable = None, None
+    if source.exclusive:
+        try:
+            lock = state.lock_file(source.lock(arguments))
+        except WrongQuestion as error:
+            unlockable = error  # of this reading alone; the others are made
 
     def become() -> int | None:
         if prepare is not None:
             given["prepared"] = prepare(**arguments)
         return owner(**arguments) if owner else None
 
+    def read() -> Any:
+        if unlockable is not None:
+            raise unlockable
+        return source.read(**given)
+
     return Call(
-        function=lambda: source.read(**given),
+        function=read,
         deadline=deadline,
         user=become if owner or prepare else None,
-        lock=state.lock_file(source.lock(arguments)) if source.exclusive else None,
+        lock=lock,
         unsigned=state.read_only,
     )

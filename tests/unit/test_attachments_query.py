@@ -160,7 +160,9 @@ def test_a_table_that_may_not_be_seen(ask, oracle, server):
 
 
 def test_a_refused_password_is_tried_once_and_again_when_it_changes(ask, oracle, server):
-    tried = lambda: len(server.control.logins(user="TANK_MON"))  # noqa: E731
+    def tried():
+        return len(server.control.logins(user="TANK_MON"))
+
     query = {"query": TARGET_QUERY, "oracle": oracle(password="Wrong-7a1")}
     before = tried()
     first, second = only(ask(["A_1.csv"], wanted_query=query)), only(ask(wanted_query=query))
