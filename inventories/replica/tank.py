@@ -24,7 +24,7 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", *(["host"] if host else [])],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "nas", "attachments", *(["host"] if host else [])],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -38,7 +38,9 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
         "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"]),
         **oracle(facts["oracle"]),
+        **storage(facts),
         **machine(facts, host),
+        **({"daily_check_off": off} if (off := without(facts, host)) else {}),
     }
 
 
@@ -78,17 +80,36 @@ def oracle(facts: dict) -> dict:
     return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8"))
 
 
+def storage(facts: dict) -> dict:
+    """Return where the attachments are, what is wanted, and what the batch logs; where the NAS is a plain folder, it is no mount."""
+    nas = facts["nas_root"]
+    mount = {"stack_nas_mounts": [{"path": nas, "source": facts["nas_source"]}]} if facts["nas_source"] else {"stack_nas_read_only": False}
+    return {
+        **mount,
+        "stack_attachment_roots": [f"{nas}/AC/statement/%Y%m%d"],
+        "stack_attachment_wanted_file": f"{facts['app_dir']}/export/targets-%Y%m%d.csv",
+        "stack_attachment_group_column": "ORG_ID",
+        "stack_attachment_batch_log": f"{facts['batch_log_folder']}/statement-%Y%m%d.log",
+    }
+
+
+def without(facts: dict, host: dict) -> list[str]:
+    """Return the checks of what the replica could not make without root: file systems and a cgroup of its own."""
+    storage_checks = [] if facts["nas_source"] else ["nas.disk"]
+    if not host:
+        return storage_checks
+    return [*storage_checks, *([] if host["volume"] else ["host.disk"]), *([] if host["cgroup"] else ["host.cpu", "host.memory"])]
+
+
 def machine(facts: dict, host: dict) -> dict:
     """Return what the area host looks at: the replica's own parts, since this machine does other work too.
 
     The window is the shortest and the limit for the CPU a lower one, so that the fault bench need not wait for minutes.
-    Where the replica could make no file system and no cgroup of its own (without root), those checks are left out.
     """
     if not host:
         return {}
     nginx, app = os.path.dirname(facts["nginx"]["access_log"]), facts["app_dir"]
     own = [str(port) for port in facts["ports"].values()]
-    without = ([] if host["volume"] else ["host.disk"]) + ([] if host["cgroup"] else ["host.cpu", "host.memory"])
     return {
         "stack_host_cgroup": host["cgroup"] or None,
         "stack_host_cpu_percent": 60,
@@ -100,14 +121,13 @@ def machine(facts: dict, host: dict) -> dict:
         "stack_host_outbound": [f"127.0.0.1:{port}" for port in (facts["ports"]["logsdb"], host["peer_port"])],
         "stack_host_expected_ports": own,
         "stack_host_ports": [*own, str(host["spare_port"])],
-        **({"daily_check_off": without} if without else {}),
     }
 
 
 def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
     """Return the hosts of a replica in containers: laid out as at a customer's, so that most variables keep their defaults."""
     app = {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "host"],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "nas", "attachments", "host"],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -118,6 +138,7 @@ def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
         "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"], facts["hosts"]["logsdb"]["address"]),
         **oracle(facts["oracle"]),
+        **storage(facts),
         **container_machine(facts, "app"),
     }
     web = {

@@ -153,7 +153,7 @@ def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[_registry.Qu
     """Return the checks by the Python that asks them: ``(checks, interpreter)``, the usual one ("") first."""
     if not runtime:
         return [(list(checks), "")]
-    wanted = [runtime if question.check.driver else "" for question in questions]
+    wanted = [runtime if question.driver else "" for question in questions]
     return [([check for check, python in zip(checks, wanted) if python == chosen], chosen) for chosen in ("", runtime) if chosen in wanted]
 
 

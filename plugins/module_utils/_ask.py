@@ -91,7 +91,9 @@ def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], st
             try:
                 name = source.memory_key(question.parameters)
                 former = (state.load(name),) if source.cumulative else ()
-                state.save(name, source.remember(outcomes[key].value, *former))
+                value = source.remember(outcomes[key].value, *former)
+                if value is not None:
+                    state.save(name, value)
             except WrongQuestion as error:
                 answer.wrong.append(error.message)
                 return

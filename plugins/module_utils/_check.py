@@ -26,6 +26,8 @@ class Check:
     runs_on: app, web or checker. run_as: root, app (the application's user) or any.
     driver: a library of DRIVERS that its sources import, "" for none. Such a check is asked on the host with the Python that
     has it (``stack_check_python``) where there is one, otherwise by the checker.
+    driver_of: names the library that some parameters need, for a check that only its host can ask: with ``stack_check_python``
+    where there is one, otherwise with the host's usual Python, which may have it.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Check:
     runs_on: str = "app"
     run_as: str = "any"
     driver: str = ""
+    driver_of: Callable[[Mapping[str, Any]], str] = lambda _parameters: ""
 
     def __post_init__(self) -> None:
         """Refuse a check that asks for secrets, says nothing about a parameter, or belongs to no area."""

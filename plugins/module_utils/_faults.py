@@ -89,6 +89,9 @@ _GONE = (Follows("pm2.missing", same_subject=True),)
 # What the applications stand on.
 _BELOW_APPLICATIONS = _from("pm2.*", "oracle.*", "ses.*", "nas.*", "attachments.*", "logsdb.unreachable")
 _BELOW_WEB = _from("nginx.*")
+# A sick mount hides its folders; a folder that is missing or closed, or a NAS that is full, explains missing files.
+_SICK_MOUNT = _from("nas.not_mounted", "nas.wrong_source", "nas.stale", "nas.hung")
+_BELOW_ATTACHMENTS = _from("nas.*")
 _BELOW_GATEWAY = (*_from("backend.*", "pm2.*"), *_BELOW_WEB)
 
 # A place that cannot be reached, asked by its own check.
@@ -102,6 +105,8 @@ _TIGHTEN = Remedy("file.tighten", AUTO)
 _RESTORE_BUILD = Remedy("web.restore_build", APPROVAL)
 _ROTATE = Remedy("logs.rotate", AUTO)
 _START_NGINX = Remedy("nginx.start", AUTO)
+_REMOUNT = Remedy("nas.remount", APPROVAL)
+_RENAME = Remedy("attachments.rename", APPROVAL)
 
 
 def _backend(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
@@ -120,6 +125,18 @@ def _worker(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
 
 def _web(name: str, severity: str, source: str, *remedies: Remedy) -> Fault:
     return _fault(f"web.{name}", severity, source, *remedies, follows=_BELOW_WEB)
+
+
+def _mount(name: str, severity: str, source: str) -> Fault:
+    return _fault(f"nas.{name}", severity, source, _REMOUNT)
+
+
+def _below_mount(name: str, severity: str, source: str) -> Fault:
+    return _fault(f"nas.{name}", severity, source, follows=_SICK_MOUNT)
+
+
+def _attachment(name: str, *remedies: Remedy, severity: str = "P2", source: str = "M1-6, F") -> Fault:
+    return _fault(f"attachments.{name}", severity, source, *remedies, follows=_BELOW_ATTACHMENTS)
 
 
 def _oracle(code: str, severity: str, source: str, *remedies: Remedy) -> Fault:
@@ -238,8 +255,50 @@ _ORACLE = (
 )
 _LOGSDB = (_fault("logsdb.unreachable", "P1", "M2-11"),)
 
+_NAS = (
+    _mount("not_mounted", "P0", "M1-6, M2-7"),
+    _mount("wrong_source", "P0", "M1-6, M2-7"),
+    _mount("stale", "P0", "M1-6, M2-7"),
+    _mount("hung", "P0", "M1-6, M2-7"),
+    _below_mount("path_missing", "P1", "M1-6, M2-7"),
+    _below_mount("no_permission", "P1", "M1-6, M2-7"),
+    _below_mount("writable", "P3", "F"),
+    _below_mount("disk_80", "P2", "M2-7"),
+    _below_mount("disk_90", "P1", "M2-7"),
+)
+_ATTACHMENTS = (
+    _attachment("batch_missing", severity="P1", source="M1-6"),
+    _fault("attachments.not_found", "P2", "M1-6", follows=(*_BELOW_ATTACHMENTS, *_from("attachments.batch_missing"))),
+    _attachment("case_differs", _RENAME, source="M1-6"),
+    _attachment("near_name", source="M1-6"),
+    _attachment("duplicated", source="M1-6"),
+    _attachment("empty"),
+    _attachment("unreadable"),
+    _attachment("damaged"),
+    _attachment("wrong_type"),
+    _attachment("extension"),
+    _attachment("bad_name"),
+    _attachment("no_name"),
+    _attachment("still_written"),
+    _attachment("retention", severity="P3", source="F"),
+)
+
 # Only what is built: an area comes in with its checks and its texts.
 FAULTS: dict[str, Fault] = {
     fault.code: fault
-    for fault in (*_PM2, *_RUN, *_LOGSDB, *_ORACLE, *_WORKER, *_HOST, *_BACKEND_LOG, *_WORKER_LOG, *_BACKEND, *_NGINX, *_WEB)
+    for fault in (
+        *_PM2,
+        *_RUN,
+        *_LOGSDB,
+        *_ORACLE,
+        *_WORKER,
+        *_HOST,
+        *_BACKEND_LOG,
+        *_WORKER_LOG,
+        *_BACKEND,
+        *_NGINX,
+        *_WEB,
+        *_NAS,
+        *_ATTACHMENTS,
+    )
 }

@@ -487,7 +487,7 @@ def _one_disk(asked: Asked, entry: Mapping[str, Any], kept: Mapping[str, Any], g
         "size": size_text(entry["size"]),
         "free": size_text(entry["free"]),
         "inodes": nodes,
-        **_trend(trend, now),
+        **trend_of(trend, now),
     }
     code, value, threshold = _disk_fault(parameters, used, nodes, trend, now)
     evidence = {name: known for name, known in evidence.items() if known is not None}
@@ -523,7 +523,8 @@ def _inodes(entry: Mapping[str, Any]) -> float | None:
     return round(100 * entry["files_used"] / room, 1) if entry["files"] > 0 and room > 0 else None
 
 
-def _trend(trend: series.Forecast | None, now: float) -> dict[str, Any]:
+def trend_of(trend: series.Forecast | None, now: float) -> dict[str, Any]:
+    """Return what is said of a forecast: how much a day, and when the file system is full."""
     if trend is None or stamp(trend.full_at) is None:
         return {}
     return {

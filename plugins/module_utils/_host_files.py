@@ -102,7 +102,10 @@ _MONTHS = {
 
 
 def parse_mounts(text: str) -> list[dict[str, Any]]:
-    """Return the mounts of a mountinfo: ``mount device type number`` (major:minor) ``read_only``, hidden ones left out."""
+    """Return the mounts of a mountinfo, hidden ones left out.
+
+    ``mount device root`` (the part of the device that is seen) ``type number`` (major:minor) ``read_only``.
+    """
     found: dict[str, dict[str, Any]] = {}
     for line in text.split("\n"):
         fields = line.split(" ")
@@ -117,6 +120,7 @@ def parse_mounts(text: str) -> list[dict[str, Any]]:
         found[mount] = {
             "mount": mount,
             "device": _unescaped(fields[dash + 2]),
+            "root": _unescaped(fields[3]),
             "type": fields[dash + 1],
             "number": fields[2],
             "read_only": "ro" in options,
@@ -145,7 +149,7 @@ def choose_mounts(mounts: Sequence[Mapping[str, Any]], only: Sequence[str], path
     else:
         chosen = [entry for entry in mounts if entry["type"] in _REAL and not entry["read_only"]]
         chosen += [entry for entry in mounts if entry["mount"] == "/" and entry["type"] in _MEMORY]
-    chosen += [entry for entry in (_holder(by_mount, path) for path in paths) if entry]
+    chosen += [entry for entry in (holder_of(by_mount, path) for path in paths) if entry]
     once: dict[str, dict[str, Any]] = {}
     for entry in sorted(chosen, key=lambda one: len(one["mount"])):
         once.setdefault(_identity(entry), dict(entry))
@@ -161,7 +165,8 @@ def _identity(entry: Mapping[str, Any]) -> str:
     return entry["device"] if entry["type"] == "btrfs" else entry["number"]
 
 
-def _holder(by_mount: Mapping[str, Mapping[str, Any]], path: str) -> Mapping[str, Any] | None:
+def holder_of(by_mount: Mapping[str, Mapping[str, Any]], path: str) -> Mapping[str, Any] | None:
+    """Return the mount that a path lies in, by the names alone: no file system is asked."""
     path = _plain(path)
     while path not in by_mount:
         above = os.path.dirname(path)
@@ -197,12 +202,13 @@ def _without_number(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _filled(entry: Mapping[str, Any]) -> dict[str, Any]:
     if not is_remote(entry["type"]):
-        return _usage(entry["mount"])
-    outcome = bounded(lambda: _usage(entry["mount"]), REMOTE_WITHIN)
+        return usage_of(entry["mount"])
+    outcome = bounded(lambda: usage_of(entry["mount"]), REMOTE_WITHIN)
     return outcome.value if outcome.error is None else {"error": outcome.error.message}
 
 
-def _usage(mount: str) -> dict[str, Any]:
+def usage_of(mount: str) -> dict[str, Any]:
+    """Return ``size used free files files_used files_free error`` of the file system that holds a path, in bytes and inodes."""
     try:
         found = os.statvfs(mount)
     except (OSError, ValueError) as error:

@@ -232,13 +232,19 @@ def read(memory: Mapping[str, Any] | None = None, **parameters: Any) -> dict[str
     sqlalchemy = _load(dialect, parameters["dialect"])
     zone = _zone(parameters["timezone"])
     target = _target(dialect, parameters)
-    try:
-        return _facts(sqlalchemy, dialect, target, zone, parameters["look_back_days"], (memory or {}).get("refused"))
-    except RemediationError:
-        raise
-    except Exception as error:
-        # Whatever a driver throws may carry the password; nothing of it goes further unscrubbed.
-        raise Crashed(scrub(describe_crash(error), target.password)) from None
+    days = parameters["look_back_days"]
+    return _asked(sqlalchemy, dialect, target, zone, (memory or {}).get("refused"), lambda session: _facts(session, zone, days))
+
+
+def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any) -> dict[str, Any]:
+    """Return ``state``, and ``taken``, what ``look(session)`` returned; away with ``stage reason said held_since`` as :func:`read` does.
+
+    refused: what a former answer said under this name.
+    """
+    dialect = DIALECTS[parameters["dialect"]]
+    sqlalchemy = _load(dialect, parameters["dialect"])
+    zone = _zone(parameters["timezone"])
+    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, refused, lambda session: {"taken": look(session)})
 
 
 def remember(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,21 +294,39 @@ def _target(dialect: Dialect, parameters: Mapping[str, Any]) -> Target:
     )
 
 
-def _facts(sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, days: int, refused: Any) -> dict[str, Any]:
+def _asked(
+    sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, refused: Any, ask: Callable[[Session], dict[str, Any]]
+) -> dict[str, Any]:
+    """Connect and return what ``ask`` says, or why that could not be."""
+    try:
+        return _connect_and_ask(sqlalchemy, dialect, target, zone, refused, ask)
+    except RemediationError:
+        raise
+    except Exception as error:
+        # Whatever a driver throws may carry the password; nothing of it goes further unscrubbed.
+        raise Crashed(scrub(describe_crash(error), target.password)) from None
+
+
+def _connect_and_ask(
+    sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, refused: Any, ask: Callable[[Session], dict[str, Any]]
+) -> dict[str, Any]:
     if _is_held(target, refused):
         return {"state": "away", "stage": "login", "reason": refused["reason"], "said": "", "held_since": refused["at"], "refused": refused}
     try:
         started = time.monotonic()
         with _connected(sqlalchemy, dialect, target, zone) as session:
             connect_ms = round((time.monotonic() - started) * 1000)
-            tables = session.look_at_tables()
-            _must_be_usable(tables)
-            work = _work(session, zone, days)
-            return {"state": "up", "server": session.server(), "connect_ms": connect_ms, "tables": tables, "work": work, "refused": None}
+            return {"state": "up", "connect_ms": connect_ms, **ask(session), "refused": None}
     except Unreachable as error:
         facts = {"state": "away", "stage": error.stage, "reason": error.reason, "said": error.said, "held_since": None}
         kept = _refusal(target, error.reason) if error.stage == "login" and error.reason in REFUSALS else None
         return {**facts, "refused": kept or (refused if error.stage in ("name", "network") else None)}
+
+
+def _facts(session: Session, zone: ZoneInfo, days: int) -> dict[str, Any]:
+    tables = session.look_at_tables()
+    _must_be_usable(tables)
+    return {"server": session.server(), "tables": tables, "work": _work(session, zone, days)}
 
 
 def _is_held(target: Target, refused: Any) -> bool:
@@ -421,6 +445,14 @@ class Session:
             self._again(error)
             self.not_asked.append(f"{what}: {_short(self._target, error)}")
             return None
+
+    def fetch(self, statement: Any, pick: Callable[[Sequence[str]], Callable[[Any], Any]]) -> list[Any]:
+        """Return what is picked of each row; raises Unreachable when the statement fails. pick: see ``_oracle_session.fetch``."""
+        try:
+            result = self._execute(statement)
+            return list(map(pick(list(result.keys())), result))
+        except self.sqlalchemy.exc.DBAPIError as error:
+            raise Unreachable("query", "failed", _short(self._target, error)) from None
 
     def _local(self, value: Any) -> Any:
         """Return a time with a zone as the local one that all others are."""

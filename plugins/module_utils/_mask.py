@@ -9,13 +9,25 @@ Masks follow the product's rules (tank-product-facts, LogsDB): ``hong@test.com``
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 HIDDEN = "********"
 
 _WORDS = r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|[_-]key|비밀번호|암호|패스워드"
 _QUOTED = r"\\?\"(?:\\.|[^\"\\]){0,400}\"|'(?:\\.|''|[^'\\]){0,400}'"
-_RULES = (
+# What stands in front of a piece of a path: /var/lib/tank-, nas-01:/mti/report-, //nas-01/mti-, s3://reports-; no other address.
+_BEFORE = 400  # characters that are looked at
+_IN_A_PATH = re.compile(r"(?:^|[\s\"'=,;()\[\]{}<>|])(?:(?:[\w.-]{1,100}:)?/(?!/)|s3://|//)[^\s\"'=,;:()\[\]{}<>|]*\Z")
+
+
+def _unless_a_path(match: re.Match[str]) -> str:
+    """Hide what looks like a key, unless it is folders within a path: these are long, mixed and have slashes too."""
+    before = match.string[max(0, match.start() - _BEFORE) : match.start()]
+    return match.group() if "/" in match.group() and _IN_A_PATH.search(before) else HIDDEN
+
+
+_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.S), HIDDEN),
     # Whole headers: what follows the scheme, and every cookie.
     (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)\b([\"']?\s{0,3}[:=]\s{0,3}|\s)[^\r\n]+", re.I), rf"\1\2{HIDDEN}"),
@@ -47,7 +59,7 @@ _RULES = (
             r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{0,63}[0-9+/])(?=[A-Za-z0-9/+]{0,63}[A-Z])(?=[A-Za-z0-9/+]{0,63}[a-z])(?!/)"
             r"[A-Za-z0-9+/]{40,64}(?![A-Za-z0-9/+])"
         ),
-        HIDDEN,
+        _unless_a_path,
     ),
     (re.compile(r"(?<![\w.%+-])(\w)[\w.%+-]{0,64}@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,20})"), r"\1***@\2"),
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,7 @@ class Progress:
 
 @dataclass
 class Run:
-    """What the threads of one reading share; ``changed`` guards all of it."""
+    """What the threads of one reading share; ``changed`` guards all of it. look: see :func:`take`."""
 
     driver: Driver
     until: float
@@ -88,6 +88,7 @@ class Run:
     changed: threading.Condition = field(default_factory=threading.Condition)
     learnt: dict[str, Any] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    look: Callable[[Any, str, float], Any] | None = None
 
     def __post_init__(self) -> None:
         self.gates = Gates(self.changed)
@@ -118,28 +119,55 @@ def read(
     driver = _oracle_client.load(lib_dir)
     kept = {} if forget_refused else _refused_in(memory)
     run = Run(driver, until, stage_timeout, kept)
-    run.held = _held(made, kept)
-    progresses = [Progress(target, _first_answer(target)) for target in made]
+    answers = _ask_all(run, made)
+    if any(answer.get("code") == "oracle.needs_thick" for answer in answers):
+        client = _oracle_client.instant_client(within=max(0.1, until - time.monotonic()))
+        answers = [{**answer, "client": client} if answer.get("code") == "oracle.needs_thick" else answer for answer in answers]
+    return {"driver": driver.title, "targets": answers, "learnt": _learnt(run), "forgotten": forget_refused}
+
+
+def take(
+    target: Mapping[str, Any],
+    look: Callable[[Any, str, float], Any],
+    timeout: float,
+    lib_dir: str | None = None,
+    memory: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the answer of one target as :func:`read` does, with ``taken``, what ``look(connection, query, until)`` returned, and ``learnt``.
+
+    A query that takes too long is ``failed`` with the code oracle.slow.
+    """
+    made = make_targets([target])
+    run = Run(_oracle_client.load(lib_dir), time.monotonic() + timeout, timeout, _refused_in(memory), look=look)
+    (answer,) = _ask_all(run, made)
+    return {**answer, "learnt": _learnt(run)}
+
+
+def _ask_all(run: Run, targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """Ask all targets, each in a thread; returns their answers when all have one."""
+    run.held = _held(targets, run.memory)
+    progresses = [Progress(target, _first_answer(target)) for target in targets]
     threads = [threading.Thread(target=_ask, args=(run, progress), daemon=True) for progress in progresses]
     for thread in threads:
         thread.start()
     _watch(run, progresses)
-    give_up = min(time.monotonic() + LEAVE_WITHIN, until)
+    give_up = min(time.monotonic() + LEAVE_WITHIN, run.until)
     for thread in threads:
         thread.join(max(0.0, give_up - time.monotonic()))
     with run.changed:
-        learnt = dict(run.learnt)
-        answers = [dict(progress.answer) for progress in progresses]
-    if any(answer.get("code") == "oracle.needs_thick" for answer in answers):
-        client = _oracle_client.instant_client(within=max(0.1, until - time.monotonic()))
-        answers = [{**answer, "client": client} if answer.get("code") == "oracle.needs_thick" else answer for answer in answers]
-    return {"driver": driver.title, "targets": answers, "learnt": learnt, "forgotten": forget_refused}
+        return [dict(progress.answer) for progress in progresses]
+
+
+def _learnt(run: Run) -> dict[str, Any]:
+    with run.changed:
+        return dict(run.learnt)
 
 
 def remember(facts: Mapping[str, Any], former: Any = None) -> dict[str, Any]:
-    """Return what the next run needs: the hashes of credentials that were refused."""
+    """Return what the next run needs: the hashes of credentials that were refused, and whatever else is kept beside them."""
     kept = {} if facts["forgotten"] else _refused_in(former)
-    return {"refused": _oracle_refused.merged(kept, facts["learnt"])}
+    others = former if isinstance(former, Mapping) else {}
+    return {**others, "refused": _oracle_refused.merged(kept, facts["learnt"])}
 
 
 def _refused_in(memory: Any) -> Mapping[str, Any]:
@@ -416,11 +444,18 @@ def _queried(run: Run, progress: Progress, connection: Any) -> None:
     """Run the query, look at what the account may see, and give the answer."""
     try:
         with _stage(run, progress, "query") as until:
+            if run.look is not None:
+                # The server needs a moment to answer the break of a query, within the time of all.
+                taken = run.look(connection, progress.target.query, min(until, run.until - BREAK_WITHIN))
+                _answer(run, progress, {"state": "up", "taken": taken})
+                return
             rows = _oracle_session.count_rows(connection, progress.target.query, until)
             done: dict[str, Any] = {"rows": rows}
     except _oracle_session.Gone:
         raise Failed(Outcome("ORA-03113", "dropped")) from None
     except _oracle_session.TooSlow as slow:
+        if run.look is not None:
+            raise Failed(Outcome("oracle.slow", "unfinished")) from None
         done = {"rows": slow.rows, "unfinished": True}
     with run.changed:
         progress.answer.update(done)

@@ -10,7 +10,7 @@ never kept. Manual 2 section 6 and the product facts: the account needs SELECT o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ._oracle_outcome import EXPIRES_SOON, QUERY_TOO_SLOW, explain, full_code
@@ -77,6 +77,34 @@ def count_rows(connection: Any, query: str, until: float) -> int:
             raise TooSlow(rows) from None
         raise
     return min(rows, MOST_ROWS)
+
+
+def fetch(
+    connection: Any, query: str, binds: Mapping[str, Any], pick: Callable[[Sequence[str]], Callable[[Any], Any]], until: float
+) -> list[Any]:
+    """Run the query and return what is picked of each row. Raises TooSlow, Gone, or the driver's error, and whatever ``pick`` raises.
+
+    pick: is given the names of the columns, and returns what takes of a row what is wanted; nothing else of it is kept.
+    """
+    found: list[Any] = []
+    cursor = connection.cursor()
+    cursor.arraysize = cursor.prefetchrows = ROWS_AT_ONCE
+    try:
+        _limit(connection, until)
+        cursor.execute(query, **binds)
+        taken = pick([column[0] for column in cursor.description])
+        while True:
+            _limit(connection, until)
+            rows = cursor.fetchmany()
+            if not rows:
+                return found
+            found += map(taken, rows)
+            if time.monotonic() >= until:
+                raise TooSlow(len(found))
+    except Exception as error:
+        if full_code(error) == QUERY_TOO_SLOW:
+            raise TooSlow(len(found)) from None
+        raise
 
 
 def _limit(connection: Any, until: float) -> None:

@@ -27,9 +27,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, from_dict
+from ._errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, WrongQuestion, from_dict
 
-MAX_ANSWER = 16 * 1024 * 1024
+MAX_ANSWER = 64 * 1024 * 1024
 MAX_OUTPUT = 1024 * 1024
 CONCURRENT_CHILDREN = 8
 REAP_GRACE = 0.2
@@ -42,14 +42,16 @@ class Call:
 
     function: takes nothing, returns something JSON can carry.
     deadline: seconds from the start of the child.
-    user: a function that names the user id to become, run in the child (it may touch files); None stays.
+    user: a function that names the user id to become (or None), run in the child (it may touch files); None stays.
     lock: a file that the child keeps locked, so that repeated runs do not pile up stuck children.
+    unsigned: the lock is not written to (check mode), so it does not tell who holds it.
     """
 
     function: Callable[[], Any]
     deadline: float
-    user: Callable[[], int] | None = None
+    user: Callable[[], int | None] | None = None
     lock: str | None = None
+    unsigned: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def user_id(option: str, name: str) -> int:
+    """Return the id of a user; raises WrongQuestion, which names the option, for one that does not exist here."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError as error:
+        raise WrongQuestion(option, name, "does not exist on this host", "give the name of the user that the worker runs as") from error
 
 
 def become(uid: int) -> None:
@@ -170,7 +180,7 @@ def _answer(work: Call) -> bytes:
     try:
         uid = work.user() if work.user else None
         if work.lock:
-            _hold(work.lock, work.deadline)
+            _hold(work.lock, work.deadline, unsigned=work.unsigned)
         if uid is not None:
             become(uid)
         data = json.dumps({"value": work.function()}).encode()
@@ -193,12 +203,13 @@ def describe_crash(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def _hold(path: str, deadline: float) -> None:
+def _hold(path: str, deadline: float, *, unsigned: bool) -> None:
     """Lock a file until this process ends; raises Busy when another reader holds it for the whole deadline.
 
     The descriptor is left open on purpose: the lock must last as long as the process.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDONLY if unsigned else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + deadline * 0.8
     while True:
         try:
@@ -208,11 +219,19 @@ def _hold(path: str, deadline: float) -> None:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
         if time.monotonic() >= give_up:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
+            holder = _signature(descriptor)
             raise Busy(f"an earlier read of the same source has not ended ({holder}); no second one was started", holder=holder)
         time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}".encode(), 0)
+    if not unsigned:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}".encode(), 0)
+
+
+def _signature(descriptor: int) -> str:
+    """Return who has signed a lock; "unknown" where that process has gone, since one that does not sign holds it then."""
+    text = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+    words = text.split()
+    return text if len(words) > 1 and os.path.exists(f"/proc/{words[1]}") else "unknown"
 
 
 def _collect(running: Mapping[Hashable, _Child]) -> None:

@@ -66,6 +66,18 @@ def _web() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _nas() -> tuple[Check, ...]:
+    from ._nas_area import CHECKS
+
+    return CHECKS
+
+
+def _attachments() -> tuple[Check, ...]:
+    from ._attachments_area import CHECKS
+
+    return CHECKS
+
+
 def _oracle() -> tuple[Check, ...]:
     from ._oracle_area import CHECKS
 
@@ -80,6 +92,8 @@ REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "worker": _worker,
     "nginx": _nginx,
     "web": _web,
+    "nas": _nas,
+    "attachments": _attachments,
     "oracle": _oracle,
 }
 
@@ -103,6 +117,11 @@ class Question:
     check: Check
     parameters: Mapping[str, Any]
     deadline: float = DEFAULT_DEADLINE
+
+    @property
+    def driver(self) -> str:
+        """The library that asking it needs, "" for none."""
+        return self.check.driver or self.check.driver_of(self.parameters)
 
 
 def parse(asked: Iterable[Mapping[str, Any]], validator: type) -> list[Question]:

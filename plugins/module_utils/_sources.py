@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._errors import NeedsUser
+from ._errors import NeedsUser, WrongQuestion
 from ._process import Call, Outcome, call_all, user_name
 from ._state import State
 
@@ -27,10 +27,13 @@ class Source:
     read: called in the child with those parameters, returns something JSON can carry. Its imports are made when
         its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
-    remember: what of the answer the next run needs; kept in the state folder, never in check mode.
+    remember: what of the answer the next run needs (None: what was kept stays); kept in the state folder, never in check mode.
     cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
     recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.
+    contended: the parameters that name what may hang, where that is not all of them: the lock is theirs.
+    prepare: called in the child before it becomes the owner, for what the owner may not read; ``read`` gets what it
+        returned as ``prepared``.
     kept_as: the name under which ``remember`` keeps, where that does not depend on what is asked; the reading's key otherwise.
     """
 
@@ -43,6 +46,8 @@ class Source:
     exclusive: bool = False
     cumulative: bool = False
     recalls: bool = False
+    contended: tuple[str, ...] = ()
+    prepare: Callable[..., Any] | None = None
     kept_as: str = ""
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +56,14 @@ class Source:
 
     def key(self, parameters: Mapping[str, Any]) -> str:
         """Return the same text for the same reading: the name, and a short hash of the arguments."""
-        telling = {name: value for name, value in self.arguments(parameters).items() if name not in self.limits}
+        return self._named({name: value for name, value in self.arguments(parameters).items() if name not in self.limits})
+
+    def lock(self, parameters: Mapping[str, Any]) -> str:
+        """Return the same text for readings that must not be made at the same time."""
+        names = self.contended or tuple(name for name in self.parameters if name not in self.limits)
+        return self._named({name: parameters.get(name) for name in names})
+
+    def _named(self, telling: Mapping[str, Any]) -> str:
         text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -113,14 +125,33 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
         elif source.recalls:
             arguments["memory"] = state.load(source.memory_key(parameters))
         readings[key] = (source, arguments, deadline)
-    return call_all({key: _call(key, *reading, state) for key, reading in readings.items()})
+    return call_all({key: _call(*reading, state) for key, reading in readings.items()})
 
 
-def _call(key: str, source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
-    owner = source.owner
+def _call(source: Source, arguments: dict[str, Any], deadline: float, state: State) -> Call:
+    owner, prepare = source.owner, source.prepare
+    given = dict(arguments)
+    lock, unlockable = None, None
+    if source.exclusive:
+        try:
+            lock = state.lock_file(source.lock(arguments))
+        except WrongQuestion as error:
+            unlockable = error  # of this reading alone; the others are made
+
+    def become() -> int | None:
+        if prepare is not None:
+            given["prepared"] = prepare(**arguments)
+        return owner(**arguments) if owner else None
+
+    def read() -> Any:
+        if unlockable is not None:
+            raise unlockable
+        return source.read(**given)
+
     return Call(
-        function=lambda: source.read(**arguments),
+        function=read,
         deadline=deadline,
-        user=(lambda: owner(**arguments)) if owner else None,
-        lock=state.lock_file(key) if source.exclusive else None,
+        user=become if owner or prepare else None,
+        lock=lock,
+        unsigned=state.read_only,
     )

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import attachment_rows
 import log_rows
 import oracle_rows
 
@@ -182,6 +183,7 @@ def main() -> int:
             )
         )
         rows += log_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
+        rows += attachment_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         rows += oracle_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")

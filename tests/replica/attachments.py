@@ -1,36 +1,97 @@
-"""Today's attachments: small files that are structurally what their extension says."""
+"""The attachments of the day and what belongs to them: the export of the target query, and the log of the batch.
+
+The files are small, and structurally what their extension says.
+"""
 
 from __future__ import annotations
 
+import csv
 import io
+import os
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from .customers import CUSTOMERS, Customer
-from .system import Account, give_to
+from .customers import AUTOMATIONS, CUSTOMERS, Customer
+from .system import remove_tree
 
+COLUMNS = ("CUST_ID", "ATTACH_FILE_NAME", "ORG_ID")
+WANTED = "SELECT AUTO_ID, CUST_ID, ATTACH_PATTERN FROM TARGET ORDER BY CUST_ID"
 _EVENING = 22
+_BATCH_AT = timedelta(hours=5, minutes=10)
+_SETTLED = timedelta(hours=1)
 
 
 def statement_folder(nas_root: Path, day: datetime) -> Path:
     return nas_root / "AC" / "statement" / day.strftime("%Y%m%d")
 
 
-def ensure_attachments(nas_root: Path, now: datetime, account: Account) -> None:
-    """The files of today; in the late evening also tomorrow's, so that a test may run past midnight."""
-    days = [now, now + timedelta(days=1)] if now.hour >= _EVENING else [now]
-    for day in days:
-        folder = statement_folder(nas_root, day)
-        folder.mkdir(parents=True, exist_ok=True)
-        for customer in CUSTOMERS:
-            path = folder / customer.attachment(day.strftime("%Y%m%d"))
-            if not path.exists():
-                path.write_bytes(content(customer, path.suffix, day))
-        folder.chmod(0o755)
-    give_to(account, nas_root)
+def days_of(now: datetime) -> list[datetime]:
+    """Today; in the late evening also tomorrow, so that a test may run past midnight."""
+    return [now, now + timedelta(days=1)] if now.hour >= _EVENING else [now]
+
+
+def made_at(day: datetime, now: datetime) -> datetime:
+    """When the batch made the files of a day: in its early morning, or some time ago where that is still to come."""
+    return min(day.replace(hour=0, minute=0, second=0, microsecond=0) + _BATCH_AT, now - _SETTLED)
+
+
+def deliver(disk: Path, now: datetime) -> None:
+    """Have the files of the day on the disk of a NAS as the batch left them; what else lies there goes. What is right is not touched."""
+    days = days_of(now)
+    wanted = {customer_path: (customer, day) for day in days for customer in CUSTOMERS for customer_path in [_path(disk, customer, day)]}
+    folders = {folder for path in wanted for folder in path.parents if folder.is_relative_to(disk)}
+    for folder, names, files in os.walk(disk):
+        here = Path(folder)
+        here.chmod(0o755)
+        for name in [*names, *files]:
+            entry = here / name
+            if entry.is_dir() and not entry.is_symlink():
+                if entry not in folders:
+                    remove_tree(entry)
+                    names.remove(name)
+            elif entry not in wanted:
+                entry.unlink()
+    for path, (customer, day) in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put(path, content(customer, path.suffix, day), made_at(day, now), disk)
+
+
+def _path(disk: Path, customer: Customer, day: datetime) -> Path:
+    return statement_folder(disk, day) / customer.attachment(day.strftime("%Y%m%d"))
+
+
+def _put(path: Path, data: bytes, moment: datetime, disk: Path) -> None:
+    """Write a file unless it is there as it should be; whoever reads sees the old one or the new one."""
+    if path.is_file() and path.stat().st_mode & 0o777 == 0o644 and path.read_bytes() == data:
+        return
+    new = disk / ".new"
+    new.write_bytes(data)
+    new.chmod(0o644)
+    os.utime(new, (moment.timestamp(), moment.timestamp()))
+    if path.is_dir():
+        remove_tree(path)
+    new.replace(path)
+
+
+def export_of(rows: Iterable[Sequence[Any]], day: datetime) -> str:
+    """The wanted names of a day as CSV, from the rows of WANTED."""
+    departments = {automation.auto_id: automation.org_id for automation in AUTOMATIONS}
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for auto_id, customer, pattern in rows:
+        writer.writerow([customer, (pattern or "").replace("{date}", day.strftime("%Y%m%d")), departments[int(auto_id)]])
+    return buffer.getvalue()
+
+
+def batch_log(day: datetime, now: datetime) -> str:
+    """What the batch says of a day on which all went well."""
+    moment = f"{made_at(day, now):%Y-%m-%d %H:%M:%S}"
+    return f"{moment} statements of {day:%Y-%m-%d}: started\n{moment} {len(CUSTOMERS)} files written, 0 errors\n{moment} finished\n"
 
 
 def content(customer: Customer, extension: str, day: datetime) -> bytes:
@@ -91,7 +152,9 @@ def _xlsx(rows: Rows) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in {**_XLSX_PARTS, "xl/worksheets/sheet1.xml": sheet}.items():
-            archive.writestr(name, '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>' + text)
+            # The same contents give the same file: no time of its own.
+            part = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            archive.writestr(part, '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>' + text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

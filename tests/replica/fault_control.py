@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from ctypes.util import find_library
 
 from .faults import find_fault
 from .interface import Replica
 from .paths import Paths
 from .pm2_processes import restart_and_settle
-from .system import ReplicaError, is_root, replace_file
+from .system import ReplicaError, can_mount, is_root, replace_file
 
 
 def faults_set(paths: Paths) -> list[str]:
@@ -23,15 +24,15 @@ def faults_set(paths: Paths) -> list[str]:
 
 def offers(kind: str) -> frozenset[str]:
     """What a replica of a kind (`local`, `containers`) has on this machine of what faults may need."""
-    if kind == "containers":
-        return frozenset({"root", "systemd", "cgroup", "container"})
-    have = {"local"}
-    if is_root():
+    have = {"root", "systemd", "cgroup", "container"} if kind == "containers" else {"local"}
+    if is_root() and kind == "local":
         have.add("root")
         if os.access("/sys/fs/cgroup/memory", os.W_OK) or os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
             have.add("cgroup")
-    if os.access("/dev/fuse", os.R_OK | os.W_OK):
-        have.add("fuse")
+    if can_mount():
+        have.add("mount")
+        if os.access("/dev/fuse", os.R_OK | os.W_OK) and (find_library("fuse3") or find_library("fuse")):
+            have.add("fuse")
     return frozenset(have)
 
 
@@ -64,6 +65,7 @@ def clear_all(replica: Replica, paths: Paths) -> None:
             continue  # another fault stands in its way; the whole repair follows
     replica.restore_oracle()
     replica.deploy()
+    replica.restore_attachments()
     replica.install_boot_unit()
     replica.restore_web()
     restart_and_settle(replica, "backend", "worker")

@@ -71,13 +71,13 @@ def _is_current(paths: Paths) -> bool:
 def ensure(paths: Paths, account: Account) -> None:
     """Make what is missing; what a fault left goes."""
     folder = folder_of(paths)
-    for each in (folder, _logs(paths)):
+    for each in (folder, logs_of(paths)):
         each.mkdir(parents=True, exist_ok=True)
     spare = facts_of(paths).get("spare_port", 0)
     _end_helpers(paths, keep=_SERVERS if _is_current(paths) else ())
     (folder / "clock_offset").unlink(missing_ok=True)
     shutil.copy(SOURCES / SERVICES, folder / SERVICES)
-    give_to(account, folder, _logs(paths))
+    give_to(account, folder, logs_of(paths))
     for name in _SERVERS:
         if not _pid(paths, name):
             start(lambda argv: run_or_fail("start a helper", argv, account=account), folder, name)
@@ -90,7 +90,7 @@ def ensure(paths: Paths, account: Account) -> None:
         "cgroup_folders": [str(each) for each in _cgroup_folders(cgroup)] if cgroup else [],
         "cpu_quota": CPU_QUOTA,
         "memory_limit": MEMORY_LIMIT,
-        "log_folder": str(_logs(paths)),
+        "log_folder": str(logs_of(paths)),
         "spare_port": spare if spare and port_is_free(spare) else free_port(),
     }
     for name in _SERVERS:
@@ -151,7 +151,8 @@ def _volume(paths: Paths) -> Path:
     return paths.instance / "data"
 
 
-def _logs(paths: Paths) -> Path:
+def logs_of(paths: Paths) -> Path:
+    """Where the batch logs."""
     return paths.instance / "var" / "log" / "batch"
 
 

@@ -7,8 +7,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from . import attachments
+from .logsdb import local_now
+from .nas import Nas
 from .oracle_part import delivered_targets
 from .system import ReplicaError, Result, wait_until
 
@@ -65,6 +69,7 @@ class Replica(ABC):
 
     facts: Mapping[str, Any]
     admin: str  # ROOT where root is to be had, else APP
+    nas: Nas  # a machine of its own; what is done with it is done from here
 
     @abstractmethod
     def at(self, host: str) -> Replica:
@@ -185,6 +190,33 @@ class Replica(ABC):
         oracle, checker = self.facts["oracle"], self.at(CHECKER_HOST)
         checker.write(oracle["variables_file"], json.dumps(variables, indent=2) + "\n", 0o600)
         checker.write(oracle["password_file"], password, 0o600)
+
+    # The NAS and the attachments on it
+
+    def restore_nas(self) -> None:
+        """The NAS mounted as delivered, the files of the day on it."""
+        self.nas.ensure()
+        attachments.deliver(self.nas.disk, local_now())
+
+    def restore_attachments(self) -> None:
+        """That, and beside it what the batch has logged and the names that Oracle's target queries want."""
+        self.restore_nas()
+        self.export_targets()
+        now = local_now()
+        for day in attachments.days_of(now):
+            self.at(APP_HOST).write(self.batch_log(day), attachments.batch_log(day, now), 0o600)
+
+    def export_targets(self) -> None:
+        """Write the wanted names of the day, as Oracle has them now, to where the checks look for them."""
+        app, folder = self.at(APP_HOST), f"{self.facts['app_dir']}/export"
+        rows = self.oracle("sql", statement=attachments.WANTED)["rows"]
+        app.must(["mkdir", "-p", folder])
+        for day in attachments.days_of(local_now()):
+            app.write(f"{folder}/targets-{day:%Y%m%d}.csv", attachments.export_of(rows, day), 0o600)
+
+    def batch_log(self, day: datetime) -> str:
+        """The log of the batch that makes the files of a day."""
+        return f"{self.facts['batch_log_folder']}/statement-{day:%Y%m%d}.log"
 
     # PM2
 

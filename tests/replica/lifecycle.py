@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from . import host_parts, oracle_part, pm2_processes, toolchain
-from .attachments import ensure_attachments, statement_folder
+from .attachments import statement_folder
 from .cache import Cache, cache_for_sources, prepare
 from .local import LocalReplica, Made
 from .logsdb import LogsDb, local_now
+from .nas import Nas
 from .oracle_part import OracleServer
 from .paths import SOURCES, Paths
 from .processes import ORACLE, belonging_to, end_all
@@ -103,12 +104,12 @@ def up(paths: Paths) -> LocalReplica:
         licence_key=before.licence_key if before else secrets.token_hex(12),
     )
     replica = _replica(paths, cache, wanted)
-    for folder in (paths.run, paths.home, paths.nas_root):
+    for folder in (paths.run, paths.home, host_parts.logs_of(paths)):
         folder.mkdir(parents=True, exist_ok=True)
     if not replica.can_reach(paths.home):
         raise ReplicaError(f"the user {replica.account.name} cannot reach {paths.base}: choose another TANK_REPLICA_BASE")
     if before == wanted and not paths.faults_file.exists() and all(part.healthy for part in components(replica)):
-        ensure_attachments(paths.nas_root, local_now(), replica.account)
+        replica.restore_attachments()
         return replica
     _clear_the_way(replica, before)
     ports = _usable_ports(replica)
@@ -176,7 +177,7 @@ def _usable_ports(replica: LocalReplica) -> dict[str, int]:
 
 def _start_parts(replica: LocalReplica) -> None:
     paths, account, ports = replica.paths, replica.account, replica.ports
-    give_to(account, paths.home)
+    give_to(account, paths.home, host_parts.logs_of(paths))
     oracle = replica.oracle_server
     new = not oracle.answers()
     if new:
@@ -185,8 +186,8 @@ def _start_parts(replica: LocalReplica) -> None:
     if new:
         oracle.wait()
     replica.restore_oracle()
-    ensure_attachments(paths.nas_root, local_now(), account)
     replica.deploy()
+    replica.restore_attachments()
     replica.install_boot_unit()
     replica.restore_web()
     wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
@@ -207,12 +208,12 @@ def components(replica: LocalReplica) -> list[Component]:
     """State of every part; nothing is started or changed by asking."""
     paths, ports = replica.paths, replica.ports
     local = "127.0.0.1:{}".format
-    today = statement_folder(paths.nas_root, local_now())
+    today = statement_folder(replica.nas.disk, local_now())
     well = pm2_processes.all_well(replica)
     return [
         Component("logsdb", replica.database.answers(ports["logsdb"]), local(ports["logsdb"])),
         Component("oracle", replica.oracle_server.well(), f"{local(ports['oracle'])}/{oracle_part.SERVICE}"),
-        Component("attachments", today.is_dir(), str(today)),
+        Component("attachments", replica.nas.well() and today.is_dir(), str(paths.nas_root)),
         Component("nginx", _page_served(replica), replica.facts["web_url"]),
         Component("pm2", well, str(paths.pm2_home)),
         Component("backend", pm2_processes.backend_ok(replica), replica.facts["health_url"]),
@@ -228,6 +229,7 @@ def down(paths: Paths, purge: bool = False) -> None:
         _stop_politely(paths)
     end_all(paths.instance)
     host_parts.remove(paths)
+    Nas(paths).remove()
     for name in ("rpc.sock", "pub.sock", "pm2.pid"):
         (paths.pm2_home / name).unlink(missing_ok=True)
     paths.facts_file.unlink(missing_ok=True)

@@ -9,9 +9,10 @@ from typing import Any
 
 from .cache import Cache
 from .delivery import Settings, deliver_applications, deliver_page, operator_environment, processes
-from .host_parts import folder_of, reset_cgroup
+from .host_parts import folder_of, logs_of, reset_cgroup
 from .interface import APP, ROOT, Replica
 from .logsdb import APP_ROLE, DATABASE, MONITOR_ROLE, LogsDb
+from .nas import Nas
 from .oracle_part import APP_USER, MONITOR_USER, SERVICE, SID, OracleServer
 from .paths import Paths
 from .system import Account, ReplicaError, Result, clean_environment, give_to, is_root, replace_file, run
@@ -44,6 +45,7 @@ class LocalReplica(Replica):
         self.web = web
         self.made = made
         self.ports = made.ports
+        self.nas = Nas(paths)
         self.admin = ROOT if is_root() else APP
         self.facts = self._facts()
 
@@ -75,6 +77,8 @@ class LocalReplica(Replica):
             "state_dirs": [str(p.instance / "state")],
             "env_file": str(p.env_file),
             "nas_root": str(p.nas_root),
+            "nas_source": self.nas.source,
+            "batch_log_folder": str(logs_of(p)),
             "logsdb": {
                 "host": "127.0.0.1",
                 "port": self.ports["logsdb"],

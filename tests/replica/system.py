@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ class Result:
 
 def is_root() -> bool:
     return os.geteuid() == 0
+
+
+@lru_cache(maxsize=1)
+def can_mount() -> bool:
+    """Whether file systems may be mounted: root in a container often may not. Tried where nobody else sees it."""
+    return is_root() and run(["unshare", "--mount", "mount", "-t", "tmpfs", "tank-replica", "/tmp"], timeout=20).rc == 0
 
 
 def app_account() -> Account:

@@ -54,14 +54,14 @@ def reachable_node(node: Node, cache: Path, account: Account) -> Path:
     return copy
 
 
-def find_python() -> Path:
-    """A Python that runs the Oracle server: this one, else the one of the checkout's .venv."""
-    if importlib.util.find_spec("cryptography"):
+def find_python(package: str = "cryptography") -> Path:
+    """A Python that has a package (by default what the Oracle server needs): this one, else the one of the checkout's .venv."""
+    if importlib.util.find_spec(package):
         return Path(sys.executable)
     python = CHECKOUT / ".venv/bin/python"
     if python.exists():
         return python
-    raise ReplicaError("the Python package cryptography is missing: run `make setup`")
+    raise ReplicaError(f"the Python package {package} is missing: run `make setup`")
 
 
 def find_postgres() -> Path:

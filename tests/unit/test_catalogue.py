@@ -19,7 +19,7 @@ HANGUL = re.compile("[가-힣]")
 BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
-    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build"
+    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build nas.not_mounted nas.wrong_source nas.stale nas.hung"
     " ORA-12514 ORA-12505 ORA-12518 ORA-12541 ORA-12170 ORA-12537 oracle.name_unknown oracle.tns_alias"
     " ORA-01017 ORA-28000 ORA-28001 ORA-28009 ORA-01034 ORA-01033 ORA-03113",
     "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
@@ -29,13 +29,17 @@ TABLE = {
     " backend.no_answer backend.error_5xx backend.wrong_body nginx.stopped nginx.config_invalid nginx.port_conflict"
     " web.no_answer web.blank web.build_missing web.asset_missing web.asset_empty web.forbidden web.not_found web.bad_gateway"
     " web.gateway_timeout web.certificate_expired"
+    " nas.path_missing nas.no_permission nas.disk_90 attachments.batch_missing"
     " oracle.no_privilege oracle.needs_thick oracle.instant_client_missing",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
     " backend.env_readable worker.unknown_error"
     " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing"
     " host.cpu_80 host.memory_low host.disk_80 host.disk_forecast host.log_readable host.clock"
-    " backend.slow nginx.old_config oracle.slow oracle.pool_exhausted",
-    "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing ORA-28002 oracle.too_much_privilege",
+    " backend.slow nginx.old_config nas.disk_80 oracle.slow oracle.pool_exhausted"
+    " attachments.not_found attachments.case_differs attachments.near_name attachments.duplicated attachments.empty attachments.unreadable"
+    " attachments.damaged attachments.wrong_type attachments.extension attachments.bad_name attachments.no_name attachments.still_written",
+    "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing nas.writable attachments.retention"
+    " ORA-28002 oracle.too_much_privilege",
 }
 REMEDIES = {
     "pm2.daemon_down": ("pm2.resurrect", "auto"),
@@ -72,6 +76,11 @@ REMEDIES = {
     "web.asset_missing": ("web.restore_build", "approval"),
     "web.asset_empty": ("web.restore_build", "approval"),
     "web.forbidden": ("web.restore_build", "approval"),
+    "nas.not_mounted": ("nas.remount", "approval"),
+    "nas.wrong_source": ("nas.remount", "approval"),
+    "nas.stale": ("nas.remount", "approval"),
+    "nas.hung": ("nas.remount", "approval"),
+    "attachments.case_differs": ("attachments.rename", "approval"),
 }
 
 

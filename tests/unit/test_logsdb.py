@@ -278,7 +278,7 @@ def test_a_driver_that_tells_the_password_is_not_repeated(dialect, login, monkey
     def telling(*_arguments, **options):
         raise ValueError(f"connect failed: {options} dsn=u:{PLANTED}@h {_logsdb.quote(PLANTED)}")
 
-    monkeypatch.setattr(_logsdb, "_facts", lambda _sql, _dialect, target, *_more: telling(password=target.password))
+    monkeypatch.setattr(_logsdb, "_connect_and_ask", lambda _sql, _dialect, target, *_more: telling(password=target.password))
     with pytest.raises(Crashed) as caught:
         read_from(dialect, 1, login)
     for spelling in (PLANTED, "nted", "%2Fp"):

@@ -29,6 +29,10 @@ SECRET = "Tr0ub4dor-planted"
         "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         "credentials AKIAIOSFODNN7EXAMPLE were used",
         "got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY back",
+        "got [wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY] back",
+        "/var/log/tank.log:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "/var/log/x-wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY",
+        "posted to https://hooks.example.com/services/wJalrXUtn/B00000000/bPxRfiCYEXAMPLEKEY",
         "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----",
         f"redis://:{SECRET}@cache:6379 refused",
         f"NJS-503 tank/{SECRET}@tankdb:1521/ORCL",
@@ -59,6 +63,21 @@ def test_secrets_are_hidden(text):
     assert "********" in masked
     for part in (SECRET, "planted", "wJalr", "IOSFODNN7", "cGxhbnRlZA"):
         assert part not in masked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mnt/nas-01/batch/report/AC/statement/20261122/BAC04V403R_MERSTAT_GID_20001024_1.xls",
+        "(/var/lib/tank-replica/att/batch/report/AC/statement/20261122/BAC04V403R_1.pdf)",
+        "'/data.disk/batch/report/AC/statement/20261122/BAC04V403Rabcdefghijk'",
+        "mounted nas-01:/mti/report-new/AC/statement/monthly/20261122/BAC04V403R_1.xls",
+        "//nas-01/mti/report_new/AC/statement/monthly/20261122/BAC04V403R_1.xls",
+        "s3://tank-reports-prod/statement/AC/monthly/portfolio/20261122/BAC04V403R_1.xls",
+    ],
+)
+def test_a_path_stays_readable(path):
+    assert mask(path) == path
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,28 @@ def test_a_locked_source_is_busy_and_names_its_holder(tmp_path):
     assert _process.call(lambda: "free again", 2, lock=lock).get() == "free again"
 
 
+def test_a_lock_that_is_not_signed_is_held_and_not_changed(tmp_path):
+    lock = tmp_path / "nas.lock"
+    lock.write_text(f"process {2**22 + 1} since 2020-01-01T00:00:00Z", encoding="ascii")
+    before = (lock.read_bytes(), lock.stat().st_mtime_ns)
+    held = tmp_path / "held"
+
+    def hold():
+        held.write_text("now")
+        time.sleep(3)
+        return "done"
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_process.call(hold, 30, lock=str(lock), unsigned=True).get() != "done")
+    while not held.exists():
+        time.sleep(0.01)
+    with pytest.raises(Busy, match=r"has not ended \(unknown\)"):
+        _process.call(lambda: "never", 0.5, lock=str(lock), unsigned=True).get()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert (lock.read_bytes(), lock.stat().st_mtime_ns) == before
+
+
 @as_root
 def test_a_child_becomes_the_user_for_good():
     def who():

@@ -182,6 +182,17 @@ def test_what_a_source_remembers_is_there_the_next_time(registry, tmp_path):
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in (tmp_path / "state").iterdir())
 
 
+def test_a_source_that_has_nothing_to_remember_leaves_what_was_kept(monkeypatch, tmp_path):
+    once = Source("test.once", counted, ("path",), remember=lambda value: value["size"] if value["size"] == 1 else None)
+
+    def look(asked):
+        return [ok("host.once", evidence={"read": asked.read(once.name), "before": asked.remembered(once.name)})]
+
+    monkeypatch.setattr(_registry, "REGISTERED", {"host": lambda: (Check("host.once", "Is it?", look, (once,), PATH),)})
+    rounds = [ask(tmp_path, entry("once", tmp_path)).findings[0]["evidence"] for _round in range(3)]
+    assert [(one["read"]["size"], one["before"]) for one in rounds] == [(1, None), (2, 1), (3, 1)]
+
+
 def test_check_mode_keeps_nothing(registry, tmp_path):
     ask(tmp_path, entry("first", tmp_path), read_only=True)
     assert not (tmp_path / "state").exists()

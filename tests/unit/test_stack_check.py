@@ -163,6 +163,13 @@ def test_the_module_runs_once_where_one_python_is_enough(act, mixed, checks):
     assert asked_with(sent) == [(checks, RUNTIME if checks == ["oracle.connect"] else None)]
 
 
+@pytest.mark.parametrize(("root", "python"), [("/batch/report", None), ("s3://reports/statement", RUNTIME)])
+def test_what_needs_a_driver_for_its_parameters_alone_is_asked_with_that_python_then(act, root, python):
+    asked = {"checks": [{"check": "attachments.present", "params": {"roots": [root]}}]}
+    _result, sent = act(action, asked, stack_check_python=RUNTIME)
+    assert asked_with(sent) == [(["attachments.present"], python)]
+
+
 @pytest.mark.parametrize("variables", [{"stack_check_python": ""}, {"stack_check_python": None}])
 def test_without_such_a_python_all_is_asked_at_once(act, mixed, variables):
     _result, sent = act(action, mixed, **variables)

@@ -14,6 +14,7 @@ from typing import Any
 from ..cache import Cache
 from ..host_parts import VOLUME_FILES, VOLUME_SIZE
 from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
+from ..nas import Nas
 from ..paths import SOURCES, Paths
 from ..system import ReplicaError, run_or_fail, wait_until
 from . import engine
@@ -40,9 +41,9 @@ class Hosts:
         return f"tank-{self.paths.name}"
 
     @property
-    def nas(self) -> Path:
-        """The folder on this machine that stands for the NAS."""
-        return self.paths.instance / "nas"
+    def nas(self) -> Nas:
+        """The NAS: mounted on this machine, in a folder that the host of the applications sees too."""
+        return Nas(self.paths)
 
     def addresses(self) -> dict[str, str]:
         """Address of each host; they stay the same as long as the network lives."""
@@ -71,7 +72,7 @@ class Hosts:
         """Make and start what is missing; returns when systemd has started everything on all hosts."""
         if engine.call("network", "inspect", self.network).rc != 0:
             engine.must("network", "create", self.network)
-        self.nas.mkdir(parents=True, exist_ok=True)
+        self.nas.ensure(shared=True)
         for host in HOSTS:
             state = self.state(host)
             if not state:
@@ -99,9 +100,10 @@ class Hosts:
         addresses = self.addresses()
         names = [f"--add-host={other}:{address}" for other, address in addresses.items() if other != host]
         mounts = {str(SOURCES): f"{SOURCES_MOUNT}/replica", str(cache.build): str(BUILD)}
-        if host == APP_HOST:
-            mounts[str(self.nas)] = NAS
         volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
+        if host == APP_HOST:
+            # What is mounted and unmounted here is so there as well.
+            volumes.append(f"--volume={self.nas.mount.parent}:{Path(NAS).parent}:rslave")
         volumes.append(f"--volume={self._volume(host)}:{VOLUME}")
         limits = [f"--memory={MEMORY_LIMIT}", f"--memory-swap={MEMORY_LIMIT}", f"--cpus={CPU_LIMIT:g}", "--cpu-shares=10240"]
         return [
@@ -142,6 +144,7 @@ class Hosts:
             engine.must("rm", "--force", "-t", "0", *there, timeout=60)
         if engine.call("network", "inspect", self.network).rc == 0:
             engine.must("network", "rm", self.network)
+        self.nas.remove()
         for host in HOSTS:
             volume = self.paths.instance / "volumes" / host
             if os.path.ismount(volume):

@@ -11,19 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import oracle_part, pm2_processes, toolchain
-from ..attachments import ensure_attachments, statement_folder
+from ..attachments import statement_folder
 from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, ROOT, WEB_HOST
 from ..lifecycle import Component, prepared_cache
 from ..logsdb import local_now
 from ..paths import SOURCES, Paths
-from ..system import Account, ReplicaError, remove_tree, replace_file, run_or_fail, wait_until
+from ..system import ReplicaError, remove_tree, replace_file, run_or_fail, wait_until
 from . import engine, image
 from .hosts import HOSTS, Hosts
 from .replica import ContainerReplica
 
 _SOURCES = ("delivery.py", "web.py", "schema.sql", "customers.py", "history.py", "logsdb.py", "host_services.py")
 _SERVED_S = 30
-_NAS_OWNER = Account("root", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,9 @@ def up(paths: Paths) -> ContainerReplica:
     if before == wanted and not paths.faults_file.exists():
         replica = open_replica(paths)
         if all(part.healthy for part in components(replica)):
-            ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
+            replica.restore_attachments()
             return replica
     hosts.ensure(wanted.image, cache)
-    ensure_attachments(hosts.nas, local_now(), _NAS_OWNER)
     hosts.inside(LOGSDB_HOST, {})
     hosts.inside(ORACLE_HOST, {})
     programs = engine.must(
@@ -89,6 +87,7 @@ def _start(replica: ContainerReplica) -> None:
     replace_file(replica.paths.run / "monitor_password", password, mode=0o600)
     replica.restore_oracle()
     replica.deploy()
+    replica.restore_attachments()
     replica.install_boot_unit()
     pm2_processes.ensure_healthy(replica)
     replica.hand_over_to_systemd()
@@ -148,7 +147,7 @@ def components(replica: ContainerReplica) -> list[Component]:
     hosts = [Component(host, replica.hosts.state(host) == "running", replica.hosts.container(host)) for host in HOSTS]
     if not all(part.healthy for part in hosts):
         return hosts
-    today = statement_folder(replica.hosts.nas, local_now())
+    today = statement_folder(replica.nas.disk, local_now())
     app, pages = replica.addresses[APP_HOST], f"http://{replica.addresses[WEB_HOST]}/"
     # Each question is a command in a container: they are asked together.
     with ThreadPoolExecutor(6) as pool:
@@ -162,7 +161,7 @@ def components(replica: ContainerReplica) -> list[Component]:
         *hosts,
         Component("postgresql", database.result(), f"{replica.addresses[LOGSDB_HOST]}:{replica.facts['ports']['logsdb']}"),
         Component("listener", oracle.result(), f"{replica.addresses[ORACLE_HOST]}:{replica.facts['oracle']['port']}"),
-        Component("attachments", today.is_dir(), str(today)),
+        Component("attachments", replica.nas.well() and today.is_dir() and replica.sees_nas(), replica.facts["nas_root"]),
         Component("nginx", served.result(), pages),
         Component("pm2", well.result(), replica.facts["pm2_home"]),
         Component("backend", backend.result(), f"http://{app}:{replica.facts['ports']['backend']}/api/health"),
@@ -187,5 +186,6 @@ def down(paths: Paths, purge: bool = False) -> None:
         remove_tree(paths.instance)
         return
     hosts.stop()
+    hosts.nas.remove()
     paths.facts_file.unlink(missing_ok=True)
     paths.faults_file.unlink(missing_ok=True)

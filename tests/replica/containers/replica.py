@@ -32,6 +32,7 @@ class ContainerReplica(Replica):
     def __init__(self, paths: Paths, programs: str, licence_key: str):
         self.paths = paths
         self.hosts = Hosts(paths)
+        self.nas = self.hosts.nas
         self.host = APP_HOST
         self.licence_key = licence_key
         self.addresses = self.hosts.addresses()
@@ -82,6 +83,8 @@ class ContainerReplica(Replica):
             "state_dirs": [f"/var/lib/ops-remediation/tank-{host}" for host in HOSTS],
             "env_file": str(INSIDE.env_file),
             "nas_root": layout.NAS,
+            "nas_source": self.nas.source,
+            "batch_log_folder": str(layout.LOG_FOLDER),
             "logsdb": {
                 "host": "127.0.0.1",
                 "port": layout.LOGSDB_PORT,
@@ -203,6 +206,10 @@ class ContainerReplica(Replica):
 
     def oracle_password(self, account: str) -> str:
         return json.loads(self.at(ORACLE_HOST).read(f"{layout.ORACLE}/passwords.json"))[account]
+
+    def sees_nas(self) -> bool:
+        """Whether what is mounted on this machine is mounted on the host of the applications too."""
+        return f" {layout.NAS} " in self.at(APP_HOST).read("/proc/self/mountinfo")
 
     def give_home_back(self) -> None:
         self.at(APP_HOST).must(["chown", "-R", f"{APP_USER}:{APP_USER}", str(INSIDE.home), str(INSIDE.app)], user=ROOT)

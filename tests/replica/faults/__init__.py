@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ..system import ReplicaError
+from .attachments import ATTACHMENT_FAULTS
 from .backend import BACKEND_FAULTS
 from .backend_health import BACKEND_HEALTH_FAULTS
 from .host import HOST_FAULTS
 from .logsdb import LOGSDB_FAULTS
 from .model import Fault
+from .nas import NAS_FAULTS
 from .nginx import NGINX_FAULTS
 from .oracle import ORACLE_FAULTS
 from .pm2 import PM2_FAULTS
@@ -23,6 +25,8 @@ FAULTS: tuple[Fault, ...] = (
     *WORKER_FAULTS,
     *LOGSDB_FAULTS,
     *ORACLE_FAULTS,
+    *NAS_FAULTS,
+    *ATTACHMENT_FAULTS,
     *WORKER_RHYTHM_FAULTS,
     *NGINX_FAULTS,
     *WEB_FAULTS,

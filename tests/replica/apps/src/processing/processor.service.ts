@@ -159,7 +159,7 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
     if (path === null) {
       tally.fileErrors += 1;
       outcome.errorType = 'FILE';
-      outcome.errorMessage = `File not found: ${target.ATTACH_FILE_NAME}`;
+      outcome.errorMessage = target.ATTACH_FILE_NAME ? `File not found: ${target.ATTACH_FILE_NAME}` : 'no attachment is named';
     } else {
       await this.send(automation, texts, target, path, outcome, tally);
     }
@@ -184,8 +184,12 @@ export class Processor implements OnApplicationBootstrap, OnApplicationShutdown 
     }
   }
 
-  /** Path of the customer's attachment, or null when there is no usable one. */
+  /** Path of the customer's attachment, or null when there is no usable one; whoever is to get none by name is skipped with a warning. */
   private async attachmentOf(runId: string, automation: Automation, target: Target): Promise<string | null> {
+    if (!target.ATTACH_FILE_NAME) {
+      this.logger.warn(`No attachment is named for ${target.CUST_ID}, who is skipped`);
+      return null;
+    }
     const attachment = await this.attachments.find(localDate(), target.ATTACH_FILE_NAME);
     await this.runLog.attachment(runId, automation, target, attachment);
     if (attachment.status === 'FOUND') {

@@ -1,0 +1,310 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door ``attachment_scan``: the state of the mount first, then one outcome for each wanted name, and renames with a way back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import _ask, _attachments_area, _attachments_rename, _nas_area
+from ._attachments import NAME_PATTERN, shown
+from ._check import Check
+from ._errors import ActionFailed, RemediationError, WrongQuestion
+from ._finding import Finding, unknown
+from ._process import call
+from ._registry import Question
+from ._sources import Asked
+from ._state import State
+
+JOURNAL = "attachments-renamed.jsonl"
+PRESENT, RENAMED, UNDONE = "present", "renamed", "undone"
+STATES = (PRESENT, RENAMED, UNDONE)
+SILENT_CODES = frozenset(("nas.stale", "nas.hung"))
+MOST = 100_000  # of seconds, and of details that are returned
+ALL = 10**9
+NAS_SHARE = 0.25  # part of the deadline that the mount may take at most
+NAS_MOST = 5.0
+WRITE_WITHIN = 20.0
+COLUMNS = ("name", "outcome", "code", "group", "paths", "candidates", "why", "kind", "size", "equal", "differs", "shared", "times")
+
+
+@dataclass
+class Result:
+    """What came of a scan, as the module returns it; ``rows`` are all details."""
+
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+    changed: bool = False
+    moves: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+    gone: list[dict[str, str]] = field(default_factory=list)
+    before: str = ""
+    after: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row for each wanted name, those in trouble first."""
+        return self.found.get("details", [])
+
+    def as_dict(self, details: int) -> dict[str, Any]:
+        """Return the published form with so many details."""
+        rows = [public(row) for row in self.rows[:details]]
+        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "took")
+        told = {name: self.found.get(name, _EMPTY[name]) for name in names}
+        return {
+            "findings": self.findings,
+            **told,
+            "details": rows,
+            "details_left": max(0, self.found.get("wanted", 0) - len(rows)),
+            "moves": self.moves,
+            "not_moved": self.failed,
+            "gone": self.gone,
+            "changed": self.changed,
+        }
+
+
+_EMPTY: dict[str, Any] = {
+    "counts": {},
+    "codes": {},
+    "folders": [],
+    "groups": {},
+    "batch": {},
+    "complete": False,
+    "date": "",
+    "files": 0,
+    "unread": 0,
+    "took": {},
+}
+
+
+def public(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without what only a rename needs."""
+    return {name: value for name, value in row.items() if name != "move"}
+
+
+def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
+    """Do what the options say; see the module. Raises WrongQuestion, and ActionFailed with ``partial``, a Result."""
+    if options["state"] == UNDONE:
+        return put_back(state)
+    for name, least in (("deadline", 0.1), ("details", 0)):
+        if not least <= options[name] <= MOST:
+            raise WrongQuestion(name, options[name], "is out of bounds", f"give {least:g} to {MOST}")
+    end = time.monotonic() + options["deadline"]
+    result = scan(options, state, asked_from, end)
+    if options["state"] == RENAMED and not result.wrong:
+        result = _rename(options, state, asked_from, result, end)
+    if options["details_file"] and result.found:
+        _write_details(options["details_file"], result, state.read_only)
+    if result.failed:
+        first = result.failed[0]
+        raise ActionFailed(
+            f"{len(result.failed)} of {len(result.failed) + len(result.moves)} files could not be renamed, the first is {first['from']}"
+            f" ({first['why']}); where the mount is read-only, do it on the NAS itself",
+            partial=result,
+        )
+    return result
+
+
+# --- asking
+
+
+def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) -> Result:
+    """Ask about mounts and folders, then about attachments. end: monotonic seconds."""
+    result = Result()
+    left = max(1.0, end - time.monotonic())
+    within = min(NAS_MOST, left * NAS_SHARE)
+    nas = [_question(check, options, within + 1.0, probe_within=within, paths=options["roots"]) for check in _nas_checks(options)]
+    _take(result, _ask.ask(nas, asked_from=asked_from, state=state))
+    if result.wrong:
+        return result
+    sick = [finding for finding in result.findings if finding["code"] in SILENT_CODES]
+    if sick:
+        # Nobody reads in a mount that does not answer: it would only be one more that waits.
+        reason = f"{sick[0]['subject']} does not answer, so nothing in it was looked for"
+        _take(result, _ask.ask([_blocked(options, reason, sick[0]["code"])], asked_from=asked_from, state=state))
+        return result
+    left = max(1.0, end - time.monotonic())
+    every = ALL if options["details_file"] or options["state"] == RENAMED else options["details"]
+    held: dict[str, Any] = {}
+    present = _holding(_attachments_area.CHECKS[0], "attachments.files", held)
+    questions = [_question(present, options, left, answer_within=left * 0.9, details=every)]
+    if options["keep_days"] is not None:
+        questions.append(_question(_attachments_area.CHECKS[1], options, left, answer_within=left * 0.9))
+    _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
+    result.found = held
+    return result
+
+
+def _nas_checks(options: Mapping[str, Any]) -> list[Check]:
+    named = bool(options["mounts"])
+    local = any(not root.startswith("s3://") for root in options["roots"])
+    return [check for check in _nas_area.CHECKS if (named if check.id == "nas.mount" else named or local)]
+
+
+def _question(check: Check, options: Mapping[str, Any], deadline: float, **others: Any) -> Question:
+    """Put a check with the options that it takes; what is not given has the check's own default."""
+    given = {**options, **others}
+    parameters = {name: given[name] if given.get(name) is not None else spec.get("default") for name, spec in check.parameters.items()}
+    return Question(check, parameters, deadline)
+
+
+def _holding(check: Check, source: str, held: dict[str, Any]) -> Check:
+    """Return a check that leaves what its source read in ``held``."""
+    function = check.function
+
+    def asked_and_held(asked: Asked) -> list[Finding]:
+        held.update(asked.read(source))
+        return function(asked)
+
+    return replace(check, function=asked_and_held)
+
+
+def _blocked(options: Mapping[str, Any], reason: str, code: str) -> Question:
+    def answer(_asked: Asked) -> list[Finding]:
+        return [unknown("attachments.present", reason, blocked_by=code, subject=" ".join(options["roots"]))]
+
+    return Question(replace(_attachments_area.CHECKS[0], function=answer, sources=()), {}, 1.0)
+
+
+def _take(result: Result, answer: _ask.Answer) -> None:
+    result.findings += answer.findings
+    result.wrong += [line for line in answer.wrong if line not in result.wrong]
+    result.warnings += answer.warnings
+
+
+# --- renaming
+
+
+def _rename(options: Mapping[str, Any], state: State, asked_from: str, result: Result, end: float) -> Result:
+    moves = _attachments_rename.plan(result.rows)
+    if not moves:
+        return result
+    told = [_told(vars(move)) for move in moves]
+    if state.read_only:
+        return _with_moves(result, told, [])
+    done = _in_child(lambda: _attachments_rename.rename(moves, _journal(state)), state, max(5.0, end - time.monotonic()))
+    if done["done"]:
+        # A mend is one after the question was asked again.
+        result = scan(options, state, asked_from, time.monotonic() + options["deadline"])
+    return _with_moves(result, [_told(move) for move in done["done"]], [_told(move) for move in done["failed"]])
+
+
+def put_back(state: State) -> Result:
+    """Give all files of the journal their old names back, or in check mode say which."""
+    journal = _journal(state)
+    if state.read_only:
+        outcome = call(lambda: _attachments_rename.standing_moves(journal), WRITE_WITHIN)
+        return _with_moves(Result(), [_told(move) for move in outcome.get()], [])
+    if not os.path.exists(journal):
+        return Result()
+    done = _in_child(lambda: _attachments_rename.undo(journal), state, WRITE_WITHIN)
+    result = _with_moves(Result(), [_told(move) for move in done["done"]], [_told(move) for move in done["failed"]])
+    result.gone = [_told(move) for move in done["gone"]]
+    result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
+    if result.failed:
+        first = result.failed[0]
+        raise ActionFailed(
+            f"{len(result.failed)} files could not be given their old names back, the first is {first['from']} ({first['why']});"
+            " nothing was overwritten, and the others have theirs",
+            partial=result,
+        )
+    return result
+
+
+def _journal(state: State) -> str:
+    return os.path.join(state.directory, JOURNAL)
+
+
+def _in_child(work: Callable[[], Any], state: State, deadline: float) -> dict[str, Any]:
+    lock = state.lock_file("attachments-renamed")  # makes the folder of the journal as well
+    try:
+        return call(work, deadline, lock=lock).get()
+    except RemediationError as error:
+        remedy = f"what was done stands in {_journal(state)} and can be put back with state undone"
+        raise ActionFailed(f"renaming broke off: {error.message}; {remedy}", partial=Result()) from error
+
+
+def _told(move: Mapping[str, Any]) -> dict[str, str]:
+    before, after = os.path.join(move["folder"], move["old"]), os.path.join(move["folder"], move["new"])
+    return {"from": shown(before), "to": shown(after), **({"why": move["why"]} if move.get("why") else {})}
+
+
+def _with_moves(result: Result, moves: list[dict[str, str]], failed: list[dict[str, str]]) -> Result:
+    result.moves, result.failed = moves, failed
+    result.changed = bool(moves)
+    result.before = "".join(f"{move['from']}\n" for move in moves)
+    result.after = "".join(f"{move['to']}\n" for move in moves)
+    return result
+
+
+# --- all details in a file
+
+
+def _write_details(path: str, result: Result, read_only: bool) -> None:
+    if not os.path.isabs(path):
+        raise WrongQuestion("details_file", path, "is not an absolute path", "give the whole path on the host")
+    text = details_text(result.rows, os.path.splitext(path)[1].lower() == ".csv")
+    differs = call(lambda: _put(path, text, read_only), WRITE_WITHIN).get()
+    result.changed = result.changed or differs
+
+
+def details_text(rows: Sequence[Mapping[str, Any]], as_csv: bool) -> str:
+    """Return all rows as CSV (lists joined by line feeds) or as JSON lines."""
+    if not as_csv:
+        return "".join(json.dumps(public(row), ensure_ascii=False) + "\n" for row in rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in COLUMNS])
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """Return one cell; a text that a spreadsheet would take for a formula gets a quote in front."""
+    text = "" if value is None else "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.match(NAME_PATTERN, text) else text
+
+
+def _put(path: str, text: str, read_only: bool) -> bool:
+    """Write a file of mode 0600, unless it holds that already; returns whether it differs. Only a plain file is replaced."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        raise WrongQuestion("details_file", path, f"cannot be used ({error.strerror})", "give a path in a folder that exists") from error
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise WrongQuestion("details_file", path, "is no plain file", "give another path")
+    if found is not None and found.st_size == len(data) and stat.S_IMODE(found.st_mode) == 0o600:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return False
+    if read_only:
+        return True
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
+    except OSError as error:
+        raise WrongQuestion("details_file", path, f"cannot be written ({error.strerror})", "give a path in a folder that exists") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return True

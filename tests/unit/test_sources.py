@@ -1,0 +1,75 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources: what is prepared before a child becomes another user, and what shares a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _process, _sources, _state
+from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+
+
+def outcome(source, parameters, state, deadline=5.0):
+    (answer,) = _sources.read_all([(source, parameters, deadline)], state).values()
+    return answer
+
+
+@pytest.fixture
+def state(tmp_path):
+    return _state.State(str(tmp_path / "state"), read_only=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_what_is_prepared_is_read_before_the_child_becomes_its_owner(state):
+    source = _sources.Source(
+        "probe",
+        lambda prepared, **_parameters: [prepared, os.geteuid()],
+        owner=lambda **_parameters: _process.user_id("as_user", "nobody"),
+        prepare=lambda **_parameters: os.geteuid(),
+    )
+    assert outcome(source, {}, state).get() == [0, _process.user_id("as_user", "nobody")]
+
+
+def test_what_cannot_be_prepared_is_the_error_of_the_source(state):
+    def fails(**_parameters):
+        raise CannotRead("the list is absent")
+
+    source = _sources.Source("probe", lambda prepared: prepared, prepare=fails)
+    assert outcome(source, {}, state).error.message == "the list is absent"
+
+
+def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
+    source = _sources.Source("probe", lambda **given: given["names"], ("roots", "names"), exclusive=True, contended=("roots",))
+    one, other = {"roots": ["/nas"], "names": ["a"]}, {"roots": ["/nas"], "names": ["b"]}
+    assert source.key(one) != source.key(other)
+    assert source.lock(one) == source.lock(other) != source.lock({"roots": ["/other"], "names": ["a"]})
+    assert outcome(source, one, state).get() == ["a"]
+    with open(state.lock_file(source.lock(one)), "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert outcome(source, other, state, deadline=0.5).error.kind == "busy"
+
+
+def test_a_lock_that_cannot_be_made_costs_only_the_reading_that_needs_it(tmp_path):
+    (tmp_path / "file").touch()
+    nowhere = _state.State(str(tmp_path / "file" / "state"), read_only=False)
+    locked = _sources.Source("nas", lambda **_given: "read", exclusive=True)
+    other = _sources.Source("pm2", lambda **_given: "read")
+    answers = _sources.read_all([(locked, {}, 5.0), (other, {}, 5.0)], nowhere)
+    assert answers[other.key({})].get() == "read"
+    assert "state_dir" in answers[locked.key({})].error.message
+    foreign = _sources.Source("nas", lambda **_given: "read", exclusive=True, owner=lambda **_given: _process.user_id("as_user", "no-such"))
+    assert "as_user" in outcome(foreign, {}, nowhere).error.message, "which user is needed is told first"
+
+
+def test_without_parameters_that_are_contended_the_lock_is_that_of_the_reading():
+    source = _sources.Source("probe", lambda **given: given, ("path", "seconds"), limits=("seconds",), exclusive=True)
+    assert source.lock({"path": "/x", "seconds": 1}) == source.key({"path": "/x", "seconds": 2})
+
+
+def test_a_user_that_does_not_exist():
+    with pytest.raises(WrongQuestion, match="as_user: 'nobody-of-that-name' does not exist"):
+        _process.user_id("as_user", "nobody-of-that-name")
