@@ -232,8 +232,10 @@ def test_folders_are_read_as_the_user_of_the_worker(folder):
             above.chmod(0o755)
     given = {"roots": [str(folder)], "wanted": h.NAMES, "answer_within": 5.0, "as_user": "nobody"}
     source = _attachments_area.FILES
-    state = type("Nowhere", (), {"lock_file": lambda self, key: None, "load": lambda self, key: None})()
     from ansible_collections.ops.remediation.plugins.module_utils._sources import read_all
+    from ansible_collections.ops.remediation.plugins.module_utils._state import State
+
+    state = State(str(tmp_path / "state"), read_only=True)
 
     (outcome,) = read_all([(source, given, 10.0)], state).values()
     answer = outcome.get()
