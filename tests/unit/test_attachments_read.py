@@ -225,7 +225,7 @@ def test_without_names_only_files_at_all_are_asked_for(folder):
 
 
 @h.as_root
-def test_folders_are_read_as_the_user_of_the_worker(folder):
+def test_folders_are_read_as_the_user_of_the_worker(folder, tmp_path):
     folder.chmod(0o700)
     for above in list(folder.parents)[:-1]:
         if above.stat().st_uid == 0 and above != above.parent and str(above).startswith("/tmp/"):
@@ -236,7 +236,6 @@ def test_folders_are_read_as_the_user_of_the_worker(folder):
     from ansible_collections.ops.remediation.plugins.module_utils._state import State
 
     state = State(str(tmp_path / "state"), read_only=True)
-
     (outcome,) = read_all([(source, given, 10.0)], state).values()
     answer = outcome.get()
     assert answer["user"] == "nobody"
