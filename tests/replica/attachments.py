@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .customers import AUTOMATIONS, CUSTOMERS, Customer
+from .logsdb import KST
 from .system import remove_tree
 
 COLUMNS = ("CUST_ID", "ATTACH_FILE_NAME", "ORG_ID")
@@ -71,7 +72,8 @@ def _put(path: Path, data: bytes, moment: datetime, disk: Path) -> None:
     new = disk / ".new"
     new.write_bytes(data)
     new.chmod(0o644)
-    os.utime(new, (moment.timestamp(), moment.timestamp()))
+    written = moment.replace(tzinfo=KST).timestamp()
+    os.utime(new, (written, written))
     if path.is_dir():
         remove_tree(path)
     new.replace(path)

@@ -16,7 +16,7 @@ APP_ROLE = "tank_app"
 MONITOR_ROLE = "tank_monitor"
 _ADMIN = "logsdb_admin"
 _GAP = timedelta(minutes=10)
-_KST = timezone(timedelta(hours=9))
+KST = timezone(timedelta(hours=9))
 _SETTINGS = """
 unix_socket_directories = ''
 timezone = 'Asia/Seoul'
@@ -161,7 +161,7 @@ class LogsDb:
 
 def local_now() -> datetime:
     """Now in Korea, without a zone, as LogsDB keeps it."""
-    return datetime.now(UTC).astimezone(_KST).replace(tzinfo=None)
+    return datetime.now(UTC).astimezone(KST).replace(tzinfo=None)
 
 
 _NEXT_TIMES = """

@@ -47,6 +47,7 @@ def test_the_files_of_the_day_are_delivered_again_whatever_was_done_to_them(nas)
     folder = statement_folder(nas.disk, local_now())
     good = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(good) == len(CUSTOMERS)
+    assert max(path.stat().st_mtime for path in folder.iterdir()) < time.time() - 3500, "files that are fresh are looked at twice"
     names = sorted(good)
     (folder / names[0]).unlink()
     (folder / names[1]).write_bytes(b"")
