@@ -164,6 +164,9 @@ class Nas:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             wait_until(lambda: not self._pid(name), _WAIT_S, f"the process {pid} does not end")
+            # It has let go of its memory and with it of its name; where it is a child of ours it is soon to be collected.
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
         self._file(f"{name}.pid").unlink(missing_ok=True)
 
     def _pid(self, name: str) -> int:
