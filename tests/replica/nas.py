@@ -156,6 +156,8 @@ class Nas:
                 list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment, start_new_session=True
             )
         self._file(f"{name}.pid").write_text(f"{process.pid}\n", encoding="ascii")
+        # For a moment a new program has no arguments yet, and would be taken for a stranger.
+        wait_until(lambda: self._pid(name) or process.poll() is not None, _WAIT_S, f"{argv[0]} does not start")
 
     def end(self, name: str) -> None:
         """Kill a process of :meth:`start` if it lives; whoever waits for a file system of it gets an error then."""
