@@ -87,10 +87,12 @@ def read(
     left = [question for question in asked if f"{question[0]} {question[1]}" not in watch["dns"]]
     with_the_rest = {**watch["dns"], **(_ses_dns.ask(left, where, until) if left else {})}
     env = sender_from or credentials_from
+    active = _status_of_key(facts)
+    facts["answers"].get("keys", {}).pop("data", None)  # ids of keys stay here
     return {
         **facts,
         "key_id": facts["key_id"][-4:],
-        "active": _status_of_key(facts),
+        "active": active,
         "dns": with_the_rest,
         "ports": dict(watch["ports"]),
         "parallel": _number(_named(env, "parallel")) or (DEFAULT_PARALLEL if (env or {}).get("env_file") else None),

@@ -232,7 +232,7 @@ def _make_clients(run: Run, session: Any, config: Any) -> None:
                 config=options,
                 **access.arguments(),
             )
-            made.meta.events.register("needs-retry.*", lambda response=None, **_more: _note_time(run, response))
+            made.meta.events.register("needs-retry", lambda response=None, **_more: _note_time(run, response))
         except Exception as error:
             made = error
         with run.changed:

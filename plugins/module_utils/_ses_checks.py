@@ -129,7 +129,7 @@ def answers_of(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _data(facts: Mapping[str, Any], name: str) -> Any:
     answer = answers_of(facts, name)
-    return answer["data"] if answer["state"] == "ok" else None
+    return answer.get("data") if answer["state"] == "ok" else None
 
 
 def _cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -> Finding:

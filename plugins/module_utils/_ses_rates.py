@@ -21,6 +21,7 @@ PACE_HOURS = 2.0  # over which today's rate is taken
 USUAL_DAYS = 3  # of history, from which on a day can be called usual or not
 BUSIER = 1.3  # times the busiest of the former days at this hour: today is none of them
 LONGEST_TAIL = 200_000
+LEAST_USUAL = 500  # mails in the same hours of the former days, below which all hours are the usual
 
 
 class Point(NamedTuple):
@@ -163,9 +164,10 @@ def rising(points: Sequence[Point], now: float, kind: str, least: int, chance: f
 
 
 def _usual(points: Sequence[Point], now: float, hours: float) -> Point:
-    """Return the sum of the same hours of the former 13 days."""
+    """Return the sum of the same hours of the former 13 days; of all their hours, where next to nothing is sent at these."""
     sums = [between(points, now - day * DAY - hours * HOUR, now - day * DAY) for day in range(1, 14)]
-    return Point(0.0, *(sum(column) for column in zip(*(each[1:] for each in sums))))
+    same_hours = Point(0.0, *(sum(column) for column in zip(*(each[1:] for each in sums))))
+    return same_hours if same_hours.attempts >= LEAST_USUAL else between(points, now - 14 * DAY, now - DAY)
 
 
 # --- quota

@@ -47,9 +47,7 @@ def sent(asked: Asked) -> list[Finding]:
         ]
     mails = facts["mails"]
     if mails["now"] is None:
-        return [
-            unknown(check, "LogsDB did not answer: " + "; ".join(mails["not_asked"] or ["no reason given"]), subject=LOGSDB)
-        ]
+        return [unknown(check, "LogsDB did not answer: " + "; ".join(mails["not_asked"] or ["no reason given"]), subject=LOGSDB)]
     found = [*_surges(check, asked.parameters, mails), *_peak(check, asked.parameters, mails)]
     evidence = {"hours": mails["hours"], "attempts": mails["now"]["attempts"], "errors": mails["now"]["errors"], "peak_rate": mails["peak"]}
     return found or [ok(check, LOGSDB, evidence={name: value for name, value in evidence.items() if value not in (None, {})})]
