@@ -1,11 +1,14 @@
-"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N"""
+"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N [--account NAME]"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import pwd
 import signal
 from pathlib import Path
 
+from .front import load_moto
 from .server import Aws
 
 
@@ -13,15 +16,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["serve"])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--account", default="", help="become this account (started as root)")
     for name in ("--port", "--dns-port", "--smtp-port"):
         parser.add_argument(name, type=int, default=0)
     options = parser.parse_args()
+    load_moto()
+    if options.account:
+        become(options.account)
     aws = Aws(options.data, options.port, options.dns_port, options.smtp_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_arguments: aws.over.set())
     aws.over.wait()
     aws.close()
     return 0
+
+
+def become(name: str) -> None:
+    """Run as another account from here on. Everything is imported by now, since that account may not reach Python's files."""
+    account = pwd.getpwnam(name)
+    os.setgroups([])
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
 
 
 if __name__ == "__main__":

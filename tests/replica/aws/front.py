@@ -14,6 +14,7 @@ from typing import Any
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import MultiDict
+from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from . import ses_api
@@ -149,3 +150,12 @@ def _rewound(request: Request, body: bytes) -> dict[str, Any]:
 
     environ = {key: value for key, value in request.environ.items() if not key.startswith("werkzeug.")}
     return {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+
+
+def load_moto() -> None:
+    """Have moto import what it does at the first request of each service."""
+    front = Client(DomainDispatcherApplication(create_backend_app))
+    for service, action in (("iam", "ListUsers"), ("sts", "GetCallerIdentity"), ("monitoring", "ListMetrics")):
+        credential = f"AKIA/20260101/us-east-1/{service}/aws4_request"
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"}
+        front.post("/", data={"Action": action, "Version": "2010-05-08"}, headers=headers)
