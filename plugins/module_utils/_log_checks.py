@@ -155,8 +155,15 @@ def worker_log(asked: Asked) -> list[Finding]:
         code = worker_code(group)
         if code:
             by_code.setdefault(code, []).append(group)
-    found = [told(code, check, name, about, groups, _where(asked, answer)) for code, groups in sorted(by_code.items())]
+    where = _where(asked, answer)
+    found = [told(code, check, name, about, groups, {**where, **_caused_by(groups)}) for code, groups in sorted(by_code.items())]
     return found or [_quiet(check, name, about)]
+
+
+def _caused_by(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name the finding of worker.ses that says the same, where that is all there is; it may be a milder one."""
+    causes = {cause for group in groups for cause in (group["causes"] or [BY_NAME[group["name"]].code if group["name"] in BY_NAME else ""])}
+    return {"caused_by": causes.pop()} if len(causes) == 1 and causes <= set(_SES_CODES) else {}
 
 
 def worker_code(group: Mapping[str, Any]) -> str:
@@ -173,12 +180,12 @@ def worker_code(group: Mapping[str, Any]) -> str:
     return _WORKER_CODES.get(signature.name.split("_", 1)[0], "worker.unknown_error")
 
 
-# --- ses.log
+# --- worker.ses
 
 
 def ses_log(asked: Asked) -> list[Finding]:
     """Say whether SES throttles the worker or takes addresses for wrong (manual 1, section 7): only its log and LogsDB tell that."""
-    check, name = "ses.log", asked.parameters["process"]
+    check, name = "worker.ses", asked.parameters["process"]
     answer = asked.read("log.applications")
     if answer["state"] != "up":
         return [_blocked(check, answer)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import _log_area, _log_checks, _logsdb_area, _ses, _ses_checks, _ses_sent
+from . import _ses, _ses_checks
 from ._check import Check
 from ._finding import Finding
 from ._sources import Asked, Source
@@ -42,21 +42,5 @@ CHECKS = (
         "Are the identities verified, and does DNS have their records?",
         _ses_checks.identities,
         _ses_checks.READING_PARAMETERS,
-    ),
-    Check(
-        "ses.log",
-        "Does SES throttle the worker, or refuse addresses, by the worker's log?",
-        _log_checks.ses_log,
-        (_log_area.APPLICATIONS,),
-        _log_checks.WORKER_LOG_PARAMETERS,
-        run_as="app",
-    ),
-    Check(
-        "ses.sent",
-        "Are failures of sending in LogsDB more than usual for this hour and weekday?",
-        _ses_sent.sent,
-        (_logsdb_area.FACTS,),
-        _ses_sent.PARAMETERS,
-        runs_on="checker",
     ),
 )

@@ -39,7 +39,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 def sent(asked: Asked) -> list[Finding]:
     """Say which failures of sending are more than usual, and how near the peak came to the send rate."""
-    check = "ses.sent"
+    check = "logsdb.sending"
     facts = asked.read("logsdb.facts")
     if facts["state"] != "up":
         return [

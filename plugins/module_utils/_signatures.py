@@ -121,7 +121,12 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("ses_clock", "ses.clock", "Signature expired:"),
     _s("ses_secret", "ses.key_invalid", ("SignatureDoesNotMatch", "InvalidSignatureException")),
     _s("ses_mail_from", "ses.mail_from", "MailFromDomainNotVerified"),
-    _s("ses_identity", "ses.identity_unverified", ("Email address is not verified", "MessageRejected")),
+    _s(
+        "ses_identity",
+        "ses.identity_unverified",
+        ("Email address is not verified", "MessageRejected"),
+        r"Email address is not verified|MessageRejected(?!: Sending paused)",
+    ),
     _s("ses_paused", "ses.account_paused", ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused")),
     _s("ses_address", "ses.invalid_address", ("InvalidParameter",), r"InvalidParameter(?:[^\n]{0,300}?@(?P<detail>[A-Za-z0-9.-]{1,100}))?"),
     # Files: NAS or disk; Node knows no name for ESTALE and EDQUOT.

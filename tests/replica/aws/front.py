@@ -88,7 +88,8 @@ class Front:
                 with self.changed:
                     condition["left"] = condition.get("left", condition.get("times", 1_000_000)) - 1
                 if condition["left"] >= 0:
-                    raise Refused("Throttling", "Rate exceeded", "TooManyRequestsException", 400)
+                    said = "Maximum sending rate exceeded." if "Send" in action.removeprefix("ses:Get") else "Rate exceeded"
+                    raise Refused("Throttling", said, "TooManyRequestsException", 400)
             elif kind == "server_error":
                 raise Refused(
                     "InternalFailure", "An internal error occurred.", "InternalServiceErrorException", condition.get("status", 500)
