@@ -128,7 +128,12 @@ SIGNATURES: tuple[Signature, ...] = (
         r"Email address is not verified|MessageRejected(?!: Sending paused)",
     ),
     _s("ses_paused", "ses.account_paused", ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused")),
-    _s("ses_address", "ses.invalid_address", ("InvalidParameter",), r"InvalidParameter(?:[^\n]{0,300}?@(?P<detail>[A-Za-z0-9.-]{1,100}))?"),
+    _s(
+        "ses_address",
+        "ses.invalid_address",
+        ("InvalidParameter",),
+        r"InvalidParameter(?:[^\n]{0,300}@(?P<detail>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}))?",
+    ),
     # Files: NAS or disk; Node knows no name for ESTALE and EDQUOT.
     _s("nas_stale", "nas.stale", "Unknown system error -116"),
     _s("nas_quota", "nas.disk_90", ("Unknown system error -122", "ENOSPC: ")),

@@ -68,7 +68,7 @@ class AwsServer:
             "url": f"http://127.0.0.1:{ports.get('aws', 0)}",
             "resolver": f"127.0.0.1:{ports.get('dns', 0)}",
             "smtp": f"127.0.0.1:{ports.get('smtp', 0)}",
-            "credentials_file": str(folder / "monitor.env"),
+            "credentials_file": str(folder / "checker.env"),
             "env_file": str(folder.parent / "opt/tank-mail-app/config/.env"),
             "variables_file": str(folder / "variables.json"),
             "server_log": str(self.log_file),

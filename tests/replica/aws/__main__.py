@@ -1,25 +1,34 @@
-"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N [--account NAME]"""
+"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N [--account NAME]
+python -m tests.replica.aws do --data FOLDER COMMAND [OPTIONS AS JSON]     the commands of server.py, for a running one
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pwd
 import signal
 from pathlib import Path
 
+from ..oracle.client import Control
 from .front import load_moto
 from .server import Aws
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["serve"])
+    parser.add_argument("command", choices=["serve", "do"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--account", default="", help="become this account (started as root)")
     for name in ("--port", "--dns-port", "--smtp-port"):
         parser.add_argument(name, type=int, default=0)
+    parser.add_argument("words", nargs="*", metavar="COMMAND [JSON]")
     options = parser.parse_args()
+    if options.command == "do":
+        command, *given = options.words
+        print(json.dumps(Control(options.data).do(command, **(json.loads(given[0]) if given else {}))))
+        return 0
     load_moto()
     if options.account:
         become(options.account)

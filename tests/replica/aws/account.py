@@ -99,7 +99,7 @@ class Account:
     def restore(self) -> None:
         """All as delivered; what was sent stays sent, with its bounces."""
         with self.lock:
-            self.limit, self.rate, self.used_before = 50000.0, 14.0, 12000.0
+            self.limit, self.rate, self.used_before = 50000.0, 100.0, 12000.0
             self.enforcement, self.sending, self.production = "HEALTHY", True, True
             self.identities = delivered_identities()
             self.history = History()

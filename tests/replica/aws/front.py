@@ -78,11 +78,13 @@ class Front:
 
     def _conditions(self, action: str) -> None:
         """Raise, or wait, as the conditions that are set for this call say."""
-        for kind in ("hang", "throttle", "server_error", "deny", "expired"):
+        for kind in ("slow", "hang", "throttle", "server_error", "deny", "expired"):
             condition = self.conditions.get(kind)
             if condition is None or (condition.get("actions") and action not in condition["actions"]):
                 continue
-            if kind == "hang":
+            if kind == "slow":
+                time.sleep(condition["seconds"])
+            elif kind == "hang":
                 time.sleep(condition.get("seconds", HANG_S))
             elif kind == "throttle":
                 with self.changed:

@@ -59,8 +59,9 @@ class Aws:
         self.smtp_port = smtp_port
         self.smtp("open")
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
-        self._control = self._serve_control()
         self.over = threading.Event()
+        self._tell()
+        self._control = self._serve_control()
 
     @property
     def url(self) -> str:
@@ -82,6 +83,19 @@ class Aws:
 
     def _keep_keys(self) -> None:
         _write_private(self.folder / _KEYS_FILE, json.dumps(self.people.keys))
+
+    def _tell(self) -> None:
+        """Files for those who ask: where everything is, and .env files with the keys; one has a key that nobody has."""
+        told = {"url": self.url, "resolver": f"127.0.0.1:{self.dns_port}", "smtp": f"127.0.0.1:{self.smtp_port}", "region": REGION}
+        _write_private(self.folder / "places.json", json.dumps(told))
+        keys = {
+            "monitor": self.people.keys[MONITOR],
+            "sender": self.people.keys[SENDER],
+            "nobody": ["AKIANOBODY0000000000", "not-to-be-seen"],
+        }
+        for name, (key, secret) in keys.items():
+            lines = f"AWS_ACCESS_KEY={key}\nAWS_SECRET_KEY={secret}\nAWS_REGION={REGION}\n"
+            _write_private(self.folder / f"{name}.env", lines)
 
     # Conditions
 
