@@ -12,8 +12,6 @@ import signal
 from pathlib import Path
 
 from ..oracle.client import Control
-from .front import load_moto
-from .server import Aws
 
 
 def main() -> int:
@@ -24,11 +22,15 @@ def main() -> int:
     for name in ("--port", "--dns-port", "--smtp-port"):
         parser.add_argument(name, type=int, default=0)
     parser.add_argument("words", nargs="*", metavar="COMMAND [JSON]")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.command == "do":
         command, *given = options.words
         print(json.dumps(Control(options.data).do(command, **(json.loads(given[0]) if given else {}))))
         return 0
+    # Not for `do`: loading moto takes seconds.
+    from .front import load_moto
+    from .server import Aws
+
     load_moto()
     if options.account:
         become(options.account)
