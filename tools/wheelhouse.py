@@ -22,7 +22,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = CHECKOUT / "roles/check_runtime/files/requirements.txt"
 DEVELOPMENT = CHECKOUT / "requirements-dev.txt"
-DRIVERS = ("boto3", "oracledb")
+DRIVERS = ("boto3", "dnspython", "oracledb")
 PIP = "pip==26.3"  # a wheelhouse brings its own, for hosts without one
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")

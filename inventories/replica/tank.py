@@ -24,7 +24,7 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "nas", "attachments", *(["host"] if host else [])],
+        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "nas", "attachments", *(["ses"] if facts["ses"] else []), *(["host"] if host else [])],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
@@ -38,6 +38,7 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
         "stack_worker_least_silence": 20,
         **logsdb(facts["logsdb"]),
         **oracle(facts["oracle"]),
+        **ses(facts["ses"]),
         **storage(facts),
         **machine(facts, host),
         **({"daily_check_off": off} if (off := without(facts, host)) else {}),
@@ -78,6 +79,11 @@ def logsdb(facts: dict, host: str = "") -> dict:
 def oracle(facts: dict) -> dict:
     """Return how the checker reaches Oracle, from the file that the replica keeps: faults of configuration change it."""
     return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8"))
+
+
+def ses(facts: dict) -> dict:
+    """Return how the checker reaches SES, from the file that the replica keeps; nothing where there is none."""
+    return json.loads(Path(facts["variables_file"]).read_text(encoding="utf-8")) if facts else {}
 
 
 def storage(facts: dict) -> dict:

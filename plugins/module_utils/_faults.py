@@ -96,11 +96,13 @@ _BELOW_GATEWAY = (*_from("backend.*", "pm2.*"), *_BELOW_WEB)
 
 # A place that cannot be reached, asked by its own check.
 _SAME_PLACE = tuple(
-    Follows(code, same_subject=True) for code in ("logsdb.unreachable", "ORA-12541", "ORA-12170", "ORA-12537", "oracle.name_unknown")
+    Follows(code, same_subject=True)
+    for code in ("logsdb.unreachable", "ORA-12541", "ORA-12170", "ORA-12537", "oracle.name_unknown", "ses.unreachable")
 )
 
 _RESTART_WORKER = Remedy("pm2.restart", APPROVAL)
 _REDUCE = Remedy("worker.reduce_parallel", APPROVAL)
+_PAUSE = Remedy("worker.pause", APPROVAL)
 _TIGHTEN = Remedy("file.tighten", AUTO)
 _RESTORE_BUILD = Remedy("web.restore_build", APPROVAL)
 _ROTATE = Remedy("logs.rotate", AUTO)
@@ -141,6 +143,10 @@ def _attachment(name: str, *remedies: Remedy, severity: str = "P2", source: str 
 
 def _oracle(code: str, severity: str, source: str, *remedies: Remedy) -> Fault:
     return Fault(code, "oracle", severity, source, remedies)
+
+
+def _ses(name: str, severity: str, source: str, *remedies: Remedy, follows: tuple[Follows, ...] = ()) -> Fault:
+    return _fault(f"ses.{name}", severity, source, *remedies, follows=follows)
 
 
 _PM2 = (
@@ -266,6 +272,36 @@ _NAS = (
     _below_mount("disk_80", "P2", "M2-7"),
     _below_mount("disk_90", "P1", "M2-7"),
 )
+_SAME_IDENTITY = (Follows("ses.dkim", same_subject=True),)
+_SES = (
+    _ses("quota_80", "P2", "F, M2-8", _PAUSE),
+    _ses("quota_forecast", "P2", "F, M2-8", _PAUSE),
+    _ses("quota_exhausted", "P0", "F, M2-8", _PAUSE),
+    _ses("rate_near_limit", "P2", "M1-7, M2-8", _REDUCE),
+    _ses("throttled", "P1", "M1-7, M2-8", _REDUCE, follows=_from("ses.quota_exhausted")),
+    _ses("bounce_5", "P2", "M2-8, M1-7"),
+    _ses("bounce_10", "P0", "M2-8, M1-7", _PAUSE),
+    _ses("bounce_rising", "P2", "M2-8, M1-7"),
+    _ses("complaint_01", "P2", "M2-8, F"),
+    _ses("complaint_05", "P0", "M2-8, F", _PAUSE),
+    _ses("complaint_rising", "P2", "M2-8, F"),
+    _ses("reject_5", "P1", "M2-8"),
+    _ses("account_paused", "P0", "F"),
+    _ses("account_probation", "P1", "F"),
+    _ses("sandbox", "P1", "F"),
+    _ses("identity_unverified", "P1", "M1-7, F", follows=_SAME_IDENTITY),
+    _ses("spf", "P1", "M1-7, F"),
+    _ses("dkim", "P1", "M1-7, F"),
+    _ses("mail_from", "P1", "M1-7, F"),
+    _ses("access_denied", "P0", "M1-7, F"),
+    _ses("policy_too_wide", "P3", "M1-7, F"),
+    _ses("key_invalid", "P0", "M2-8"),
+    _ses("key_inactive", "P0", "M2-8"),
+    _ses("clock", "P0", "M2-8"),
+    _ses("key_old", "P3", "M1-13"),
+    _ses("invalid_address", "P2", "M1-7"),
+    _ses("unreachable", "P0", "F"),
+)
 _ATTACHMENTS = (
     _attachment("batch_missing", severity="P1", source="M1-6"),
     _fault("attachments.not_found", "P2", "M1-6", follows=(*_BELOW_ATTACHMENTS, *_from("attachments.batch_missing"))),
@@ -300,5 +336,6 @@ FAULTS: dict[str, Fault] = {
         *_WEB,
         *_NAS,
         *_ATTACHMENTS,
+        *_SES,
     )
 }

@@ -21,8 +21,8 @@ class Finding:
     """One answer. Identity is host + check + subject + code.
 
     code: "" when all is well. severity: P0 to P3, "" when ok. evidence: small, masked, what texts need;
-    ``evidence.blocked_by`` names the code that kept an ``unknown`` from being asked, ``evidence.not_asked`` what a
-    least-privileged account may not see. checked_at: RFC 3339, UTC. duration_ms: what the sources took.
+    ``evidence.blocked_by`` names the code that kept an ``unknown`` from being asked, ``evidence.caused_by`` the code that says the
+    same more exactly, ``evidence.not_asked`` what a least-privileged account may not see. checked_at: RFC 3339, UTC. duration_ms: what the sources took.
     """
 
     check: str

@@ -14,6 +14,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,6 +31,8 @@ MOST = 5  # of each list in evidence
 _ATTACHMENT = re.compile(r"\.(?:pdf|xlsx?|csv)\b", re.I)
 # Errors of other areas that Tank's worker reports in other words than its own four.
 _WORKER_CODES = {"oracle": "worker.oracle_failed", "ses": "worker.ses_error"}
+# What SES tells the worker alone: the fault, and the signature of the log that means it.
+_SES_CODES = {"ses.throttled": "ses_rate", "ses.invalid_address": "ses_address"}
 _BLOCKED_BY = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
 
 LOG_PARAMETERS: dict[str, dict[str, Any]] = {
@@ -152,8 +155,15 @@ def worker_log(asked: Asked) -> list[Finding]:
         code = worker_code(group)
         if code:
             by_code.setdefault(code, []).append(group)
-    found = [told(code, check, name, about, groups, _where(asked, answer)) for code, groups in sorted(by_code.items())]
+    where = _where(asked, answer)
+    found = [told(code, check, name, about, groups, {**where, **_caused_by(groups)}) for code, groups in sorted(by_code.items())]
     return found or [_quiet(check, name, about)]
+
+
+def _caused_by(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name the finding of worker.ses that says the same, where that is all there is; it may be a milder one."""
+    causes = {cause for group in groups for cause in (group["causes"] or [BY_NAME[group["name"]].code if group["name"] in BY_NAME else ""])}
+    return {"caused_by": causes.pop()} if len(causes) == 1 and causes <= set(_SES_CODES) else {}
 
 
 def worker_code(group: Mapping[str, Any]) -> str:
@@ -168,6 +178,36 @@ def worker_code(group: Mapping[str, Any]) -> str:
     if signature.area == "nas" and _ATTACHMENT.search(group["sample"]):
         return "worker.file_not_found"
     return _WORKER_CODES.get(signature.name.split("_", 1)[0], "worker.unknown_error")
+
+
+# --- worker.ses
+
+
+def ses_log(asked: Asked) -> list[Finding]:
+    """Say whether SES throttles the worker or takes addresses for wrong (manual 1, section 7): only its log and LogsDB tell that."""
+    check, name = "worker.ses", asked.parameters["process"]
+    answer = asked.read("log.applications")
+    if answer["state"] != "up":
+        return [_blocked(check, answer)]
+    about = answer["processes"].get(name)
+    problem = _unreadable(check, name, about)
+    if problem:
+        return [problem]
+    found = []
+    for code, signature in _SES_CODES.items():
+        groups = [group for group in _active(about, asked) if group["name"] == signature or code in group["causes"]]
+        if groups:
+            finding = told(code, check, name, about, groups, {**_where(asked, answer), "from": "log", "domains": _domains(groups)})
+            evidence = {key: value for key, value in finding.evidence.items() if key != "causes"}
+            found.append(replace(finding, evidence=evidence))
+    return found or [_quiet(check, name, about)]
+
+
+def _domains(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    counted = Counter[str]()
+    for group in groups:
+        counted.update(group.get("domains") or {})
+    return [{"name": name, "count": count} for name, count in counted.most_common(MOST)]
 
 
 # --- shared

@@ -246,6 +246,7 @@ class Record:
 class Group:
     """All errors of one kind: how many, when first and last (epoch seconds), one masked sample, and what they name.
 
+    domains: of the addresses that SES did not take.
     after: the last one is not older than this (None: no bound is known). exact: its time is that of a dated line or of
     the end of a file, no estimate. pid: who wrote the last one, 0 when the line did not say.
     """
@@ -261,10 +262,15 @@ class Group:
     path: str = ""
     details: dict[str, int] = field(default_factory=dict)
     causes: dict[str, int] = field(default_factory=dict)
+    domains: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON can carry."""
         return dict(self.__dict__)
+
+
+# Name, key of the group, details, causes, domains.
+Classified = tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 class Collector:
@@ -284,7 +290,7 @@ class Collector:
         self._open: Record | None = None
         self._undated: list[tuple[str, int]] = []  # group and its place, waiting for the next date
         self._last_date = since
-        self._known: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {}
+        self._known: dict[str, Classified] = {}
 
     def feed(self, offset: int, data: bytes) -> None:
         """Take one line that the first pass found."""
@@ -360,7 +366,7 @@ class Collector:
         if record is None:
             return
         self.records += 1
-        name, key, details, causes = self._classify(record)
+        name, key, details, causes, domains = self._classify(record)
         group = self.groups.get(key)
         if group is None:
             if len(self.groups) >= MAX_SHAPES and name == UNKNOWN:
@@ -369,13 +375,14 @@ class Collector:
             if group is None:
                 group = self.groups[key] = Group(name, mask(record.texts[0], SAMPLE), path=self.path)
         group.count += 1
-        for counted, words in ((group.details, details), (group.causes, causes)):
+        for counted, words in ((group.details, details), (group.causes, causes), (group.domains, domains)):
             for word in words:
                 if word in counted or len(counted) < MAX_DETAILS:
                     counted[word] = counted.get(word, 0) + 1
         self._date(key, group, record)
 
-    def _classify(self, record: Record) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    def _classify(self, record: Record) -> Classified:
+        """Return name, key, details, causes and domains; errors of sending have a group for each cause, since each ends by itself."""
         text = "\n".join(record.texts)
         known = self._known.get(text)
         if known is not None:
@@ -383,7 +390,7 @@ class Collector:
         found = matching(text)
         if not found:
             named = shape(core(record.texts[0]) or record.texts[0])
-            known = (UNKNOWN, f"{UNKNOWN}|{named}", (named,), ())
+            known = (UNKNOWN, f"{UNKNOWN}|{named}", (named,), (), ())
         else:
             first, detail = found[0]
             if first.reads_on:
@@ -392,7 +399,9 @@ class Collector:
             else:
                 details = (plain(first, detail),) if detail else ()
             causes = tuple(_cause(signature, word) for signature, word in found[1:])
-            known = (first.name, first.name, details, causes)
+            domains = tuple(word.lower() for signature, word in found if signature.name == "ses_address" and word)
+            key = "|".join([first.name, *causes]) if first.name == "worker_ses" else first.name
+            known = (first.name, key, () if domains and first.name == "ses_address" else details, causes, domains)
         if len(self._known) < 500:
             self._known[text] = known
         return known
@@ -463,7 +472,7 @@ def merged(groups: Iterable[tuple[str, Group]]) -> dict[str, Group]:
             whole[key] = group
             continue
         known.count += group.count
-        for counted, more in ((known.details, group.details), (known.causes, group.causes)):
+        for counted, more in ((known.details, group.details), (known.causes, group.causes), (known.domains, group.domains)):
             for word, number in more.items():
                 if word in counted or len(counted) < MAX_DETAILS:
                     counted[word] = counted.get(word, 0) + number

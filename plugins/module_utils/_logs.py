@@ -224,7 +224,7 @@ def _groups(remembered: Any) -> list[tuple[str, Group]]:
     for key, entry in remembered.items():
         with contextlib.suppress(TypeError):
             group = Group(**entry)
-            if isinstance(group.count, int) and isinstance(group.details, dict) and isinstance(group.causes, dict):
+            if isinstance(group.count, int) and all(isinstance(one, dict) for one in (group.details, group.causes, group.domains)):
                 found.append((str(key), group))
     return found
 

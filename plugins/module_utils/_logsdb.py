@@ -29,6 +29,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from . import _logsdb_mails
 from ._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
 from ._login import fingerprint, read_secret, scrub
 from ._mask import mask
@@ -326,7 +327,10 @@ def _connect_and_ask(
 def _facts(session: Session, zone: ZoneInfo, days: int) -> dict[str, Any]:
     tables = session.look_at_tables()
     _must_be_usable(tables)
-    return {"server": session.server(), "tables": tables, "work": _work(session, zone, days)}
+    work = _work(session, zone, days)
+    session.not_asked = []
+    mails = _logsdb_mails.read(session, datetime.now(zone).replace(tzinfo=None), session.dialect)
+    return {"server": session.server(), "tables": tables, "work": work, "mails": {**mails, "not_asked": session.not_asked}}
 
 
 def _is_held(target: Target, refused: Any) -> bool:
@@ -420,6 +424,11 @@ class Session:
             self._dialect.limit(self._connection, self._target)
         except self.sqlalchemy.exc.DBAPIError as error:
             raise _explained(self._target, error) from None
+
+    @property
+    def dialect(self) -> str:
+        """The name of the dialect, as in DIALECTS."""
+        return self._target.dialect
 
     def server(self) -> str:
         """Return the kind and version of the server."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import _logsdb, _logsdb_checks
+from . import _logsdb, _logsdb_checks, _ses_sent
 from ._check import Check
 from ._sources import Source
 
@@ -26,6 +26,14 @@ CHECKS = (
         _logsdb_checks.work,
         (FACTS,),
         _logsdb_checks.PARAMETERS,
+        runs_on="checker",
+    ),
+    Check(
+        "logsdb.sending",
+        "Are failures of sending more than usual for this hour and weekday?",
+        _ses_sent.sent,
+        (FACTS,),
+        _ses_sent.PARAMETERS,
         runs_on="checker",
     ),
 )

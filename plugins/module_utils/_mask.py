@@ -70,8 +70,8 @@ _CONTROLS = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a name (of an option, a variable) says that its value is a secret."""
-    return bool(_SECRET_NAME.search(name))
+    """Whether a name (of an option, a variable) says that its value is a secret; ``credentials_from`` says where to find one."""
+    return bool(_SECRET_NAME.search(name)) and not name.endswith("_from")
 
 
 def strip_ansi(text: str) -> str:

@@ -84,6 +84,12 @@ def _oracle() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _ses() -> tuple[Check, ...]:
+    from ._ses_area import CHECKS
+
+    return CHECKS
+
+
 REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "pm2": _pm2,
     "host": _host,
@@ -95,6 +101,7 @@ REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
     "nas": _nas,
     "attachments": _attachments,
     "oracle": _oracle,
+    "ses": _ses,
 }
 
 

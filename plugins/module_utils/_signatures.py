@@ -121,9 +121,19 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("ses_clock", "ses.clock", "Signature expired:"),
     _s("ses_secret", "ses.key_invalid", ("SignatureDoesNotMatch", "InvalidSignatureException")),
     _s("ses_mail_from", "ses.mail_from", "MailFromDomainNotVerified"),
-    _s("ses_identity", "ses.identity_unverified", ("Email address is not verified", "MessageRejected")),
+    _s(
+        "ses_identity",
+        "ses.identity_unverified",
+        ("Email address is not verified", "MessageRejected"),
+        r"Email address is not verified|MessageRejected(?!: Sending paused)",
+    ),
     _s("ses_paused", "ses.account_paused", ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused")),
-    _s("ses_address", "ses.invalid_address", ("InvalidParameter",)),
+    _s(
+        "ses_address",
+        "ses.invalid_address",
+        ("InvalidParameter",),
+        r"InvalidParameter(?:[^\n]{0,300}@(?P<detail>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}))?",
+    ),
     # Files: NAS or disk; Node knows no name for ESTALE and EDQUOT.
     _s("nas_stale", "nas.stale", "Unknown system error -116"),
     _s("nas_quota", "nas.disk_90", ("Unknown system error -122", "ENOSPC: ")),
@@ -173,6 +183,9 @@ def matching(text: str) -> list[tuple[Signature, str]]:
     if len(found) > 1:
         named = {signature.area for signature, _detail in found if signature.name != "oracle_other"}
         found = [pair for pair in found if pair[0].name != "oracle_other" or "oracle" not in named]
+        # Version 1 of SES says Throttling for the rate and for the quota of the day.
+        if any(signature.name == "ses_quota" for signature, _detail in found):
+            found = [pair for pair in found if pair[0].name != "ses_rate"]
     return found
 
 

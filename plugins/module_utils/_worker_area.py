@@ -21,6 +21,14 @@ CHECKS: tuple[Check, ...] = (
         run_as="app",
     ),
     Check(
+        "worker.ses",
+        "Does SES throttle the worker, or refuse addresses, by its log?",
+        _log_checks.ses_log,
+        (_log_area.APPLICATIONS,),
+        _log_checks.WORKER_LOG_PARAMETERS,
+        run_as="app",
+    ),
+    Check(
         "worker.rhythm",
         "Does the worker still take jobs while work waits, and does its scheduler make its rounds?",
         _worker_rhythm.check,

@@ -25,8 +25,9 @@ def fold(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     then status, severity, code, host, subject.
 
     One finding may explain another when the catalogue says so (``follows``), or the finding itself
-    (``evidence.blocked_by``, same host); both must be of one site, and the cause must not be milder than
-    what it explains: a readable dump does not explain a silent backend.
+    (``evidence.blocked_by`` of what could not be asked, ``evidence.caused_by`` of the same event seen twice; same host);
+    otherwise both must be of one site, and the cause must not be milder than what it explains: a readable dump does not
+    explain a silent backend.
     """
     bad = [finding for finding in findings if finding["status"] != "ok"]
     by_code: dict[str, list[Mapping[str, Any]]] = {}
@@ -67,7 +68,8 @@ def _causing_codes(finding: Mapping[str, Any], found: Iterable[str]) -> list[str
     entry = FAULTS.get(finding["code"])
     blocked_by = finding["evidence"].get("blocked_by")
     follows = [named.code for named in entry.follows] if entry else []
-    return [code for code in found if code == blocked_by or any(_names(pattern, code) for pattern in follows)]
+    named = (blocked_by, finding["evidence"].get("caused_by"))
+    return [code for code in found if code in named or any(_names(pattern, code) for pattern in follows)]
 
 
 def _names(pattern: str, code: str) -> bool:
@@ -79,7 +81,7 @@ def _names(pattern: str, code: str) -> bool:
 
 
 def _explains(cause: Mapping[str, Any], finding: Mapping[str, Any]) -> bool:
-    if cause["host"] == finding["host"] and finding["evidence"].get("blocked_by") == cause["code"]:
+    if cause["host"] == finding["host"] and cause["code"] in (finding["evidence"].get("blocked_by"), finding["evidence"].get("caused_by")):
         return True
     entry = FAULTS.get(finding["code"])
     if entry is None or cause.get("site", "") != finding.get("site", "") or cause["severity"] > finding["severity"]:

@@ -31,6 +31,7 @@ class Settings:
     oracle_user: str
     oracle_password: str
     nas_root: str
+    ses: str = ""  # lines of .env, none where nothing is sent
 
 
 def scripts(app: Path) -> dict[str, str]:
@@ -121,7 +122,9 @@ FILE_ROOT_PATH={nas_root}
 # Worker
 SCHEDULER_INTERVAL=5000
 MAX_PARALLEL=10
-"""
+
+# SES
+{ses}"""
 
 _ENV_EXAMPLE = """\
 HOST=127.0.0.1
@@ -139,6 +142,9 @@ ORACLE_SERVICE=
 ORACLE_USER=
 ORACLE_PASS=
 FILE_ROOT_PATH=/batch/report
+AWS_REGION=ap-southeast-1
+AWS_ACCESS_KEY=
+AWS_SECRET_KEY=
 SCHEDULER_INTERVAL=30000
 MAX_PARALLEL=10
 """

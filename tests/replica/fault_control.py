@@ -64,6 +64,7 @@ def clear_all(replica: Replica, paths: Paths) -> None:
         except ReplicaError:
             continue  # another fault stands in its way; the whole repair follows
     replica.restore_oracle()
+    replica.restore_aws()
     replica.deploy()
     replica.restore_attachments()
     replica.install_boot_unit()

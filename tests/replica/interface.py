@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from . import attachments
+from .aws_part import delivered_variables
 from .logsdb import local_now
 from .nas import Nas
 from .oracle_part import delivered_targets
@@ -116,6 +117,10 @@ class Replica(ABC):
         """Password that an account of Oracle was made with."""
 
     @abstractmethod
+    def aws(self, command: str, **options: Any) -> Any:
+        """Have the control of the stand-in for AWS do something: the commands of aws/server.py."""
+
+    @abstractmethod
     def give_home_back(self) -> None:
         """Make the application's user the owner of all in PM2_HOME and in the application's log folders."""
 
@@ -190,6 +195,22 @@ class Replica(ABC):
         oracle, checker = self.facts["oracle"], self.at(CHECKER_HOST)
         checker.write(oracle["variables_file"], json.dumps(variables, indent=2) + "\n", 0o600)
         checker.write(oracle["password_file"], password, 0o600)
+
+    # SES
+
+    def restore_aws(self) -> None:
+        """The account, its users, their keys and the zone as they were made; nothing to do where there is no SES."""
+        if not self.facts["ses"]:
+            return
+        self.aws("restore")
+        self.tell_of_ses({})
+
+    def tell_of_ses(self, changed: Mapping[str, Any]) -> None:
+        """What the inventory says of SES from now on, and the file with the key that the checker asks with."""
+        ses, checker = self.facts["ses"], self.at(CHECKER_HOST)
+        key, secret = self.aws("keys")["monitor"]
+        checker.write(ses["credentials_file"], f"AWS_ACCESS_KEY={key}\nAWS_SECRET_KEY={secret}\nAWS_REGION={ses['region']}\n", 0o600)
+        checker.write(ses["variables_file"], json.dumps({**delivered_variables(ses), **changed}, indent=2) + "\n", 0o600)
 
     # The NAS and the attachments on it
 

@@ -12,21 +12,23 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from . import host_parts, oracle_part, pm2_processes, toolchain
+from . import aws_part, host_parts, oracle_part, pm2_processes, toolchain
 from .attachments import statement_folder
+from .aws_part import AwsServer
 from .cache import Cache, cache_for_sources, prepare
 from .local import LocalReplica, Made
 from .logsdb import LogsDb, local_now
 from .nas import Nas
 from .oracle_part import OracleServer
 from .paths import SOURCES, Paths
-from .processes import ORACLE, belonging_to, end_all
+from .processes import AWS, ORACLE, belonging_to, end_all
 from .system import ReplicaError, app_account, free_port, give_to, port_is_free, progress, remove_tree, replace_file, wait_until
 from .web import Web, body_of
 
 _NODE = frozenset({"node"})
 _NGINX = frozenset({"nginx"})
 _ORACLE = frozenset({ORACLE})
+_AWS = frozenset({AWS})
 _POSTGRES = frozenset({"postgres", "initdb", "pg_ctl", "psql"})
 _APPLICATION_SOURCES = ("delivery.py", "local.py", "web.py")
 _DATA_SOURCES = ("schema.sql", "customers.py", "history.py")
@@ -82,7 +84,8 @@ def _replica(paths: Paths, cache: Cache, made: Made) -> LocalReplica:
     node = toolchain.reachable_node(toolchain.find_node(), paths.cache, account)
     database = LogsDb(paths.pg, account, toolchain.find_postgres())
     oracle = OracleServer(paths.oracle, account, toolchain.find_python(), paths.cache / "pycache")
-    return LocalReplica(paths, account, cache, node, database, oracle, Web(paths, account, toolchain.find_nginx(), made.ports), made)
+    aws = AwsServer(paths.aws, account, toolchain.find_python("moto"), paths.cache / "pycache")
+    return LocalReplica(paths, account, cache, node, database, oracle, aws, Web(paths, account, toolchain.find_nginx(), made.ports), made)
 
 
 def _made(paths: Paths) -> Made | None:
@@ -100,6 +103,7 @@ def up(paths: Paths) -> LocalReplica:
         application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
         data=_version_of(_DATA_SOURCES),
         oracle=oracle_part.version(),
+        aws=aws_part.version(),
         ports=_all_ports(before.ports if before else {}),
         licence_key=before.licence_key if before else secrets.token_hex(12),
     )
@@ -133,7 +137,7 @@ def _version_of(sources: Sequence[str]) -> str:
 def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
     """The known ports, and free ones for the parts that have none yet."""
     ports = dict(known)
-    for part in ("backend", "web", "web_tls", "logsdb", "oracle", "oracle_tls"):
+    for part in ("backend", "web", "web_tls", "logsdb", "oracle", "oracle_tls", "aws", "dns", "smtp"):
         if part not in ports:
             ports[part] = free_port(list(ports.values()))
     return ports
@@ -147,6 +151,8 @@ def _clear_the_way(replica: LocalReplica, before: Made | None) -> None:
         remove_tree(paths.oracle)
     elif not replica.oracle_server.answers():
         end_all(paths.instance, _ORACLE)
+    if not before or before.aws != wanted.aws or not replica.aws_server.answers():
+        end_all(paths.instance, _AWS)
     if before and before.application != wanted.application:
         progress("the sources have changed: making the application part again")
         end_all(paths.instance, _NODE | _NGINX)
@@ -169,6 +175,7 @@ def _usable_ports(replica: LocalReplica) -> dict[str, int]:
     served = _page_served(replica)
     ours = {"backend": bool(replica.daemon_pid()), "web": served, "web_tls": served, "logsdb": replica.database.answers(ports["logsdb"])}
     ours["oracle"] = ours["oracle_tls"] = replica.oracle_server.answers()
+    ours["aws"] = ours["dns"] = ours["smtp"] = replica.aws_server.answers()
     for part, port in ports.items():
         if not ours[part] and not port_is_free(port):
             ports[part] = free_port(list(ports.values()))
@@ -182,10 +189,17 @@ def _start_parts(replica: LocalReplica) -> None:
     new = not oracle.answers()
     if new:
         oracle.start(ports["oracle"], ports["oracle_tls"])
+    aws = replica.aws_server
+    aws_is_new = not aws.answers()
+    if aws_is_new:
+        aws.start(ports["aws"], ports["dns"], ports["smtp"])
     replica.database.ensure(ports["logsdb"])
     if new:
         oracle.wait()
+    if aws_is_new:
+        aws.wait()
     replica.restore_oracle()
+    replica.restore_aws()
     replica.deploy()
     replica.restore_attachments()
     replica.install_boot_unit()
@@ -213,6 +227,7 @@ def components(replica: LocalReplica) -> list[Component]:
     return [
         Component("logsdb", replica.database.answers(ports["logsdb"]), local(ports["logsdb"])),
         Component("oracle", replica.oracle_server.well(), f"{local(ports['oracle'])}/{oracle_part.SERVICE}"),
+        Component("aws", replica.aws_server.well(), local(ports["aws"])),
         Component("attachments", replica.nas.well() and today.is_dir(), str(paths.nas_root)),
         Component("nginx", _page_served(replica), replica.facts["web_url"]),
         Component("pm2", well, str(paths.pm2_home)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .aws_part import AwsServer
 from .cache import Cache
 from .delivery import Settings, deliver_applications, deliver_page, operator_environment, processes
 from .host_parts import folder_of, logs_of, reset_cgroup
@@ -26,6 +27,7 @@ class Made:
     application: str
     data: str
     oracle: str
+    aws: str
     ports: dict[str, int]
     licence_key: str
 
@@ -34,7 +36,16 @@ class LocalReplica(Replica):
     """One instance."""
 
     def __init__(
-        self, paths: Paths, account: Account, cache: Cache, node: Path, database: LogsDb, oracle: OracleServer, web: Web, made: Made
+        self,
+        paths: Paths,
+        account: Account,
+        cache: Cache,
+        node: Path,
+        database: LogsDb,
+        oracle: OracleServer,
+        aws: AwsServer,
+        web: Web,
+        made: Made,
     ):
         self.paths = paths
         self.account = account
@@ -42,6 +53,7 @@ class LocalReplica(Replica):
         self.node = node
         self.database = database
         self.oracle_server = oracle
+        self.aws_server = aws
         self.web = web
         self.made = made
         self.ports = made.ports
@@ -91,6 +103,7 @@ class LocalReplica(Replica):
                 "data": str(self.database.data),
                 "server_log": str(self.database.log_file),
             },
+            "ses": self.aws_server.facts(self.ports),
             "oracle": {
                 "host": "127.0.0.1",
                 "address": "127.0.0.1",
@@ -156,6 +169,9 @@ class LocalReplica(Replica):
     def oracle(self, command: str, **options: Any) -> Any:
         return self.oracle_server.do(command, **options)
 
+    def aws(self, command: str, **options: Any) -> Any:
+        return self.aws_server.do(command, **options)
+
     def oracle_password(self, account: str) -> str:
         return self.oracle_server.control.passwords()[account]
 
@@ -181,6 +197,7 @@ class LocalReplica(Replica):
             oracle_user=APP_USER,
             oracle_password=self.oracle_server.password(),
             nas_root=str(self.paths.nas_root),
+            ses=self.aws_server.env_lines(self.ports["aws"]),
         )
         deliver_page(self.paths.app, self.cache.build)
         deliver_applications(self.paths.app, self.cache.build, self.cache.modules, str(self.cache.pm2), settings, self.account)

@@ -92,6 +92,10 @@ class Paths:
         return self.instance / "oracle"
 
     @property
+    def aws(self) -> Path:
+        return self.instance / "aws"
+
+    @property
     def nginx(self) -> Path:
         return self.instance / "nginx"
 

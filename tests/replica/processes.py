@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 ORACLE = "oracle"  # a Python that runs the server of oracle/
-PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql", ORACLE})
-_ORACLE_COMMAND = b"\0-m\0tests.replica.oracle\0serve\0"
+AWS = "aws"  # the same of aws/
+PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql", ORACLE, AWS})
+_SERVERS = {ORACLE: b"\0-m\0tests.replica.oracle\0serve\0", AWS: b"\0-m\0tests.replica.aws\0serve\0"}
 _GRACE_S = 5.0
 
 
@@ -45,8 +46,9 @@ def _pids() -> Iterator[int]:
 def _program(pid: int) -> str:
     try:
         name = os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
-        if name.startswith("python") and _ORACLE_COMMAND in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return ORACLE
+        if name.startswith("python"):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            return next((server for server, words in _SERVERS.items() if words in command), name)
     except OSError:
         return ""
     return name

@@ -21,7 +21,9 @@ BUILT = sorted(_faults.FAULTS)
 TABLE = {
     "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build nas.not_mounted nas.wrong_source nas.stale nas.hung"
     " ORA-12514 ORA-12505 ORA-12518 ORA-12541 ORA-12170 ORA-12537 oracle.name_unknown oracle.tns_alias"
-    " ORA-01017 ORA-28000 ORA-28001 ORA-28009 ORA-01034 ORA-01033 ORA-03113",
+    " ORA-01017 ORA-28000 ORA-28001 ORA-28009 ORA-01034 ORA-01033 ORA-03113"
+    " ses.quota_exhausted ses.bounce_10 ses.complaint_05 ses.account_paused ses.access_denied ses.key_invalid ses.key_inactive ses.clock"
+    " ses.unreachable",
     "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
     " backend.port_conflict logsdb.unreachable worker.scheduler_silent"
     " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
@@ -30,16 +32,19 @@ TABLE = {
     " web.no_answer web.blank web.build_missing web.asset_missing web.asset_empty web.forbidden web.not_found web.bad_gateway"
     " web.gateway_timeout web.certificate_expired"
     " nas.path_missing nas.no_permission nas.disk_90 attachments.batch_missing"
-    " oracle.no_privilege oracle.needs_thick oracle.instant_client_missing",
+    " oracle.no_privilege oracle.needs_thick oracle.instant_client_missing"
+    " ses.throttled ses.reject_5 ses.account_probation ses.sandbox ses.identity_unverified ses.spf ses.dkim ses.mail_from",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
     " backend.env_readable worker.unknown_error"
     " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing"
     " host.cpu_80 host.memory_low host.disk_80 host.disk_forecast host.log_readable host.clock"
     " backend.slow nginx.old_config nas.disk_80 oracle.slow oracle.pool_exhausted"
     " attachments.not_found attachments.case_differs attachments.near_name attachments.duplicated attachments.empty attachments.unreadable"
-    " attachments.damaged attachments.wrong_type attachments.extension attachments.bad_name attachments.no_name attachments.still_written",
+    " attachments.damaged attachments.wrong_type attachments.extension attachments.bad_name attachments.no_name attachments.still_written"
+    " ses.quota_80 ses.quota_forecast ses.rate_near_limit ses.bounce_5 ses.bounce_rising ses.complaint_01 ses.complaint_rising"
+    " ses.invalid_address",
     "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing nas.writable attachments.retention"
-    " ORA-28002 oracle.too_much_privilege",
+    " ORA-28002 oracle.too_much_privilege ses.policy_too_wide ses.key_old",
 }
 REMEDIES = {
     "pm2.daemon_down": ("pm2.resurrect", "auto"),
@@ -81,6 +86,13 @@ REMEDIES = {
     "nas.stale": ("nas.remount", "approval"),
     "nas.hung": ("nas.remount", "approval"),
     "attachments.case_differs": ("attachments.rename", "approval"),
+    "ses.quota_80": ("worker.pause", "approval"),
+    "ses.quota_forecast": ("worker.pause", "approval"),
+    "ses.quota_exhausted": ("worker.pause", "approval"),
+    "ses.bounce_10": ("worker.pause", "approval"),
+    "ses.complaint_05": ("worker.pause", "approval"),
+    "ses.rate_near_limit": ("worker.reduce_parallel", "approval"),
+    "ses.throttled": ("worker.reduce_parallel", "approval"),
 }
 
 

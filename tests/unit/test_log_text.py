@@ -81,14 +81,14 @@ def test_the_stack_of_a_message_is_the_same_error():
         "    at throwDefaultError (/app/node_modules/@smithy/x.js:388:20) Error: \n",
     )
     assert h.counts(groups) == {"worker_ses": 1}
-    assert groups["worker_ses"].causes == {"ses.throttled": 1}
-    assert groups["worker_ses"].details == {"Throttling": 1}
+    assert groups["worker_ses|ses.throttled"].causes == {"ses.throttled": 1}
+    assert groups["worker_ses|ses.throttled"].details == {"Throttling": 1}
 
 
 def test_the_cause_behind_a_short_message_belongs_to_it():
     groups = h.collect(h.nest("SES send error"), "Error: Daily message quota exceeded.\n")
     assert h.counts(groups) == {"worker_ses": 1}
-    assert groups["worker_ses"].causes == {"ses.quota_exhausted": 1}
+    assert groups["worker_ses|ses.quota_exhausted"].causes == {"ses.quota_exhausted": 1}
 
 
 def test_a_message_of_two_lines_and_its_stack_are_one_error():

@@ -97,6 +97,7 @@ class ContainerReplica(Replica):
                 "data": f"{pg}/data",
                 "server_log": "",
             },
+            "ses": {},
             "oracle": {
                 "host": ORACLE_HOST,
                 "address": self.addresses[ORACLE_HOST],
@@ -196,6 +197,9 @@ class ContainerReplica(Replica):
         if done.rc != 0:
             raise ReplicaError(f"Oracle: {command}: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
         return json.loads(done.stdout)
+
+    def aws(self, command: str, **options: Any) -> Any:
+        raise ReplicaError("a replica in containers has no SES: its worker only logs what it would send")
 
     def oracle_well(self) -> bool:
         """Whether the server lives, has no fault, and every account is open."""

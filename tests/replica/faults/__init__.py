@@ -13,6 +13,7 @@ from .nas import NAS_FAULTS
 from .nginx import NGINX_FAULTS
 from .oracle import ORACLE_FAULTS
 from .pm2 import PM2_FAULTS
+from .ses import SES_FAULTS
 from .web import WEB_FAULTS
 from .worker import WORKER_FAULTS
 from .worker_rhythm import WORKER_RHYTHM_FAULTS
@@ -27,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     *ORACLE_FAULTS,
     *NAS_FAULTS,
     *ATTACHMENT_FAULTS,
+    *SES_FAULTS,
     *WORKER_RHYTHM_FAULTS,
     *NGINX_FAULTS,
     *WEB_FAULTS,

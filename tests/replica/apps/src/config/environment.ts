@@ -22,12 +22,17 @@ const schema = Joi.object({
   ORACLE_USER: Joi.string().required(),
   ORACLE_PASS: Joi.string().required(),
   ORACLE_CLIENT_LIB_DIR: Joi.string(),
+  AWS_REGION: Joi.string(),
+  AWS_ACCESS_KEY: Joi.string(),
+  AWS_SECRET_KEY: Joi.string(),
+  SES_ENDPOINT: Joi.string().uri(),
   FILE_ROOT_PATH: Joi.string().required(),
   SCHEDULER_INTERVAL: Joi.number().integer().min(1000).default(30000),
   MAX_PARALLEL: Joi.number().integer().min(1).max(100).default(10),
   LOG_LEVEL: Joi.string().valid('error', 'warn', 'log', 'debug').default('log'),
 })
   .or('ORACLE_SERVICE', 'ORACLE_SID', 'ORACLE_TNS')
+  .and('AWS_REGION', 'AWS_ACCESS_KEY', 'AWS_SECRET_KEY')
   .unknown(true);
 
 /** Configuration from config/.env; a variable that is missing or wrong stops the process with `Config validation error:`. */

@@ -1,0 +1,46 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The area ses: its source and its checks (manual 1 section 7, manual 2 section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import _ses, _ses_checks
+from ._check import Check
+from ._finding import Finding
+from ._sources import Asked, Source
+
+FACTS = Source(_ses_checks.FACTS, _ses.read, _ses.PARAMETERS, limits=_ses.LIMITS)
+
+
+def _of_aws(identifier: str, question: str, function: Callable[[Asked], list[Finding]], parameters: Mapping[str, Any]) -> Check:
+    """Return a check of the one reading that asks AWS."""
+    return Check(identifier, question, function, (FACTS,), parameters, driver="boto3")
+
+
+CHECKS = (
+    _of_aws("ses.reach", "Can the API and SMTP of SES be reached?", _ses_checks.reach, _ses_checks.READING_PARAMETERS),
+    _of_aws("ses.key", "Is the key taken, may it send and no more, and is it young enough?", _ses_checks.key, _ses_checks.KEY_PARAMETERS),
+    _of_aws("ses.account", "Does AWS let this account send?", _ses_checks.account, _ses_checks.READING_PARAMETERS),
+    _of_aws(
+        "ses.quota",
+        "How much of quota and send rate is used, and when does the quota run out?",
+        _ses_checks.quota,
+        _ses_checks.QUOTA_PARAMETERS,
+    ),
+    _of_aws(
+        "ses.reputation",
+        "Are bounces, complaints and rejects low, and not rising?",
+        _ses_checks.reputation,
+        _ses_checks.REPUTATION_PARAMETERS,
+    ),
+    _of_aws(
+        "ses.identities",
+        "Are the identities verified, and does DNS have their records?",
+        _ses_checks.identities,
+        _ses_checks.READING_PARAMETERS,
+    ),
+)

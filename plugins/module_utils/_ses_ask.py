@@ -1,0 +1,402 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Amazon SES, IAM, STS and CloudWatch, asked at the same time within a given time; reads only, and sends no mail.
+
+What is asked goes through one session of botocore, the library below boto3: boto3 itself would add half as long an import again for
+resources and transfers that nobody uses here. Clients are made one after the other, since that is work for one processor, and the
+questions of those that are made wait for the network meanwhile. A thread that hangs is left behind and ends with the child that all
+of this runs in (see ``_process``). Durations are seconds unless a name ends in ``_ms``; moments are of ``time.monotonic``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ._errors import DriverMissing, WrongQuestion
+from ._login import scrub
+from ._mask import mask
+from ._process import describe_crash
+
+SERVICES = ("sts", "iam", "sesv2", "ses", "cloudwatch")
+# All that is ever called. The README lists them as the policy that a monitoring key needs.
+ACTIONS = {
+    "account": "ses:GetAccount",
+    "quota": "ses:GetSendQuota",
+    "statistics": "ses:GetSendStatistics",
+    "identity_list": "ses:ListEmailIdentities",
+    "identity": "ses:GetEmailIdentity",
+    "reputation": "cloudwatch:GetMetricData",
+    "caller": "sts:GetCallerIdentity",
+    "sender": "sts:GetCallerIdentity",
+    "keys": "iam:ListAccessKeys",
+    "last_used": "iam:GetAccessKeyLastUsed",
+    "simulated": "iam:SimulatePrincipalPolicy",
+}
+SENDING = ("ses:SendEmail", "ses:SendRawEmail")
+# What no mail sender needs: each stands for a part of AWS that a wide policy would open.
+BEYOND = (
+    "ses:DeleteIdentity",
+    "ses:UpdateAccountSendingEnabled",
+    "ses:PutAccountSuppressionAttributes",
+    "iam:CreateUser",
+    "iam:AttachUserPolicy",
+    "s3:ListAllMyBuckets",
+    "s3:DeleteObject",
+    "ec2:RunInstances",
+    "sns:Publish",
+)
+MOST_IDENTITIES = 20
+CONNECT_WITHIN = 3.0
+READ_WITHIN = 4.0
+ATTEMPTS = 3  # botocore's standard mode waits longer each time, with jitter
+REPUTATION_HOURS = 48
+SAID = 240
+
+_KEY = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "MissingAuthenticationToken", "AuthFailure")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
+_SECRET = ("SignatureDoesNotMatch", "InvalidSignatureException")
+_CLOCK = ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError")
+_THROTTLED = ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
+_WRONG_TIME = re.compile(r"signature expired|not yet current|requesttimetooskewed", re.I)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What to sign with: a key ("" for what the profile, the environment or the instance gives); never shown."""
+
+    key_id: str = ""
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    profile: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must not be in any text."""
+        return tuple(text for text in (self.secret, self.token, self.key_id) if text)
+
+    def arguments(self) -> dict[str, str]:
+        """Return what a client is made with."""
+        given = {"aws_access_key_id": self.key_id, "aws_secret_access_key": self.secret, "aws_session_token": self.token}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass
+class Run:
+    """What the threads of one reading share; ``changed`` guards ``clients`` and ``answers``."""
+
+    region: str
+    endpoints: Mapping[str, str]
+    access: Access
+    sender: Access
+    until: float
+    clients: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    offsets: list[float] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    errors: Any = None
+    over: bool = False
+
+    def client(self, name: str) -> Any:
+        """Wait for a client; the exception that its making ended with is raised here."""
+        with self.changed:
+            self.changed.wait_for(lambda: name in self.clients, timeout=max(0.0, self.until - time.monotonic()))
+            made = self.clients.get(name)
+        if made is None:
+            raise TimeoutError
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def answer(self, name: str) -> dict[str, Any]:
+        """Wait for the answer to another question."""
+        with self.changed:
+            self.changed.wait_for(lambda: name in self.answers, timeout=max(0.0, self.until - time.monotonic()))
+            return self.answers.get(name, {"state": "late"})
+
+
+def ask(
+    access: Access,
+    sender: Access,
+    region: str,
+    endpoints: Mapping[str, str],
+    identities: Sequence[str],
+    iam_user: str,
+    until: float,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Ask everything; returns ``answers`` by question, ``identities`` by name, ``offset_s`` and ``key_id``.
+
+    access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
+    endpoints. identities: names, none for all that SES lists. meanwhile: called when all questions are under way.
+    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late, skipped), ``action``,
+    ``ms``, and ``data``, or ``code`` and ``said``. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
+    Raises DriverMissing, and WrongQuestion where there is no region or no key.
+    """
+    botocore_session, config, exceptions = _load()
+    run = Run(region, endpoints, access, sender, until, errors=exceptions)
+    session = _session(botocore_session, access, exceptions)
+    run.region = region or session.get_config_variable("region") or ""
+    if not run.region:
+        raise WrongQuestion(
+            "region", region, "is not given, and neither the .env nor the profile has one", "give region, such as ap-southeast-1"
+        )
+    resolved = _resolved(session, access, exceptions)
+    own = sender if sender.key_id else access
+    key_id = own.key_id or resolved
+    threads = [_start(chain) for chain in _chains(run, identities, iam_user, key_id)]
+    meanwhile_thread = threading.Thread(target=meanwhile, daemon=True)
+    meanwhile_thread.start()
+    _make_clients(run, session, config)
+    for thread in [*threads, meanwhile_thread]:
+        thread.join(max(0.0, until - time.monotonic()))
+    with run.changed:
+        run.over = True
+        answers = dict(run.answers)
+        offsets = sorted(run.offsets)
+    return {
+        "region": run.region,
+        "answers": answers,
+        "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
+        "key_id": key_id,
+    }
+
+
+def _load() -> tuple[Any, Any, Any]:
+    try:
+        import botocore.config
+        import botocore.exceptions
+        import botocore.session
+    except ImportError as error:
+        install = f"{sys.executable} -m pip install boto3 dnspython"
+        raise DriverMissing(f"SES needs the library boto3, and {sys.executable} lacks it", libraries=["boto3"], install=install) from error
+    return botocore.session, botocore.config, botocore.exceptions
+
+
+def _session(module: Any, access: Access, exceptions: Any) -> Any:
+    session = module.Session(profile=access.profile or None)
+    try:
+        session.get_scoped_config()
+    except exceptions.ProfileNotFound as error:
+        raise WrongQuestion(
+            "profile", access.profile, "is not in the AWS configuration here", "give one of ~/.aws, or credentials_from"
+        ) from error
+    return session
+
+
+def _resolved(session: Any, access: Access, exceptions: Any) -> str:
+    """Return the id of the key that is used; raises WrongQuestion where there is none."""
+    if access.key_id:
+        return access.key_id
+    try:
+        found = session.get_credentials()
+    except exceptions.BotoCoreError as error:
+        raise WrongQuestion(
+            "credentials_from", None, f"is not given, and AWS's own places fail ({type(error).__name__})", _REMEDY
+        ) from error
+    if found is None:
+        raise WrongQuestion("credentials_from", None, "is not given, and neither environment, profile nor instance has a key", _REMEDY)
+    return str(found.access_key or "")
+
+
+_REMEDY = "give credentials_from: {env_file: ...}, or profile"
+
+
+def _make_clients(run: Run, session: Any, config: Any) -> None:
+    """Make each client; the threads that wait for it go on at once."""
+    options = config.Config(
+        connect_timeout=CONNECT_WITHIN,
+        read_timeout=READ_WITHIN,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        max_pool_connections=MOST_IDENTITIES,
+        parameter_validation=False,
+    )
+    wanted = [("sender", "sts", run.sender)] if run.sender.key_id else []
+    wanted += [(service, service, run.access) for service in SERVICES]
+    for name, service, access in wanted:
+        made: Any
+        try:
+            made = session.create_client(
+                service,
+                region_name=run.region,
+                endpoint_url=run.endpoints.get(service) or None,
+                config=options,
+                **access.arguments(),
+            )
+            made.meta.events.register("needs-retry", lambda response=None, **_more: _note_time(run, response))
+        except Exception as error:
+            made = error
+        with run.changed:
+            run.clients[name] = made
+            run.changed.notify_all()
+
+
+def _note_time(run: Run, response: Any) -> None:
+    """Compare the clock with the Date of an answer; also of one that refuses."""
+    if response is None:
+        return
+    stamp = getattr(response[0], "headers", {}).get("Date")
+    if stamp:
+        try:
+            offset = (datetime.now(timezone.utc) - parsedate_to_datetime(stamp)).total_seconds()
+        except (TypeError, ValueError):
+            return
+        with run.changed:
+            run.offsets.append(offset)
+
+
+def _start(chain: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=chain, daemon=True)
+    thread.start()
+    return thread
+
+
+def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> list[Callable[[], None]]:
+    """Return the questions; those of one chain need the answers before them."""
+    now = datetime.now(timezone.utc)
+
+    def reputation() -> None:
+        queries = [_metric(name, f"Reputation.{name}Rate") for name in ("Bounce", "Complaint")]
+        begin = now - timedelta(hours=REPUTATION_HOURS)
+        _ask(run, "reputation", "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=now)
+
+    def named() -> None:
+        found = list(identities)
+        if not found:
+            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=100)
+            found = [entry["IdentityName"] for entry in (listed.get("data") or {}).get("EmailIdentities", [])]
+        chosen = found[:MOST_IDENTITIES]
+        threads = [_start(lambda name=name: _ask_identity(run, name)) for name in chosen]
+        for thread in threads:
+            thread.join(max(0.0, run.until - time.monotonic()))
+
+    def caller() -> None:
+        _ask(run, "caller", "sts", "get_caller_identity")
+
+    def sender() -> None:
+        if run.sender.key_id:
+            _ask(run, "sender", "sender", "get_caller_identity")
+
+    def iam() -> None:
+        used = _ask(run, "last_used", "iam", "get_access_key_last_used", AccessKeyId=key_id) if key_id else {}
+        name = iam_user or (used.get("data") or {}).get("UserName") or _user_of(_arn(run))
+        if name:
+            _ask(run, "keys", "iam", "list_access_keys", UserName=name)
+
+    def simulated() -> None:
+        arn = principal(_arn(run))
+        if arn:
+            actions = [*SENDING, *BEYOND]
+            _ask(run, "simulated", "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=actions)
+
+    return [
+        caller,
+        sender,
+        iam,
+        simulated,
+        lambda: _ask(run, "account", "sesv2", "get_account") and None,
+        named,
+        lambda: _ask(run, "quota", "ses", "get_send_quota") and None,
+        lambda: _ask(run, "statistics", "ses", "get_send_statistics") and None,
+        reputation,
+    ]
+
+
+def _metric(label: str, name: str) -> dict[str, Any]:
+    metric = {"Namespace": "AWS/SES", "MetricName": name}
+    return {"Id": label.lower(), "Label": label, "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Average"}, "ReturnData": True}
+
+
+def _arn(run: Run) -> str:
+    """Return the ARN of who sends."""
+    answer = run.answer("sender" if run.sender.key_id else "caller")
+    return str((answer.get("data") or {}).get("Arn") or "")
+
+
+def principal(arn: str) -> str:
+    """Return the user or role behind a caller's ARN whose policies can be simulated, "" for none (the root of an account)."""
+    role = re.match(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/", arn)
+    if role:
+        return f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}"
+    return arn if ":user/" in arn else ""
+
+
+def _user_of(arn: str) -> str:
+    return arn.rpartition("/")[2] if ":user/" in arn else ""
+
+
+def _ask_identity(run: Run, name: str) -> None:
+    _ask(run, "identity", "sesv2", "get_email_identity", key=f"identity {name}", EmailIdentity=name)
+
+
+def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **arguments: Any) -> dict[str, Any]:
+    """Ask one question and keep its answer; never raises."""
+    started = time.monotonic()
+    try:
+        data = getattr(run.client(client), operation)(**arguments)
+        data.pop("ResponseMetadata", None)
+        told: dict[str, Any] = {"state": "ok", "data": _plain(data)}
+    except Exception as error:
+        told = _failure(run, error)
+    answer = {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
+    with run.changed:
+        if not run.over:
+            run.answers[key or question] = answer
+            run.changed.notify_all()
+    return answer
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can carry: times as epoch seconds."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _failure(run: Run, error: Exception) -> dict[str, Any]:
+    """Return ``state code said`` of what a question ended with."""
+    exceptions = run.errors
+    if isinstance(error, exceptions.ClientError):
+        response = error.response
+        code = str(response.get("Error", {}).get("Code") or "")
+        said = str(response.get("Error", {}).get("Message") or "")
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return {"state": state_of(code, said, status), "code": code, "said": _clean(run, said)}
+    if isinstance(error, TimeoutError):
+        return {"state": "late", "code": "", "said": ""}
+    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
+        return {"state": "key", "code": type(error).__name__, "said": _clean(run, str(error))}
+    unreachable = (exceptions.HTTPClientError, exceptions.ConnectionError)
+    if isinstance(error, unreachable):
+        return {"state": "unreachable", "code": type(error).__name__, "said": _clean(run, str(error))}
+    return {"state": "failed", "code": type(error).__name__, "said": _clean(run, describe_crash(error))}
+
+
+def state_of(code: str, said: str, status: int) -> str:
+    """Return what an error of AWS means for the question."""
+    code = code.rpartition(":")[2].rpartition("#")[2]
+    if code in _CLOCK or (code in _SECRET and _WRONG_TIME.search(said)):
+        return "clock"
+    for codes, state in ((_KEY, "key"), (_EXPIRED, "expired"), (_SECRET, "secret"), (_DENIED, "denied"), (_THROTTLED, "throttled")):
+        if code in codes:
+            return state
+    return "server" if status >= 500 else "failed"
+
+
+def _clean(run: Run, text: str) -> str:
+    for secret in (*run.access.secrets, *run.sender.secrets):
+        text = scrub(text, secret)
+    return mask(" ".join(text.split()), limit=SAID)

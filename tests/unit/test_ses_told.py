@@ -1,0 +1,307 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SES as the worker's log and LogsDB tell it, the module through its main(), and the README's policy."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ops.remediation.plugins.module_utils import (
+    _log_checks,
+    _logsdb_mails,
+    _ses_ask,
+    _ses_checks,
+    _ses_sent,
+    _signatures,
+    _sources,
+)
+from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.modules import ses_quota
+from ansible_collections.ops.remediation.plugins.plugin_utils import folding
+
+from . import log_helpers
+from . import ses_helpers as h
+
+NOW = 1_795_000_000.0
+
+
+# --- the worker's log: names of versions 1 and 2
+
+
+@pytest.mark.parametrize(
+    "said, code",
+    [
+        ("Throttling: Maximum sending rate exceeded.", "ses.throttled"),
+        ("TooManyRequestsException: Maximum sending rate exceeded.", "ses.throttled"),
+        ("Throttling: Daily message quota exceeded.", "ses.quota_exhausted"),
+        ("MessageRejected: Email address is not verified. The following identities failed: a@x.com", "ses.identity_unverified"),
+        ("MessageRejected: Sending paused for this account.", "ses.account_paused"),
+        ("AccountSendingPausedException: Email sending is disabled for this account.", "ses.account_paused"),
+        ("SendingPausedException: Email sending is disabled.", "ses.account_paused"),
+        ("MailFromDomainNotVerifiedException: The MAIL FROM domain x is not verified.", "ses.mail_from"),
+        ("AccessDenied: User: arn:aws:iam::1:user/x is not authorized to perform: ses:SendRawEmail", "ses.access_denied"),
+        ("AccessDeniedException: User is not authorized to perform: ses:SendEmail", "ses.access_denied"),
+        ("InvalidClientTokenId: The security token included in the request is invalid.", "ses.key_invalid"),
+        ("UnrecognizedClientException: The security token included in the request is invalid.", "ses.key_invalid"),
+        ("SignatureDoesNotMatch: Signature expired: 20261121T000000Z is now earlier than 20261121T001000Z", "ses.clock"),
+        ("InvalidParameterValue: Missing final '@domain'", "ses.invalid_address"),
+        ("InvalidParameter: Invalid address", "ses.invalid_address"),
+    ],
+)
+def test_what_ses_tells_the_worker_has_one_cause(said, code):
+    causes = [signature.code for signature, _detail in _signatures.matching(f"SES send error: {said}")[1:]]
+    assert causes[0] == code
+    assert set(causes) <= {code, "ses.key_invalid"}
+
+
+def log_answer(*lines):
+    collected = log_helpers.collect(*[log_helpers.nest(line) for line in lines])
+    groups = {key: group.as_dict() for key, group in collected.items()}
+    for group in groups.values():
+        group.update(first=NOW - 100, last=NOW - 50)
+    file = {"path": "/x/worker-error.log", "problem": "", "read": 10, "skipped": 0, "behind": False, "lost": False}
+    return {"state": "up", "user": "tankmail", "processes": {"worker": {"entries": [], "files": [file], "groups": groups}}}
+
+
+def of_the_log(check, answer):
+    parameters = {"process": "worker", "pm2_home": "/home/tankmail/.pm2", "quiet": 86400}
+    return check(_sources.Asked(parameters, NOW, {"log.applications": Outcome(answer)}))
+
+
+def test_throttling_and_addresses_are_told_from_the_log_with_their_domains():
+    answer = log_answer(
+        "SES send error: Throttling: Maximum sending rate exceeded. (h***@a.example.com)",
+        "SES send error: InvalidParameterValue: Missing final (k***@b.example.com)",
+        "SES send error: InvalidParameterValue: Missing final (l***@b.example.com)",
+    )
+    found = {finding.code: finding for finding in of_the_log(_log_checks.ses_log, answer)}
+    assert set(found) == {"ses.throttled", "ses.invalid_address"}
+    assert found["ses.throttled"].value == 1
+    assert found["ses.invalid_address"].value == 2
+    assert found["ses.invalid_address"].evidence["domains"] == [{"name": "b.example.com", "count": 2}]
+
+
+def test_a_quota_that_is_used_up_is_no_throttling():
+    (finding,) = of_the_log(_log_checks.ses_log, log_answer("SES send error: Throttling: Daily message quota exceeded."))
+    assert finding.status == "ok"
+
+
+def test_bad_addresses_explain_the_workers_errors_although_they_are_milder():
+    answer = log_answer("SES send error: InvalidParameterValue: Missing final (k***@b.example.com)")
+    findings = [*of_the_log(_log_checks.ses_log, answer), *of_the_log(_log_checks.worker_log, answer)]
+    folded = folding.fold([{**finding.as_dict(), "host": "tank-app", "site": ""} for finding in findings])
+    assert [(finding["code"], bool(finding["follows_from"])) for finding in folded] == [
+        ("ses.invalid_address", False),
+        ("worker.ses_error", True),
+    ]
+
+
+def test_errors_of_several_causes_stay_the_workers_own():
+    answer = log_answer(
+        "SES send error: InvalidParameterValue: Missing final", "SES send error: MessageRejected: Email address is not verified."
+    )
+    (finding,) = of_the_log(_log_checks.worker_log, answer)
+    assert "caused_by" not in finding.evidence
+
+
+# --- LogsDB
+
+
+def mails(errors, attempts=1000, usual=None, usual_attempts=4000, **more):
+    now = {"attempts": attempts, "errors": errors}
+    known = {"attempts": usual_attempts, "errors": usual or {}}
+    return {"hours": 3, "weeks": 4, "now": now, "usual": known, "domains": {}, "peak": None, "not_asked": [], **more}
+
+
+def sending(told, **parameters):
+    given = {name: spec.get("default") for name, spec in _ses_sent.PARAMETERS.items()} | parameters
+    return _ses_sent.sent(_sources.Asked(given, NOW, {"logsdb.facts": Outcome({"state": "up", "mails": told})}))
+
+
+def test_failures_are_judged_against_the_same_hours_and_weekday():
+    (finding,) = sending(mails({"Throttling": 30}, usual={"Throttling": 20}))
+    assert finding.code == "ses.throttled"
+    assert finding.evidence["usual_count"] == 20
+    assert finding.evidence["chance"] < 0.001
+    assert sending(mails({"Throttling": 8}, usual={"Throttling": 20}))[0].status == "ok"
+    assert sending(mails({"Throttling": 4}))[0].status == "ok"
+    assert sending(mails({"FILE": 500}))[0].status == "ok"
+
+
+def test_the_first_weeks_have_no_usual_but_a_stated_share():
+    assert sending(mails({"Throttling": 30}, usual_attempts=0))[0].code == "ses.throttled"
+    assert sending(mails({"Throttling": 8}, usual_attempts=0))[0].status == "ok"
+
+
+def test_other_causes_are_left_to_their_own_checks():
+    (finding,) = sending(mails({"MessageRejected": 50, "AccessDenied": 40}))
+    assert (finding.code, finding.subject) == ("worker.ses_error", "LogsDB")
+    assert {cause["code"] for cause in finding.evidence["causes"]} == {"ses.identity_unverified", "ses.access_denied"}
+
+
+def test_bad_addresses_have_their_domains():
+    (finding,) = sending(mails({"InvalidParameterValue": 40}, domains={"gmial.com": 30, "x.com": 10}))
+    assert finding.code == "ses.invalid_address"
+    assert finding.evidence["domains"][0] == {"name": "gmial.com", "count": 30}
+
+
+def test_the_peak_a_second_against_the_send_rate():
+    assert sending(mails({}, peak=13))[0].status == "ok"
+    (finding,) = sending(mails({}, peak=13), max_send_rate=14.0)
+    assert (finding.code, finding.value) == ("ses.rate_near_limit", 92.9)
+
+
+def test_what_logsdb_could_not_answer_is_unknown_and_why():
+    told = {**mails({}), "now": None, "not_asked": ["EMAIL_SEND_LOG, failures: canceling statement due to statement timeout"]}
+    (finding,) = sending(told)
+    assert finding.status == "unknown"
+    assert "statement timeout" in finding.evidence["reason"]
+
+
+def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
+    import sqlite3
+    from datetime import datetime, timedelta
+
+    from ansible_collections.ops.remediation.plugins.module_utils import _logsdb
+
+    path, now = tmp_path / "logsdb.sqlite", datetime.now().replace(microsecond=0)
+    with sqlite3.connect(path) as base:
+        for table in ("automation (auto_id, status, next_run_at)", "auto_run_log (auto_id, start_at, end_at)"):
+            base.execute(f"CREATE TABLE {table}")
+        base.execute("CREATE TABLE email_send_log (send_id INTEGER PRIMARY KEY, email, status, error_type, send_at)")
+        rows = [("h***@a.com", "FAIL", "InvalidParameterValue", now - timedelta(minutes=5))] * 4
+        rows += [("h***@a.com", "SUCCESS", None, now - timedelta(minutes=6))] * 6
+        rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(weeks=2, minutes=5))] * 3
+        rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(days=3))] * 9
+        base.executemany(
+            "INSERT INTO email_send_log (email, status, error_type, send_at) VALUES (?, ?, ?, ?)", [(*row[:3], str(row[3])) for row in rows]
+        )
+    given = dict.fromkeys(_logsdb.PARAMETERS) | {
+        "dialect": "sqlite",
+        "database": str(path),
+        "timezone": "UTC",
+        "connect_within": 3.0,
+        "answer_within": 2.0,
+        "look_back_days": 35,
+    }
+    outcome = _logsdb.take(lambda session: session.look_at_tables() and _logsdb_mails.read(session, now, "sqlite"), **given)
+    told = outcome["taken"]
+    assert told["now"] == {"attempts": 10, "errors": {"InvalidParameterValue": 4}}
+    assert told["usual"] == {"attempts": 3, "errors": {"Throttling": 3}}
+    assert told["domains"] == {"a.com": 4}
+    assert told["peak"] == 6
+
+
+# --- the module
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory):
+    made = h.Aws(tmp_path_factory.mktemp("aws"))
+    yield made
+    made.close()
+
+
+def run_main(capsys, **options):
+    with patch_module_args(options), pytest.raises(SystemExit) as ended:
+        ses_quota.main()
+    return ended.value.code, json.loads(capsys.readouterr().out)
+
+
+def test_main_returns_quota_rates_forecast_and_identities(aws, tmp_path, capsys):
+    code, answer = run_main(capsys, **h.options(aws, tmp_path, identities=["example.com"]), state_dir=str(tmp_path / "state"))
+    assert code == 0
+    assert answer["changed"] is False
+    assert {finding["status"] for finding in answer["findings"]} == {"ok"}
+    assert answer["quota"]["limit"] == 50000
+    assert answer["quota"]["parallel"] == 20
+    assert set(answer["rates"]) == {"1d", "7d", "14d"}
+    assert "pace" in answer["forecast"]
+    assert answer["identities"] == [{"name": "example.com", "status": "ok", "codes": [], "dmarc": "quarantine"}]
+    assert not (tmp_path / "state").exists()
+
+
+def test_main_fails_for_a_question_wrongly_put_and_says_which(aws, tmp_path, capsys):
+    code, answer = run_main(capsys, **h.options(aws, tmp_path, resolver=["nowhere"]), state_dir=str(tmp_path / "state"))
+    assert code == 1
+    assert answer["msg"].startswith("resolver: 'nowhere' is no address")
+
+
+def test_main_ends_in_time_when_aws_is_silent(aws, tmp_path, capsys):
+    import time
+
+    aws.do("fault.set", {"kind": "hang", "seconds": 4})
+    try:
+        started = time.monotonic()
+        code, answer = run_main(capsys, **h.options(aws, tmp_path), timeout=2, state_dir=str(tmp_path / "state"))
+        assert time.monotonic() - started < 4
+    finally:
+        aws.restore()
+    assert code == 0
+    assert "ses.unreachable" in {finding["code"] for finding in answer["findings"]}
+    assert answer["quota"] == {}
+
+
+# --- what the README says
+
+
+def test_the_readmes_policy_is_what_is_called():
+    text = (h.CHECKOUT / "roles/daily_check/README.md").read_text(encoding="utf-8")
+    (policy,) = re.findall(r"```json\n(.*?)```", text, re.S)
+    (statement,) = json.loads(policy)["Statement"]
+    assert set(statement["Action"]) == set(_ses_ask.ACTIONS.values()) - {"sts:GetCallerIdentity"}
+
+
+# --- small judgements
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        (["v=spf1 include:amazonses.com ~all"], ""),
+        (["other", "V=SPF1 +include:amazonses.com -all"], ""),
+        (["v=spf1 mx -all"], "without"),
+        (["v=spf1 include:amazonses.com.evil.org -all"], "without"),
+        (["v=spf10 x"], "missing"),
+        ([], "missing"),
+        (["v=spf1 include:amazonses.com -all", "v=spf1 -all"], "several"),
+    ],
+)
+def test_spf(values, problem):
+    assert _ses_checks.spf_problem(values) == problem
+
+
+@pytest.mark.parametrize(
+    "arn, expected",
+    [
+        ("arn:aws:iam::123456789012:user/tank", "arn:aws:iam::123456789012:user/tank"),
+        ("arn:aws:sts::123456789012:assumed-role/app/i-1", "arn:aws:iam::123456789012:role/app"),
+        ("arn:aws:iam::123456789012:root", ""),
+        ("", ""),
+    ],
+)
+def test_whose_policies_are_simulated(arn, expected):
+    assert _ses_ask.principal(arn) == expected
+
+
+def test_a_root_key_may_do_everything():
+    facts = {
+        "answers": {"caller": {"state": "ok", "data": {"Arn": "arn:aws:iam::1:root"}}},
+        "own_key": True,
+        "offset_s": 0.0,
+        "region": "x",
+    }
+    assert [finding.code for finding in h.conclude("ses.key", {**facts, "active": None, "key_id": "", "env_file": ""})] == [
+        "ses.policy_too_wide"
+    ]
+
+
+def test_an_unlimited_quota_is_never_used_up():
+    data = {"Max24HourSend": -1.0, "MaxSendRate": 14.0, "SentLast24Hours": 1e6}
+    facts = {"answers": {"quota": {"state": "ok", "data": data}}, "region": "x", "parallel": None}
+    (finding,) = h.conclude("ses.quota", facts)
+    assert (finding.status, finding.evidence["unlimited"]) == ("ok", True)
