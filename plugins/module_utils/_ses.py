@@ -70,8 +70,8 @@ def read(
     until = time.monotonic() + max(1.0, timeout) - LEAVE
     endpoints = {name: url for name, url in (endpoint_urls or {}).items() if url}
     _must_be_urls(endpoints)
-    access = _access(credentials_from, profile)
-    sender = _access(sender_from, None) if sender_from else Access()
+    access = _access("credentials_from", credentials_from, profile)
+    sender = _access("sender_from", sender_from) if sender_from else Access()
     chosen = region or _named(sender_from or credentials_from, "region") or _named(credentials_from, "region")
     where = _ses_dns.servers(resolver)
     watch: dict[str, Any] = {"ports": {}, "dns": {}, "problem": None}
@@ -113,18 +113,21 @@ def _status_of_key(facts: Mapping[str, Any]) -> dict[str, Any] | None:
 # --- credentials
 
 
-def _access(reference: Mapping[str, Any] | None, profile: str | None) -> Access:
-    """Return the key that a reference leads to; an empty one for what AWS's own places give."""
+def _access(name: str, reference: Mapping[str, Any] | None, profile: str | None = None) -> Access:
+    """Return the key that a reference leads to; an empty one for what AWS's own places give. name: of the option, for errors."""
     if not reference or not reference.get("env_file"):
         return Access(profile=profile or "")
-    key, secret = _named(reference, "access_key"), _named(reference, "secret_key")
+    place = f"{name}, env_file"  # not name.env_file: masks hide what follows such a name
+    try:
+        key, secret, token = (_named(reference, what) for what in ("access_key", "secret_key", "session_token"))
+    except WrongQuestion as error:
+        remedy = "name the .env that holds the key, as seen where the check runs"
+        raise WrongQuestion(place, error.details["given"], error.details["problem"], remedy) from error
     for option, value in (("access_key", key), ("secret_key", secret)):
         if not value:
             names = reference.get(option) or " or ".join(KEYS[option][:2])
-            raise WrongQuestion(
-                f"credentials_from.{option}", names, f"has no value in {reference['env_file']}", "give the name that holds it"
-            )
-    return Access(key, secret, _named(reference, "session_token"))
+            raise WrongQuestion(place, reference["env_file"], f"holds no {names}", f"say by {option} which name holds it")
+    return Access(key, secret, token)
 
 
 def _named(reference: Mapping[str, Any] | None, what: str) -> str:

@@ -201,14 +201,14 @@ def _resolved(session: Any, access: Access, exceptions: Any) -> str:
         found = session.get_credentials()
     except exceptions.BotoCoreError as error:
         raise WrongQuestion(
-            "credentials_from", None, f"is not given, and AWS's own places fail ({type(error).__name__})", _REMEDY
+            "profile", None, f"is not given, nor credentials_from, and AWS's own places fail ({type(error).__name__})", _REMEDY
         ) from error
     if found is None:
-        raise WrongQuestion("credentials_from", None, "is not given, and neither environment, profile nor instance has a key", _REMEDY)
+        raise WrongQuestion("profile", None, "is not given, nor credentials_from, and neither environment nor instance has a key", _REMEDY)
     return str(found.access_key or "")
 
 
-_REMEDY = "give credentials_from: {env_file: ...}, or profile"
+_REMEDY = "name a .env with credentials_from, or give profile"
 
 
 def _make_clients(run: Run, session: Any, config: Any) -> None:

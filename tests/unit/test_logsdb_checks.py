@@ -122,7 +122,7 @@ def test_every_reason_has_a_text_of_its_own(stage, reason, held):
 
 
 def test_both_checks_share_one_reading():
-    reach, work = _logsdb_area.CHECKS
+    reach, work, _sending = _logsdb_area.CHECKS
     assert reach.sources == work.sources
     assert reach.parameters is work.parameters
     assert {check.runs_on for check in _logsdb_area.CHECKS} == {"checker"}

@@ -283,7 +283,7 @@ def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
     "changed, option",
     [
         ({"profile": "nobody", "credentials_from": None}, "profile"),
-        ({"credentials_from": None, "sender_from": None}, "credentials_from"),
+        ({"credentials_from": None, "sender_from": None}, "profile"),
         ({"resolver": ["somewhere"]}, "resolver"),
         ({"smtp_endpoint": "somewhere"}, "smtp_endpoint"),
         ({"endpoint_urls": {"ses": "no address"}}, "endpoint_urls.ses"),
