@@ -44,6 +44,7 @@ from ._release_swap import FORMER, NOTHING, OTHER, TARGET, Swap
 PLACED = "placed"
 KEEP, TAKE = "keep", "take"
 ROLLED_BACK, ALREADY, PLANNED, FINISHED_EARLIER = "rolled_back", "already", "planned", "finished_earlier"
+REFUSED, BACK, BROKEN = "refused", "undone", "broken"  # how a failed one leaves the host: untouched, as before, not running
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def roll_back(request: Request, tools: Tools, *, check_mode: bool) -> Result:
         with work.journal.alone():
             return work.go()
     except RemediationError as error:
-        if isinstance(error, Refused) and not work.result.refusals:
-            work.result.refusals = preflight.details([error])
+        if isinstance(error, Refused):
+            work.result.state = REFUSED
+            work.result.refusals = work.result.refusals or preflight.details([error])
         error.details["partial"] = work.result
         raise
 
@@ -357,6 +359,7 @@ class Rollback:
 
         A journal that cannot be written (a full disk) must not keep the former release from coming back.
         """
+        self.result.state = BROKEN
         with contextlib.suppress(RemediationError):
             self.journal.note(entry["id"], UNDOING, why=why[:500])
         swap = Swap(entry, self.tools.files)
@@ -380,6 +383,7 @@ class Rollback:
         before = f" (before the rollback {ill})" if ill else ""
         if problem:
             return f"{why}; the former release is back in {entry['app']}, but it does not run: {problem}{before}"
+        self.result.state = BACK
         return f"{why}; the former release is back in {entry['app']} and runs"
 
     def _prove_former(self, entry: Mapping[str, Any]) -> str:
