@@ -10,6 +10,7 @@ from typing import Any
 
 from ._errors import WrongQuestion
 from ._release import Request, Result, Tools
+from ._release_backup import Request as BackupRequest
 from ._release_layout import ENV, PARTS
 from ._release_nginx import Nginx
 from ._release_pm2 import Pm2Applications, Settings
@@ -59,6 +60,12 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
     settings = {name: given[name] for name in (*same, "worker_sign", "settle")}
     applications = Pm2Applications(Settings(**settings, worker_within=given["worker_timeout"])) if runs else None
     return request, Tools(applications, nginx)
+
+
+def backup(given: Mapping[str, Any]) -> BackupRequest:
+    """Return the request of a backup."""
+    values = {name: value for name, value in given.items() if name not in ("state_dir", "host_name")}
+    return BackupRequest(state_dir=given["state_dir"] or default_directory(given["host_name"]), **values)
 
 
 def diff(result: Result, app_dir: str) -> dict[str, str]:

@@ -123,7 +123,6 @@ class Files:
         if os.path.lexists(path):
             self.before(f"remove {os.path.basename(path)}")
             shutil.rmtree(path)
-            self.sync_folders(os.path.dirname(path))
 
     def sync_folders(self, *paths: str) -> None:
         """Have the names in folders on the disk."""
