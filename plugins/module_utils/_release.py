@@ -222,6 +222,7 @@ class Rollback:
             "env_keep": self.request.env_policy == KEEP and differs,
             "before": self._statuses(),
             "code": code,
+            "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
         }
 
     def _aside(self, now: float) -> str:
@@ -423,7 +424,7 @@ class Rollback:
     def _recover(self, opened: dict[str, Any]) -> bool:
         """Finish what was interrupted where its release is in place and still wanted, else undo it; True when all is done."""
         swap = Swap(opened, self.tools.files)
-        there, same = swap.in_place(), self.request.to in (opened["target_id"], opened["asked"])
+        there, same = self._really_in_place(opened, swap), self.request.to in (opened["target_id"], opened["asked"])
         if there == OTHER:
             self.journal.note(opened["id"], ABANDONED)
             self.result.warnings.append(
@@ -444,6 +445,15 @@ class Rollback:
         self.result.warnings.append(told)
         return False
 
+    def _really_in_place(self, opened: Mapping[str, Any], swap: Swap) -> str:
+        """Return what is in place; a folder that somebody made anew can have the number of one that was deleted, so its code counts too."""
+        there = swap.in_place()
+        expected = {TARGET: opened["code"], FORMER: opened["former_code"]}.get(there)
+        app = opened["app"]
+        if expected is not None and self.tools.bounded(lambda: code_of(os.path.realpath(app)), READ_WITHIN) != expected:
+            return OTHER
+        return there
+
     def _finish(self, opened: dict[str, Any], swap: Swap) -> None:
         self.result.release, self.result.path = opened["target_id"], opened["target_path"]
         self.result.former = opened["aside"] or opened["former_path"]
@@ -458,7 +468,11 @@ class Rollback:
 
     def _would_recover(self, opened: dict[str, Any]) -> Result:
         swap = Swap(opened, self.tools.files)
-        finish = swap.in_place() == TARGET and UNDOING not in opened["events"] and self.request.to in (opened["target_id"], opened["asked"])
+        finish = (
+            self._really_in_place(opened, swap) == TARGET
+            and UNDOING not in opened["events"]
+            and self.request.to in (opened["target_id"], opened["asked"])
+        )
         what = "finished" if finish else "undone, and then a new one planned"
         self.result.changed, self.result.state = True, PLANNED
         self.result.release, self.result.path = opened["target_id"], opened["target_path"]
