@@ -72,10 +72,11 @@ class Site:
 
     def works(self) -> bool:
         """Whether the backend is healthy and both processes run from what is in place."""
-        with contextlib.suppress(OSError):
+        try:
             with urllib.request.urlopen(self.facts["health_url"], timeout=3) as answer:  # noqa: S310 - an address of the replica
                 return json.load(answer)["status"] == "ok" and self.running() == {"backend", "worker"}
-        return False
+        except OSError:
+            return False
 
     def running(self) -> set[str]:
         return {name for name, (_pid, status) in self.processes().items() if status == "online"}
@@ -182,13 +183,18 @@ STEPS = {
 }
 
 
-def kill_session(leader: int) -> None:
-    """SIGKILL every process of a session: ansible-playbook, its forks and the module on the host."""
+def kill_all(first: int) -> None:
+    """SIGKILL a process and all that descend from it: ansible-playbook, its forks, the module on the host and its children."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ProcessLookupError):
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader:
-                os.kill(int(path.parent.name), signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    doomed = [first]
+    for pid in doomed:
+        doomed += [child for child, parent in parents.items() if parent == pid]
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -210,7 +216,7 @@ def test_killed_at_a_step_the_next_run_puts_all_in_order(roll, site, step, tmp_p
             assert run.poll() is None, run.stdout.read().decode()
             assert time.monotonic() < give_up, "the step was never seen"
             time.sleep(0.01)
-        kill_session(run.pid)
+        kill_all(run.pid)
     assert '"finished"' not in seen(), "the run was over before it was killed"
     assert set(site.trees()) == {"A", "B"}
     after = roll(emergency_rollback_to=identity)
