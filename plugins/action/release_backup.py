@@ -12,7 +12,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._finding import Fi
 from ansible_collections.ops.remediation.plugins.plugin_utils.release_action import ReleaseAction
 
 CHECK = "run.release_backup"
-VALUES = ("id", "path", "sha256", "steps", "attic")
+VALUES = ("id", "release_path", "sha256", "steps", "attic")
 
 
 class ActionModule(ReleaseAction):
@@ -26,4 +26,4 @@ class ActionModule(ReleaseAction):
         """Return where the backup is; none when there is none: the failure then says why."""
         if answer.get("failed"):
             return []
-        return [ok(CHECK, str(answer.get("id", "")), evidence={name: answer.get(name) for name in ("path", "steps", "attic")})]
+        return [ok(CHECK, str(answer.get("id", "")), evidence={name: answer.get(name) for name in ("release_path", "steps", "attic")})]

@@ -12,7 +12,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._finding import Fi
 from ansible_collections.ops.remediation.plugins.plugin_utils.release_action import ReleaseAction
 
 CHECK = "run.rollback"
-VALUES = ("state", "steps", "release", "path", "former", "environment", "refusals", "down_ms")
+VALUES = ("state", "steps", "release", "release_path", "former", "environment", "refusals", "down_ms")
 # How a failure leaves the host.
 FAULTS = {"undone": "run.rollback_undone", "broken": "run.rollback_broken"}
 

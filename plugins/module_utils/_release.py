@@ -96,8 +96,9 @@ class Result:
     down_ms: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the module does."""
-        return {name: value for name, value in asdict(self).items() if name != "warnings"}
+        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        found = {name: value for name, value in asdict(self).items() if name != "warnings"}
+        return {**found, "release_path": found.pop("path")}
 
 
 def listing(request: Request) -> dict[str, Any]:

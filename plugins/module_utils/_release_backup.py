@@ -64,8 +64,9 @@ class Result:
     attic: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the module does."""
-        return asdict(self)
+        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        found = asdict(self)
+        return {**found, "release_path": found.pop("path")}
 
 
 def back_up(request: Request, files: Files, *, check_mode: bool, now: Callable[[], float] = time.time) -> Result:

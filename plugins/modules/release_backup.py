@@ -112,7 +112,7 @@ id:
   description: Id of the backup that holds the running release, or of the one that was unpacked.
   returned: success
   type: str
-path:
+release_path:
   description: Where it is.
   returned: success
   type: str

@@ -199,7 +199,7 @@ release:
   description: Id of the release that was meant.
   returned: always
   type: str
-path:
+release_path:
   description: Where it was.
   returned: always
   type: str
