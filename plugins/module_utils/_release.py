@@ -37,6 +37,7 @@ from ._release_layout import (
     env_difference,
     inode_of,
     place_of,
+    running_unknown,
 )
 from ._release_preflight import COPY, SWITCH
 from ._release_swap import FORMER, NOTHING, OTHER, TARGET, Swap
@@ -106,6 +107,8 @@ def listing(request: Request) -> dict[str, Any]:
     place = place_of(request.app_dir, request.releases_dir, request.backup_dirs)
     journal = Journal(request.state_dir, place.app, Files())
     found = candidates(place, request.parts, journal.finished(), _env(request, place))
+    live = None if any(one.running for one in found) else running_unknown(place, request.parts, _env(request, place))
+    found = [live, *found] if live else found
     opened = journal.interrupted()
     return {
         "layout": place.layout,

@@ -24,7 +24,7 @@ from ._process import call
 from ._release_files import differences, digest_of, manifest_of, size_of
 
 FOLDER, LINK = "folder", "link"
-BACKUP, ASIDE, RELEASE = "backup", "aside", "release"
+BACKUP, ASIDE, RELEASE, LIVE = "backup", "aside", "release", "live"
 PARTS = ("backend", "worker", "frontend", "env")
 SCRIPTS = {"backend": "backend/dist/main.js", "worker": "worker/dist/worker.js"}
 INDEX = "frontend/build/index.html"
@@ -100,10 +100,18 @@ class Candidate:
     def line(self) -> str:
         """Return it for a list that people read."""
         state = "complete" if self.complete else f"incomplete: {self.why()}"
-        notes = [self.kind, f"{self.size / 1e6:.1f} MB", state]
+        notes = [*self._date(), self.kind, f"{self.size / 1e6:.1f} MB", state]
         notes += ["running"] if self.running else []
         notes += ["rolled away from"] if self.rolled_away else []
         return f"{self.id} ({', '.join(notes)})"
+
+    def _date(self) -> list[str]:
+        """Return the date that the id stands for."""
+        digits = re.match(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2}))?", self.id)
+        if digits is None:
+            return []
+        hour = f" {digits[4]}:{digits[5]}" if digits[4] else ""
+        return [f"{digits[1]}-{digits[2]}-{digits[3]}{hour}"]
 
     def why(self) -> str:
         """Say why it is not complete, "" when it is."""
@@ -160,6 +168,15 @@ def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[st
         one.rolled_away = one.path in away and not one.running
         _look(one, parts, place.live, env)
     return sorted(found, key=lambda one: (_digits(one.id), one.id), reverse=True)
+
+
+def running_unknown(place: Place, parts: Sequence[str], env: str = ENV) -> Candidate | None:
+    """Return the live release of the layout ``folder``, which has no id of its own, for those who list; None where there is none."""
+    if place.layout != FOLDER or not place.live:
+        return None
+    one = Candidate("-", place.live, LIVE, running=True)
+    _look(one, parts, "", env)
+    return one
 
 
 def _digits(identity: str) -> str:

@@ -146,7 +146,7 @@ def test_without_hosts_or_target_nothing_happens(play, roll, site):
     without = roll()
     assert without.code == 2, without.output
     assert "no release is named; name one of the candidates with -e emergency_rollback_to=<id> or latest" in without.output
-    assert f"{MORNING} (backup, " in without.output
+    assert f"{MORNING} (2026-11-20 09:30, backup, " in without.output
     found = next(one for one in without.record["findings"] if one["code"] == "run.rollback_refused")
     assert MORNING in found["texts"]["ko"]["next"]
     assert (site.processes(), site.version()) == (before, "A")
@@ -155,7 +155,8 @@ def test_without_hosts_or_target_nothing_happens(play, roll, site):
 def test_the_list_shows_what_there_is(play):
     run = play("--limit", "tank-app", playbook="playbooks/rollback_list.yml")
     assert run.code == 0, run.output
-    assert f"{MORNING} (backup, " in run.output
+    assert f"{MORNING} (2026-11-20 09:30, backup, " in run.output
+    assert "(live, " in run.output
     assert "changed=0" in run.output
 
 

@@ -109,6 +109,21 @@ def test_the_live_release_is_what_the_link_says_and_not_the_newest(tmp_path):
     place.end()
 
 
+def test_the_list_has_date_size_and_whether_it_is_complete_and_runs(folder):
+    (folder.paths["C"] / "config/.env").unlink()
+    lines = _release.listing(folder.request(None))["lines"]
+    assert [line.split(" MB")[0].rsplit(" ", 1)[0] for line in lines] == [
+        "- (live,",
+        "202611200930 (2026-11-20 09:30, backup,",
+        "202611100930 (2026-11-10 09:30, backup,",
+    ]
+    assert lines[0].endswith("complete, running)")
+    assert lines[2].endswith("incomplete: config/.env missing)")
+    folder.roll_back(folder.id["B"])
+    again = _release.listing(folder.request(None))["candidates"]
+    assert [(one["kind"], one["running"]) for one in again] == [("aside", False), ("backup", True), ("backup", False)]
+
+
 def test_back_to_the_release_that_was_put_aside(folder):
     aside = folder.roll_back(folder.id["B"]).former
     assert os.path.basename(aside).startswith("tank-mail-app-aside-")
