@@ -99,7 +99,8 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
         found = {name: value for name, value in asdict(self).items() if name != "warnings"}
-        return {**found, "release_path": found.pop("path")}
+        found["release_path"] = found.pop("path")
+        return found
 
 
 def listing(request: Request) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
         found = asdict(self)
-        return {**found, "release_path": found.pop("path")}
+        found["release_path"] = found.pop("path")
+        return found
 
 
 def back_up(request: Request, files: Files, *, check_mode: bool, now: Callable[[], float] = time.time) -> Result:

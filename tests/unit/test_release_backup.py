@@ -213,3 +213,10 @@ def test_a_wrong_question_gets_one_line(place, options, words):
     with pytest.raises(WrongQuestion) as error:
         back_up(place, **options)
     assert words in str(error.value)
+
+
+def test_no_value_is_named_so_that_ansible_adds_to_it():
+    """AnsibleModule overwrites ``state``, ``mode`` and others in an answer that has ``path`` or ``dest``."""
+    for result in (_release.Result(state="undone", path="/opt"), _release_backup.Result(path="/opt")):
+        assert result.as_dict()["release_path"] == "/opt"
+        assert not {"path", "dest"} & set(result.as_dict())
