@@ -22,7 +22,7 @@ from typing import Any
 
 from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._process import call
-from ._release_files import Files, digest_of, manifest_of, sha256_of
+from ._release_files import Files, digest_of, manifest_of, read_plain, sha256_of
 from ._release_journal import Journal
 from ._release_layout import ASIDE, ENV, LINK, MANIFEST, PARTS, READ_WITHIN, Candidate, Place, Refused, candidates, missing_in, place_of
 from ._release_preflight import MEGABYTE
@@ -223,8 +223,7 @@ class Backup:
         present = os.path.join(self.place.live, self._env())
         if "env" in self.request.parts and not os.path.exists(env) and self.place.live and os.path.exists(present):
             os.makedirs(os.path.dirname(env), exist_ok=True)
-            with open(present, "rb") as file:
-                self.files.write(env, file.read(), like=like)
+            self.files.write(env, read_plain(present), like=like)
         for part in ("backend", "worker"):
             os.makedirs(os.path.join(target, part, "logs"), mode=0o700, exist_ok=True)
         _give_all(target, like)

@@ -53,6 +53,13 @@ class Files:
         os.symlink(target, fresh)
         self.replace(fresh, link)
 
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link where nothing is, or where the same link is."""
+        if not os.path.islink(path):
+            self.before(f"link {os.path.basename(path)}")
+            os.symlink(target, path)
+            self.sync_folders(os.path.dirname(path))
+
     def make_folder(self, path: str, like: str | None = None) -> None:
         """Make a folder where there is none, with owner and mode of another one (0700 without one)."""
         if os.path.isdir(path) and not os.path.islink(path):
@@ -129,6 +136,15 @@ class Files:
         for path in dict.fromkeys(paths):
             self.before(f"sync {os.path.basename(path)}")
             sync(path)
+
+
+def read_plain(path: str) -> bytes:
+    """Return the content of a regular file; raises OSError for a link or anything else: it may lead to what is not the reader's."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", path)
+        return file.read()
 
 
 def sync(path: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import ActionFailed
-from ._release_files import Files
+from ._release_files import Files, read_plain
 from ._release_layout import LINK, inode_of
 from ._release_preflight import COPY
 
@@ -117,10 +117,11 @@ class Swap:
         present = os.path.join(self.former_tree(), self.entry["env"])
         if os.path.lexists(own) and not os.path.lexists(kept):
             self.files.rename(own, kept)
-        status = os.stat(kept)
-        with open(present, "rb") as file:
-            data = file.read()
-        self.files.write(own, data, mode=0o600, like=status)
+        if os.path.islink(present):
+            # A shared file: what it leads to belongs to nobody's release, and root follows no link of another user.
+            self.files.link(own, os.readlink(present))
+        else:
+            self.files.write(own, read_plain(present), mode=0o600, like=os.lstat(kept))
 
     def give_env_back(self) -> None:
         """Undo :meth:`keep_env`."""

@@ -170,6 +170,18 @@ def test_env_is_kept_or_taken_and_only_names_of_keys_are_shown(place, policy, ha
     assert SECRET not in written
 
 
+def test_an_env_behind_a_link_is_kept_as_that_link_and_nothing_is_read_through_it(folder):
+    shared = folder.folder / "shared.env"
+    shared.write_text("SHARED=1\n")
+    (folder.app / "config/.env").unlink()
+    (folder.app / "config/.env").symlink_to(shared)
+    folder.roll_back(folder.id["B"], env_policy="keep")
+    assert os.readlink(folder.app / "config/.env") == str(shared)
+    assert shared.read_text() == "SHARED=1\n"
+    folder.digests.pop("A")
+    assert folder.lost() == []
+
+
 # --- refused, with nothing touched
 
 
@@ -321,8 +333,10 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-@pytest.mark.parametrize("options", [{}, {"env_policy": "keep"}, {"copy": True}], ids=str)
+WAYS = [(name, {}) for name in BAD] + [(next(iter(BAD)), options) for options in ({"env_policy": "keep"}, {"copy": True})]
+
+
+@pytest.mark.parametrize(("name", "options"), WAYS, ids=str)
 def test_a_release_that_does_not_live_is_undone_and_can_be_tried_again(tmp_path, name, options):
     of_b, words = BAD[name]
     place = Installation(tmp_path / "opt", **of_b).start()

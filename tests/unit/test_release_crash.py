@@ -96,7 +96,7 @@ def test_the_next_run_with_another_target_reaches_that_one(folder, way):
         assert place.lost() == [], at
 
 
-@pytest.mark.parametrize("way", ["rename", "copy", "link"])
+@pytest.mark.parametrize("way", ["rename", "link"])
 def test_the_next_run_without_a_target_undoes_and_refuses(folder, way):
     for at, place, outcome in every_kill(folder, WAYS[way], "B", None, thin=True):
         assert isinstance(outcome, Refused), f"{at}: {outcome}"
