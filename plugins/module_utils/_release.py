@@ -251,7 +251,7 @@ class Rollback:
             steps.append((f"copy {entry['target_path']} to {entry['staging']}, and have it on the disk", lambda: self._stage(entry)))
         if self.tools.applications:
             names = ", ".join(sorted(entry["before"], key=self._stops_last)) or "nothing (no process of it is in PM2's list)"
-            steps.append((f"stop {names}", lambda: self._stop()))
+            steps.append((f"stop {names}", self._stop))
         steps.append((self._swap_label(entry, swap), swap.forward))
         steps += self._bring_up(entry, swap)
         return steps

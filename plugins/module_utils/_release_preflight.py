@@ -213,7 +213,7 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
     if room < STATE_SPACE:
         message = f"{state_dir} has no room for the journal ({room // 1000} kB free, 1 MB needed); make room there or give another stack_state_dir"
         refused.append(Refused("space", message, path=state_dir, free_mb=0, needed_mb=1))
-    for folder in {os.path.dirname(place.app), place.releases}:
+    for folder in dict.fromkeys((os.path.dirname(place.app), place.releases)):
         if not os.access(folder, os.W_OK | os.X_OK):
             message = (
                 f"{folder} may not be changed by {user_name(os.geteuid())}, so nothing can be renamed there; run as root (become: true)"
