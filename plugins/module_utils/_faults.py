@@ -165,7 +165,12 @@ _PM2 = (
     _fault("pm2.dump_readable", "P2", "F", _TIGHTEN),
     _fault("pm2.runs_as_root", "P2", "F"),
 )
-_RUN = tuple(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing"))
+_RUN = (
+    *(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing")),
+    _fault("run.rollback_refused", "P1", "M1-12"),
+    _fault("run.rollback_undone", "P1", "M1-12"),
+    _fault("run.rollback_broken", "P0", "M1-12"),
+)
 
 _BACKEND = (
     _silent("no_answer"),

@@ -108,6 +108,9 @@ CADENCES = {
     "weekly_check": {"en": "Weekly check", "ko": "주간 점검"},
     "monthly_check": {"en": "Monthly check", "ko": "월간 점검"},
     "check_runtime": {"en": "Runtime of the checks", "ko": "점검 실행 환경"},
+    "emergency_rollback": {"en": "Emergency rollback", "ko": "긴급 롤백"},
+    "rollback_list": {"en": "Releases", "ko": "릴리스 목록"},
+    "release_backup": {"en": "Release backup", "ko": "릴리스 백업"},
 }
 
 

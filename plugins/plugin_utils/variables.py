@@ -22,7 +22,7 @@ PREFIXES = ("stack_", "remediation_")  # and those of the roles, such as daily_c
 RUN_VARIABLES = Path(__file__).parent / "run_variables.yml"
 ROLES = Path(__file__).parents[2] / "roles"
 MOST_OF_A_NAME = 100
-_LEAST_ALIKE = 0.7  # a ratio of difflib; below it, a suggestion would be a guess
+_LEAST_ALIKE = 0.66  # a ratio of difflib: one letter of three may be missing; below it, a suggestion would be a guess
 _AS_ALIKE = 0.05  # what is that near to the best is suggested too
 _MOST_SUGGESTIONS = 2
 

@@ -24,6 +24,7 @@ from typing import Any
 import attachment_rows
 import log_rows
 import oracle_rows
+import rollback_rows
 import ses_rows
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ INSTANCE = os.environ.get("TANK_REPLICA_NAME", "bench")
 RESULT = CHECKOUT / ".cache" / "bench.json"
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / ".cache" / "collections")]
 
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _registry  # noqa: E402 - found through the line above
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _registry, _release, _release_door  # noqa: E402 - found through the line above
 
 
 @dataclass
@@ -201,6 +202,8 @@ def main() -> int:
         rows += attachment_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         rows += oracle_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         rows += ses_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
+        if os.geteuid() == 0:
+            rows += rollback_rows.rows(folder, facts, _release, _release_door, Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")
     print(f"bench: {sum(row.within for row in rows)} of {len(rows)} within their bars")

@@ -38,7 +38,11 @@ NEEDED = {
     "playbooks/daily_check.yml",
     "plugins/modules/stack_check.py",
     "plugins/plugin_utils/catalogue/pm2.yml",
+    "docs/rollback.md",
     "playbooks/check_runtime.yml",
+    "playbooks/emergency_rollback.yml",
+    "playbooks/release_backup.yml",
+    "playbooks/rollback_list.yml",
     "roles/check_runtime/files/requirements.txt",
     "roles/daily_check/README.md",
 }

@@ -19,12 +19,12 @@ HANGUL = re.compile("[가-힣]")
 BUILT = sorted(_faults.FAULTS)
 # The severities of the table of Tank's faults, for the areas that are built so far.
 TABLE = {
-    "P0": "pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build nas.not_mounted nas.wrong_source nas.stale nas.hung"
+    "P0": "run.rollback_broken pm2.daemon_down pm2.daemon_hung worker.stalled web.secret_in_build nas.not_mounted nas.wrong_source nas.stale nas.hung"
     " ORA-12514 ORA-12505 ORA-12518 ORA-12541 ORA-12170 ORA-12537 oracle.name_unknown oracle.tns_alias"
     " ORA-01017 ORA-28000 ORA-28001 ORA-28009 ORA-01034 ORA-01033 ORA-03113"
     " ses.quota_exhausted ses.bounce_10 ses.complaint_05 ses.account_paused ses.access_denied ses.key_invalid ses.key_inactive ses.clock"
     " ses.unreachable",
-    "P1": "pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
+    "P1": "run.rollback_refused run.rollback_undone pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
     " backend.port_conflict logsdb.unreachable worker.scheduler_silent"
     " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
     " host.cpu_saturated host.oom_killed host.disk_90 host.inodes host.outbound_blocked"
@@ -156,6 +156,7 @@ def test_code_only_names_codes_of_the_catalogue():
     sources = {source.name for check in _registry.every() for source in check.sources}
     remedies = {remedy.id for entry in _faults.FAULTS.values() for remedy in entry.remedies}
     known = set(BUILT) | checks | sources | remedies | {"pm2.pid", "pm2.log", "pm2.service", "run.reach", "run.guard", "run.runtime"}
+    known |= {"run.rollback", "run.releases", "run.release_backup"}
     strange = {}
     for path in (CHECKOUT / "plugins").rglob("*.py"):
         for word in re.findall(r"[\"']((?:" + "|".join(areas) + r")\.[a-z0-9_]+)[\"']", path.read_text(encoding="utf-8")):

@@ -1,0 +1,392 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make what a rollback needs: a copy of the running release with checksums, or a release out of a delivered archive.
+
+Product facts, "Backups" (a copy before each deploy and weekly) and "Install layout" (archives are checked by SHA-256). A backup gets
+its name only when all of it is on the disk. Old ones are renamed into an attic; nothing is deleted but an unfinished copy.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import stat
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ._errors import ActionFailed, RemediationError, WrongQuestion
+from ._process import call
+from ._release_files import Files, digest_of, manifest_of, read_plain, sha256_of
+from ._release_journal import Journal
+from ._release_layout import ASIDE, ENV, LINK, MANIFEST, PARTS, READ_WITHIN, Candidate, Place, Refused, candidates, missing_in, place_of
+from ._release_preflight import MEGABYTE
+
+LEFT_OUT = ("backend/logs/*", "worker/logs/*", "worker/spool/*", "config/.env.before-*")
+UNFINISHED = ".unfinished"
+MOST_MEMBERS = 500_000
+_SHA256 = re.compile(r"\b([0-9a-fA-F]{64})\b")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted; see the options of the module release_backup. Sizes are megabytes, times seconds."""
+
+    app_dir: str
+    state_dir: str
+    releases_dir: str | None = None
+    backup_dirs: Sequence[str] = ()
+    parts: Sequence[str] = PARTS
+    env_file: str = ENV
+    keep: int = 5
+    leave_out: Sequence[str] = LEFT_OUT
+    least_free_mb: float = 200.0
+    timeout: float = 1800.0
+    archive: str | None = None
+    archive_sha256: str | None = None
+
+
+@dataclass
+class Result:
+    """What was done, or would be. attic: what was renamed into it."""
+
+    changed: bool = False
+    message: str = ""
+    id: str = ""
+    path: str = ""
+    sha256: str = ""
+    steps: list[str] = field(default_factory=list)
+    attic: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        found = asdict(self)
+        found["release_path"] = found.pop("path")
+        return found
+
+
+def back_up(request: Request, files: Files, *, check_mode: bool, now: Callable[[], float] = time.time) -> Result:
+    """Make a backup where the running release differs from the newest one, and put old ones away. Raises RemediationError."""
+    work = Backup(request, files, check_mode=check_mode, now=now)
+    if check_mode:
+        return work.go()
+    with work.journal.alone():
+        return work.go()
+
+
+class Backup:
+    """One backup on its way."""
+
+    def __init__(self, request: Request, files: Files, *, check_mode: bool, now: Callable[[], float]) -> None:
+        """Find out how the installation is laid out. Raises WrongQuestion; changes nothing."""
+        if request.keep < 1:
+            raise WrongQuestion("keep", request.keep, "is no number of backups to keep", "give 1 or more")
+        self.request = request
+        self.files = files
+        self.check_mode = check_mode
+        self.now = now
+        self.place = place_of(request.app_dir, request.releases_dir, request.backup_dirs)
+        self.journal = Journal(request.state_dir, self.place.app, files)
+        self.result = Result()
+
+    def go(self) -> Result:
+        """Back up or unpack, then put away what is too old."""
+        opened = self.journal.interrupted()
+        if opened:
+            remedy = "run emergency_rollback with the same target first: it finishes or undoes it"
+            raise Refused("interrupted", f"a rollback to {opened['target_id']} was interrupted; {remedy}", release=opened["target_id"])
+        self._clear()
+        if self.request.archive:
+            self._unpack(self.request.archive)
+        elif not self.place.live:
+            raise Refused(
+                "incomplete", f"{self.place.app} does not exist, so there is nothing to back up; name the installation", path=self.place.app
+            )
+        elif self.place.layout == LINK:
+            self._note_down()
+        else:
+            self._copy()
+        self._put_away()
+        return self.result
+
+    # --- a copy of what runs
+
+    def _copy(self) -> None:
+        place = self.place
+        wanted = self._bounded(lambda: digest_of(manifest_of(place.live, self.request.leave_out)))
+        lacking = self._bounded(lambda: missing_in(place.live, self.request.parts, "", self._env()))
+        if lacking:
+            message = (
+                f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be of no use; mend it first"
+            )
+            raise Refused("incomplete", message, path=place.live, missing=lacking[:20])
+        same = next((one for one in self._backups() if _kept_digest(one.path) == wanted), None)
+        self.result.sha256 = wanted
+        if same is not None:
+            self.result.id, self.result.path = same.id, same.path
+            self.result.message = f"backup {same.id} holds just what runs; no other one was made"
+            return
+        path = self._free_name()
+        self._must_have_room(self._bounded(lambda: _size(place.live, self.request.leave_out)))
+        self.result.changed = True
+        self.result.id, self.result.path = path[-12:], path
+        self.result.steps.append(f"copy {place.live} to {path}, with checksums")
+        self.result.message = f"backup {path} {'would be made' if self.check_mode else 'is made'}"
+        if not self.check_mode:
+            self._make(path, lambda target: self.files.copy_tree(place.live, target, self.request.leave_out))
+
+    def _make(self, path: str, fill: Callable[[str], dict[str, dict[str, Any]]], **more: str) -> None:
+        """Have a folder filled beside its place; it gets its name when it and its manifest are on the disk."""
+        unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+
+        def work() -> dict[str, Any]:
+            try:
+                return {"manifest": fill(unfinished)}
+            except (OSError, tarfile.TarError) as error:
+                return {"problem": str(error)}
+
+        try:
+            done = self._bounded(work)
+            if "problem" in done:
+                raise ActionFailed(f"{path} could not be made: {done['problem']}; nothing else was changed")
+            self._write_manifest(path, done["manifest"], **more)
+            self.files.rename(unfinished, path)
+        except (RemediationError, OSError):
+            self.files.remove_copy(unfinished)
+            raise
+        self.result.sha256 = digest_of(done["manifest"])
+
+    def _write_manifest(self, path: str, manifest: dict[str, dict[str, Any]], **more: str) -> None:
+        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now()))
+        kept = {"made_at": made, "sha256": digest_of(manifest), **more, "files": manifest}
+        self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
+
+    def _note_down(self) -> None:
+        """Write the checksums of the live release behind a link; the release itself stays where it is."""
+        live = self.place.live
+        manifest = self._bounded(lambda: manifest_of(live, self.request.leave_out))
+        self.result.id, self.result.path, self.result.sha256 = os.path.basename(live), live, digest_of(manifest)
+        if _kept_digest(live) == self.result.sha256:
+            self.result.message = f"the checksums of release {self.result.id} are written down already"
+            return
+        self.result.changed = True
+        self.result.steps.append(f"write the checksums of {live}")
+        self.result.message = f"the checksums of release {self.result.id} {'would be' if self.check_mode else 'are'} written down"
+        if not self.check_mode:
+            self._write_manifest(live, manifest)
+
+    # --- a delivered archive
+
+    def _unpack(self, archive: str) -> None:
+        """Make a release out of an archive, after its SHA-256 was compared with the delivered one."""
+        wanted = _delivered_sum(self.request.archive_sha256)
+        found = self._sum_of(archive)
+        if found != wanted:
+            message = f"{archive} is not what was delivered: its SHA-256 is {found}, not {wanted}; have it delivered again"
+            raise Refused("archive", message, path=archive, found=found, wanted=wanted)
+        existing = next((one for one in self._backups() if _unpacked_from(one.path) == wanted), None)
+        if existing is not None:
+            self.result.id, self.result.path = existing.id, existing.path
+            self.result.message = f"release {existing.id} was unpacked from this archive already"
+            return
+        path = self._free_name()
+        self._must_have_room(os.stat(archive).st_size * 4)
+        self.result.changed = True
+        self.result.id = os.path.basename(path) if self.place.layout == LINK else path[-12:]
+        self.result.path = path
+        self.result.steps += [f"compare the SHA-256 of {archive}", f"unpack it to {path}, with the present {self._env()}"]
+        self.result.message = f"release {self.result.id} {'would be' if self.check_mode else 'is'} unpacked to {path}"
+        if not self.check_mode:
+            self._make(path, lambda target: self._fill_from(archive, target), archive=wanted)
+
+    def _sum_of(self, archive: str) -> str:
+        if not os.path.isabs(archive):
+            raise WrongQuestion("archive", archive, "is not an absolute path", "give the full path of the archive on the host")
+        try:
+            return str(self._bounded(lambda: sha256_of(archive)))
+        except RemediationError as error:
+            raise WrongQuestion("archive", archive, f"cannot be read on this host ({error.message})", "copy it there first") from error
+
+    def _fill_from(self, archive: str, target: str) -> dict[str, dict[str, Any]]:
+        """Unpack, take the present .env, give all of it to the owner of the running release, and demand that it is complete."""
+        self.files.before("unpack")
+        os.mkdir(target, 0o700)
+        with tarfile.open(archive) as packed:
+            _extract(packed, target)
+        like = os.lstat(self.place.live) if self.place.live else os.lstat(os.path.dirname(self.place.app))
+        env = os.path.join(target, self._env())
+        present = os.path.join(self.place.live, self._env())
+        if "env" in self.request.parts and not os.path.exists(env) and self.place.live and os.path.exists(present):
+            os.makedirs(os.path.dirname(env), exist_ok=True)
+            self.files.write(env, read_plain(present), like=like)
+        for part in ("backend", "worker"):
+            os.makedirs(os.path.join(target, part, "logs"), mode=0o700, exist_ok=True)
+        _give_all(target, like)
+        lacking = missing_in(target, self.request.parts, self.place.live, self._env())
+        if lacking:
+            raise OSError(f"the archive has no {', '.join(lacking[:5])}")
+        self.files.before("sync all")
+        os.sync()
+        return manifest_of(target, self.request.leave_out)
+
+    # --- old ones
+
+    def _put_away(self) -> None:
+        """Rename what is older than the newest ``keep`` into the attic; nothing that runs or that a link leads to."""
+        found = [one for one in self._backups(with_asides=True) if not one.running and one.path != self.result.path]
+        room = self.request.keep - (1 if self.result.path else 0)
+        too_many = [*[one for one in found if one.kind != ASIDE][room:], *[one for one in found if one.kind == ASIDE][self.request.keep :]]
+        attic = f"{self.place.app}-attic"
+        for one in too_many:
+            there = os.path.join(attic, os.path.basename(one.path))
+            self.result.attic.append(there)
+            self.result.changed = True
+            self.result.steps.append(f"rename {one.path} to {there}")
+            if not self.check_mode:
+                self.files.make_folder(attic, like=os.path.dirname(attic))
+                self.files.rename(one.path, _free(there))
+                if os.path.lexists(one.path + MANIFEST):
+                    self.files.rename(one.path + MANIFEST, _free(there + MANIFEST))
+
+    def _clear(self) -> None:
+        """Remove what a killed run left unfinished; it has no name of a backup, and its source is still there."""
+        pattern = os.path.join(glob.escape(self.place.releases), f".*{UNFINISHED}")
+        for path in sorted(glob.glob(pattern)):
+            if self.check_mode:
+                self.result.steps.append(f"remove the unfinished {path}")
+            else:
+                self.files.remove_copy(path)
+
+    # --- shared
+
+    def _backups(self, *, with_asides: bool = False) -> list[Candidate]:
+        """Return the backups in the folder where new ones are made, newest first."""
+        place = Place(self.place.app, self.place.layout, self._folder(), self.place.live)
+        found = candidates(place, self.request.parts, self.journal.finished(), self._env())
+        return [one for one in found if with_asides or one.kind != ASIDE]
+
+    def _folder(self) -> str:
+        return self.place.backup_folders[0] if self.place.backup_folders and self.place.layout != LINK else self.place.releases
+
+    def _env(self) -> str:
+        path = self.request.env_file
+        for base in (self.place.app, self.place.live):
+            if base and path.startswith(base + "/"):
+                return os.path.relpath(path, base)
+        return path if not os.path.isabs(path) else ENV
+
+    def _free_name(self) -> str:
+        """Return the name of a new backup, of the minute; of a later one where that is taken."""
+        moment = self.now()
+        while True:
+            stamp = time.strftime("%Y%m%d%H%M", time.localtime(moment))
+            name = stamp if self.place.layout == LINK else f"{self.place.name}-backup-{stamp}"
+            path = os.path.join(self._folder(), name)
+            if not os.path.lexists(path) and not os.path.lexists(path + MANIFEST):
+                return path
+            moment += 60
+
+    def _must_have_room(self, size: int) -> None:
+        found = os.statvfs(self._folder())
+        free, needed = found.f_bavail * found.f_frsize, size + int(self.request.least_free_mb * MEGABYTE)
+        if free < needed:
+            figures = f"{free / MEGABYTE:.0f} MB free, {needed / MEGABYTE:.0f} MB needed"
+            message = f"{self._folder()} has no room for a backup: {figures}; make room there, or give another folder in backup_dirs"
+            raise Refused("space", message, path=self._folder(), free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE))
+
+    def _bounded(self, function: Callable[[], Any]) -> Any:
+        return call(function, max(self.request.timeout, READ_WITHIN)).get()
+
+
+def _kept(path: str) -> dict[str, Any]:
+    try:
+        with open(path + MANIFEST, encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _kept_digest(path: str) -> str:
+    return str(_kept(path).get("sha256", ""))
+
+
+def _unpacked_from(path: str) -> str:
+    return str(_kept(path).get("archive", ""))
+
+
+def _size(folder: str, leave_out: Sequence[str]) -> int:
+    return sum(entry.get("size", 0) for entry in manifest_of(folder, leave_out).values())
+
+
+def _free(path: str) -> str:
+    """Return a path, or one like it that is not taken."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number, free = number + 1, f"{path}.{number}"
+    return free
+
+
+def _delivered_sum(given: str | None) -> str:
+    """Return the SHA-256 that was delivered: given itself, or in a file as ``sha256sum`` writes it."""
+    if not given:
+        raise WrongQuestion(
+            "archive_sha256", given, "is needed with an archive", "give its SHA-256, or the path of the delivered .sha256 file"
+        )
+    text = given
+    if os.path.isabs(given):
+        try:
+            with open(given, encoding="utf-8", errors="replace") as file:
+                text = file.read(4096)
+        except OSError as error:
+            raise WrongQuestion("archive_sha256", given, f"cannot be read ({error.strerror})", "copy it to the host first") from error
+    match = _SHA256.search(text)
+    if match is None:
+        raise WrongQuestion("archive_sha256", given[:80], "is no SHA-256 (64 hexadecimal digits)", "give the one that was delivered")
+    return match[1].lower()
+
+
+def _extract(packed: tarfile.TarFile, target: str) -> None:
+    """Unpack files, folders and links that stay within the target; anything else is refused before a byte is written."""
+    members = packed.getmembers()
+    if len(members) > MOST_MEMBERS:
+        raise OSError(f"the archive has {len(members)} members")
+    for member in members:
+        if not _harmless(member):
+            raise OSError(f"the archive has {member.name!r}, which would lie outside or is no file, folder or link")
+    top = {member.name.split("/")[0] for member in members}
+    for member in members:
+        member.mode = (member.mode & 0o755) | (stat.S_IRWXU if member.isdir() else stat.S_IRUSR | stat.S_IWUSR)
+    packed.extractall(target, members=members)  # noqa: S202 - every member was looked at above
+    if len(top) == 1 and "backend" not in top:
+        # All in one folder, as archives of a version often are.
+        inner = os.path.join(target, top.pop())
+        for name in os.listdir(inner):
+            os.rename(os.path.join(inner, name), os.path.join(target, name))
+        os.rmdir(inner)
+
+
+def _harmless(member: tarfile.TarInfo) -> bool:
+    def within(path: str) -> bool:
+        path = os.path.normpath(path)
+        return not os.path.isabs(path) and path != ".." and not path.startswith("../")
+
+    if member.issym():
+        return within(member.name) and within(os.path.join(os.path.dirname(member.name), member.linkname))
+    if member.islnk():
+        return within(member.name) and within(member.linkname)
+    return within(member.name) and (member.isreg() or member.isdir())
+
+
+def _give_all(folder: str, like: os.stat_result) -> None:
+    """Give everything in a folder, and itself, to an owner."""
+    if os.geteuid() != 0:
+        return
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            os.lchown(os.path.join(base, name), like.st_uid, like.st_gid)
+    os.lchown(folder, like.st_uid, like.st_gid)

@@ -1,0 +1,277 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is looked at before a rollback touches anything. Each question that is answered badly is a refusal with its remedy.
+
+Manual 1, section 12, has no such step: there the running application is deleted before anybody knows whether the backup is whole.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ._process import call, user_name
+from ._release_files import differences, walk
+from ._release_layout import LINK, MOST_NAMED, READ_WITHIN, SCRIPTS, Candidate, Place, Refused, code_of, env_difference, read_manifest
+
+MEGABYTE = 1_000_000
+LEAST_FREE_INODES = 1000
+RENAME, COPY, SWITCH = "rename", "copy", "switch"
+OPEN_RUN, SAME_RELEASE = "open_run", "same_release"
+OVERRIDES = (OPEN_RUN, SAME_RELEASE)
+STATE_SPACE = MEGABYTE
+
+
+class Web(Protocol):
+    """What serves the page."""
+
+    def problem(self, conf: str | None = None) -> str:
+        """Return why it would not take its configuration, "" when it would."""
+
+    def reload(self) -> bool:
+        """Have it read its configuration anew; False when it does not run."""
+
+
+class Applications(Protocol):
+    """What runs from a release. All raise RemediationError."""
+
+    @property
+    def uid(self) -> int:
+        """The user id that they run as."""
+
+    def ours(self, place_app: str) -> list[dict[str, Any]]:
+        """Return the processes, each with ``name pm_id status``."""
+
+    def problems(self, place: Place, parts: Sequence[str]) -> list[Refused]:
+        """Say why they could not be stopped and started."""
+
+    def process_of(self, part: str) -> str:
+        """Return the name of the process of a part."""
+
+    def stop(self, app: str) -> None:
+        """Stop all of them."""
+
+    def start(self, app: str, part: str) -> None:
+        """Start the process of a part and wait until it answers or works."""
+
+    def start_others(self, app: str, names: Sequence[str]) -> None:
+        """Start other processes."""
+
+    def watch(self, app: str, parts: Sequence[str]) -> None:
+        """See that they live on."""
+
+
+def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
+    """Return how the release gets into place: switch (a link), rename, or copy where that is wanted or renaming cannot be."""
+    if place.layout == LINK:
+        return SWITCH
+    same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev
+    return RENAME if same and not copy else COPY
+
+
+def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str]) -> list[Refused]:
+    """Say why this release cannot be put in place as it is."""
+    if target.problem:
+        return [
+            Refused("unreadable", f"release {target.id}: {target.problem}; look at it by hand, or choose another one", path=target.path)
+        ]
+    if target.missing or target.damaged:
+        remedy = "choose a complete one (the playbook rollback_list shows them), or bring back what is missing"
+        message = f"release {target.id} in {target.path} is incomplete: {target.why()}; {remedy}"
+        return [Refused("incomplete", message, path=target.path, missing=target.missing[:20], damaged=target.damaged[:20])]
+    refused = _damage(target)
+    if place.live and SAME_RELEASE not in override and not refused and _is_the_same(place.live, target.path, env):
+        remedy = f"choose another one, or add {SAME_RELEASE} to emergency_rollback_override to put this copy in its place"
+        message = f"release {target.id} in {target.path} holds just what runs (the same code and the same .env); {remedy}"
+        refused.append(Refused("running", message, path=target.path))
+    return refused
+
+
+def _damage(target: Candidate) -> list[Refused]:
+    """Compare with the checksums of the backup, where it has them."""
+    manifest = read_manifest(target.path) if target.has_manifest else None
+    if manifest is None:
+        return []
+    outcome = call(lambda: differences(target.path, manifest, hashes=True), READ_WITHIN)
+    wrong = [outcome.error.message] if outcome.error else list(outcome.value)
+    if not wrong:
+        return []
+    named = ", ".join(wrong[:MOST_NAMED])
+    message = f"release {target.id} in {target.path} is damaged: {named} not as backed up (SHA-256); choose another one"
+    return [Refused("incomplete", message, path=target.path, missing=[], damaged=wrong[:20])]
+
+
+def _is_the_same(live: str, other: str, env: str) -> bool:
+    def same() -> bool:
+        difference = env_difference(os.path.join(live, env), os.path.join(other, env))
+        return not any(difference.values()) and code_of(live) == code_of(other)
+
+    return bool(call(same, READ_WITHIN).value)
+
+
+# --- owner and modes
+
+
+def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str, uid: int) -> list[Refused]:
+    """Say what in the release the applications' user could not use, or what others could."""
+    outcome = call(lambda: _unusable(place.live, target.path, parts, env, uid), READ_WITHIN)
+    if outcome.error is not None:
+        return [Refused("unreadable", f"release {target.id} cannot be looked through: {outcome.error.message}", path=target.path)]
+    found, user, refused = outcome.value, user_name(uid), []
+    group = _group_of(uid)
+    if found["owner"] or found["closed"]:
+        named = ", ".join((found["owner"] + found["closed"])[:MOST_NAMED])
+        message = f"release {target.id}: {named} belongs to another user, or {user} may not use it; chown -R {user}:{group} {target.path}"
+        refused.append(Refused("owner", message, path=target.path, user=user, group=group, paths=(found["owner"] + found["closed"])[:20]))
+    if found["open"]:
+        path = os.path.join(target.path, env)
+        message = f"release {target.id}: {env} can be read by all users; chmod 600 {path}"
+        refused.append(Refused("env_mode", message, path=path))
+    return refused
+
+
+def _group_of(uid: int) -> str:
+    try:
+        return grp.getgrgid(pwd.getpwuid(uid).pw_gid).gr_name
+    except KeyError:
+        return str(uid)
+
+
+def _unusable(live: str, tree: str, parts: Sequence[str], env: str, uid: int) -> dict[str, list[str]]:
+    """Return paths with a wrong owner, paths that the user may not read (or write, for logs), and an .env that others may read."""
+    groups = _groups(uid)
+    essential = {"", *(path for part in parts if part in SCRIPTS for path in _above(SCRIPTS[part]))}
+    essential |= set(_above(env)) if "env" in parts else set()
+    owner = [path or "." for path in sorted(essential) if _foreign(live, tree, path, uid)]
+    closed = []
+    for path, status in walk(tree):
+        if stat.S_ISLNK(status.st_mode):
+            continue
+        wanted = 4 | (1 if stat.S_ISDIR(status.st_mode) else 0) | (2 if _is_log_folder(path, status) else 0)
+        if not may(status, uid, groups, wanted):
+            closed.append(path)
+        if len(closed) >= 20:
+            break
+    shared = "env" in parts and stat.S_IMODE(os.stat(os.path.join(tree, env)).st_mode) & stat.S_IROTH
+    return {"owner": owner, "closed": closed, "open": [env] if shared else []}
+
+
+def _above(path: str) -> Iterable[str]:
+    """Return a path and the folders above it, within the release."""
+    steps = path.split("/")
+    return ["/".join(steps[: number + 1]) for number in range(len(steps))]
+
+
+def _foreign(live: str, tree: str, path: str, uid: int) -> bool:
+    """Whether a path belongs neither to the applications' user nor to the owner of the same path in the running release."""
+    found = os.stat(os.path.join(tree, path)).st_uid
+    try:
+        usual = os.stat(os.path.join(live, path)).st_uid if live else uid
+    except OSError:
+        usual = uid
+    return found not in (uid, usual)
+
+
+def _is_log_folder(path: str, status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs")
+
+
+def _groups(uid: int) -> set[int]:
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return {uid}
+    return set(os.getgrouplist(entry.pw_name, entry.pw_gid))
+
+
+def may(status: os.stat_result, uid: int, groups: set[int], wanted: int) -> bool:
+    """Whether a user may do all of ``wanted`` (4 read, 2 write, 1 enter) by owner, group and mode; root may."""
+    if uid == 0:
+        return True
+    shift = 6 if status.st_uid == uid else 3 if status.st_gid in groups else 0
+    return (stat.S_IMODE(status.st_mode) >> shift) & wanted == wanted
+
+
+# --- the machine
+
+
+def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: float, state_dir: str) -> list[Refused]:
+    """Say where there is no room, or where folders cannot be renamed."""
+    refused = []
+    needed = int(least_free_mb * MEGABYTE) + (target.size if method == COPY else 0)
+    free, inodes = _free(place.releases)
+    if free < needed or inodes < LEAST_FREE_INODES + (target.files if method == COPY else 0):
+        what = f"{free / MEGABYTE:.0f} MB and {inodes} inodes free, {needed / MEGABYTE:.0f} MB needed"
+        message = f"{place.releases} has no room for this: {what}; make room there (the playbook rollback_list shows what backups take)"
+        refused.append(Refused("space", message, path=place.releases, free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE)))
+    room, _inodes = _free(_existing(state_dir))
+    if room < STATE_SPACE:
+        message = f"{state_dir} has no room for the journal ({room // 1000} kB free, 1 MB needed); make room there or give another stack_state_dir"
+        refused.append(Refused("space", message, path=state_dir, free_mb=0, needed_mb=1))
+    for folder in dict.fromkeys((os.path.dirname(place.app), place.releases)):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            message = (
+                f"{folder} may not be changed by {user_name(os.geteuid())}, so nothing can be renamed there; run as root (become: true)"
+            )
+            refused.append(Refused("not_writable", message, path=folder, user=user_name(os.geteuid())))
+    if method != SWITCH and place.live and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev:
+        message = f"{place.live} is a mount point, so it cannot be renamed; mount its parent instead, or use releases behind a link"
+        refused.append(Refused("mount_point", message, path=place.live))
+    return refused
+
+
+def _free(path: str) -> tuple[int, int]:
+    """Return the bytes and inodes that are free for this user; a file system that counts no inodes has enough."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else LEAST_FREE_INODES * 1000
+
+
+def _existing(path: str) -> str:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path) or "/"
+    return path
+
+
+def of_nginx(place: Place, target: Candidate, web: Web | None, conf: str | None) -> list[Refused]:
+    """Say why nginx would not take its present configuration, or that of the release where it lies in there."""
+    if web is None:
+        return []
+    problem, where = web.problem(), conf or "its configuration"
+    if not problem and conf and conf.startswith(place.app + "/"):
+        where = os.path.join(target.path, os.path.relpath(conf, place.app))
+        problem = web.problem(where) if os.path.exists(where) else f"{where} is missing"
+    if not problem:
+        return []
+    message = f"nginx would not take {where}: {problem}; mend that first (nginx -t)"
+    return [Refused("nginx", message, path=where, said=problem)]
+
+
+def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, override: Sequence[str]) -> list[Refused]:
+    """Say that a mail run is open: what stops the worker now would tear it apart (rule 7 of the architecture)."""
+    if "worker" not in parts or OPEN_RUN in override or open_runs == 0:
+        return []
+    remedy = (
+        f'wait for it (-e emergency_rollback_drain=600), or override this by name: -e \'{{"emergency_rollback_override": ["{OPEN_RUN}"]}}\''
+    )
+    if open_runs is None:
+        message = f"whether a mail run is open is not known ({why_unknown or 'LogsDB was not asked'}); {remedy}"
+        return [Refused("open_run_unknown", message, said=why_unknown)]
+    message = f"{open_runs} mail run{'s are' if open_runs > 1 else ' is'} open, and stopping the worker would tear {'them' if open_runs > 1 else 'it'} apart; {remedy}"
+    return [Refused("open_run", message, runs=open_runs)]
+
+
+def told(refused: Sequence[Refused]) -> str:
+    """Return all refusals in one line."""
+    if len(refused) == 1:
+        return refused[0].message
+    return f"{len(refused)} reasons: " + " | ".join(f"{number}) {one.message}" for number, one in enumerate(refused, 1))
+
+
+def details(refused: Sequence[Refused]) -> list[Mapping[str, Any]]:
+    """Return all refusals as data: ``message reason`` and what their texts need."""
+    return [{"message": one.message, **one.details} for one in refused]

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_backup
+short_description: Make what a rollback needs, a backup of the running release or a release out of an archive
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Copies the running release to C(<app_dir>-backup-YYYYMMDDHHMM) with checksums of all files. It gets that name only when all of it is on the
+    disk. Where the newest backup holds just the same, no other one is made.
+  - For releases behind a link only the checksums of the live one are written down, since it stays where it is.
+  - With O(archive), a release is unpacked instead, after the SHA-256 of the archive was compared with the delivered one.
+  - Old backups are renamed into C(<app_dir>-attic). Nothing is deleted.
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be copied, unpacked and renamed.
+  diff_mode:
+    support: none
+    description: The steps say it.
+  idempotent:
+    support: full
+    description: A second run changes nothing as long as the running release is the same.
+  action:
+    support: full
+    description: Makes a finding of the answer, for the run record.
+options:
+  app_dir:
+    description: The installation, a folder such as C(/opt/tank-mail-app), or the symbolic link to its live release.
+    type: path
+    required: true
+  state_dir:
+    description: Folder on the host with the journal of rollbacks, by default under C(/var/lib/ops-remediation).
+    type: path
+  host_name:
+    description: Inventory name of the host, which names the default of O(state_dir).
+    type: str
+    default: localhost
+  releases_dir:
+    description: Folder of the releases behind a link, by default the one that the link leads into.
+    type: path
+  backup_dirs:
+    description: Folders for backups, by default beside the installation. New ones are made in the first.
+    type: list
+    elements: path
+    default: []
+  parts:
+    description: What a release must have to be complete.
+    type: list
+    elements: str
+    choices: [backend, worker, frontend, env]
+    default: [backend, worker, frontend, env]
+  env_file:
+    description: The C(.env) of a release, within it or as a path in O(app_dir).
+    type: str
+    default: config/.env
+  keep:
+    description: How many backups stay beside the installation, and how many releases that were put aside.
+    type: int
+    default: 5
+  leave_out:
+    description:
+      - Patterns of what is not copied. Logs may be large, and mails that wait in a spool would be sent twice after a rollback.
+    type: list
+    elements: str
+    default: [backend/logs/*, worker/logs/*, worker/spool/*, config/.env.before-*]
+  least_free_mb:
+    description: Megabytes that must stay free.
+    type: float
+    default: 200
+  timeout:
+    description: Seconds that copying or unpacking may take.
+    type: float
+    default: 1800
+  archive:
+    description: A delivered archive on the host (tar, also compressed) to unpack as a release. It must hold a built one.
+    type: path
+  archive_sha256:
+    description: Its SHA-256, or the path of the delivered C(.sha256) file on the host.
+    type: str
+extends_documentation_fragment:
+  - ops.remediation.attributes
+seealso:
+  - module: ops.remediation.release_rollback
+"""
+
+EXAMPLES = r"""
+- name: Back up before a deploy
+  ops.remediation.release_backup:
+    app_dir: /opt/tank-mail-app
+
+- name: Lay out a delivered archive as a release
+  ops.remediation.release_backup:
+    app_dir: /opt/tank-mail-app
+    archive: /srv/delivered/tank-1.2.0.tar.gz
+    archive_sha256: /srv/delivered/tank-1.2.0.tar.gz.sha256
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or would be, in one line.
+  returned: always
+  type: str
+  sample: backup /opt/tank-mail-app-backup-202611210930 is made
+id:
+  description: Id of the backup that holds the running release, or of the one that was unpacked.
+  returned: success
+  type: str
+release_path:
+  description: Where it is.
+  returned: success
+  type: str
+sha256:
+  description: One hash of all names and contents in it.
+  returned: success
+  type: str
+steps:
+  description: What was done, or would be, in order.
+  returned: success
+  type: list
+  elements: str
+attic:
+  description: What was renamed into the attic, or would be.
+  returned: success
+  type: list
+  elements: str
+findings:
+  description: A finding of C(run.release_backup), for the run record.
+  returned: always
+  type: list
+  elements: dict
+expected:
+  description: What the run record expects, C(run.release_backup).
+  returned: always
+  type: list
+  elements: str
+asked_from:
+  description: Inventory name of the host.
+  returned: always
+  type: str
+site:
+  description: Value of the variable C(stack_site).
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ops.remediation.plugins.module_utils import _release_backup, _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
+
+ARGUMENTS = {
+    **_release_door.PLACE,
+    "keep": {"type": "int", "default": 5},
+    "leave_out": {"type": "list", "elements": "str", "default": list(_release_backup.LEFT_OUT)},
+    "least_free_mb": {"type": "float", "default": 200},
+    "timeout": {"type": "float", "default": 1800},
+    "archive": {"type": "path"},
+    "archive_sha256": {"type": "str"},
+}
+
+
+def main():
+    """Back up, and say where it is."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_by={"archive_sha256": ["archive"]}, supports_check_mode=True)
+    try:
+        result = _release_backup.back_up(_release_door.backup(module.params), Files(), check_mode=module.check_mode)
+    except RemediationError as error:
+        module.fail_json(msg=error.message)
+    answer = result.as_dict()
+    module.exit_json(msg=answer.pop("message"), **answer)
+
+
+if __name__ == "__main__":
+    main()

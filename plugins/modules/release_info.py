@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_info
+short_description: List the releases of an installation that could be rolled back to
+version_added: 0.1.0
+author:
+  - ops.remediation maintainers (@ops-remediation)
+description:
+  - Lists backups, releases that were put aside, and releases behind a link, with date, size, whether they are complete and whether one runs.
+  - Changes nothing.
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing anyway.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: Changes nothing.
+  action:
+    support: full
+    description: Makes a finding of the answer, for the run record.
+options:
+  app_dir:
+    description: The installation, a folder such as C(/opt/tank-mail-app), or the symbolic link to its live release.
+    type: path
+    required: true
+  state_dir:
+    description: Folder on the host with the journal of rollbacks, by default under C(/var/lib/ops-remediation).
+    type: path
+  host_name:
+    description: Inventory name of the host, which names the default of O(state_dir).
+    type: str
+    default: localhost
+  releases_dir:
+    description: Folder of the releases behind a link, by default the one that the link leads into.
+    type: path
+  backup_dirs:
+    description: More folders to look for backups in.
+    type: list
+    elements: path
+    default: []
+  parts:
+    description: What a release must have to be complete.
+    type: list
+    elements: str
+    choices: [backend, worker, frontend, env]
+    default: [backend, worker, frontend, env]
+  env_file:
+    description: The C(.env) of a release, within it or as a path in O(app_dir).
+    type: str
+    default: config/.env
+extends_documentation_fragment:
+  - ops.remediation.attributes
+seealso:
+  - module: ops.remediation.release_rollback
+"""
+
+EXAMPLES = r"""
+- name: List what could be rolled back to
+  ops.remediation.release_info:
+    app_dir: /opt/tank-mail-app
+"""
+
+RETURN = r"""
+layout:
+  description: V(folder), or V(link) for releases behind a symbolic link.
+  returned: success
+  type: str
+live:
+  description: Folder of the release that runs.
+  returned: success
+  type: str
+candidates:
+  description: The releases, newest first, each with C(id), C(path), C(kind), C(size) (bytes), C(complete), C(missing), C(damaged), C(running) and more.
+  returned: success
+  type: list
+  elements: dict
+lines:
+  description: The same, a line each.
+  returned: success
+  type: list
+  elements: str
+interrupted:
+  description: Id of the release of a rollback that was killed and is neither finished nor undone.
+  returned: success
+  type: str
+findings:
+  description: A finding of C(run.releases), for the run record.
+  returned: always
+  type: list
+  elements: dict
+expected:
+  description: What the run record expects, C(run.releases).
+  returned: always
+  type: list
+  elements: str
+asked_from:
+  description: Inventory name of the host.
+  returned: always
+  type: str
+site:
+  description: Value of the variable C(stack_site).
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+
+
+def main():
+    """List the releases."""
+    module = AnsibleModule(argument_spec=_release_door.PLACE, supports_check_mode=True)
+    try:
+        found = _release.listing(_release_door.where(module.params))
+    except RemediationError as error:
+        module.fail_json(msg=error.message)
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()

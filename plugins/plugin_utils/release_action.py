@@ -1,0 +1,56 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of the modules about releases: run one on the host, and make findings of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.ops.remediation.plugins.module_utils._finding import Finding
+
+# Of a module's answer only this and the module's own values are passed on.
+_ALWAYS = (
+    "changed",
+    "failed",
+    "msg",
+    "diff",
+    "warnings",
+    "deprecations",
+    "exception",
+    "module_stdout",
+    "module_stderr",
+    "rc",
+    "invocation",
+)
+
+
+class ReleaseAction(ActionBase):
+    """One of these modules. MODULE: its name. CHECK: what the record expects. KEPT: its values."""
+
+    TRANSFERS_FILES = False
+    MODULE = ""
+    CHECK = ""
+    KEPT: tuple[str, ...] = ()
+    findings_of: Callable[[Mapping[str, Any]], list[Finding]]
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module; a host that cannot be reached leaves what was expected unanswered."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        host = str(task_vars.get("inventory_hostname", "localhost"))
+        told = {"expected": [self.CHECK], "site": str(task_vars.get("stack_site", "") or ""), "asked_from": host}
+        try:
+            result = self._execute_module(module_name=self.MODULE, module_args={"host_name": host, **self._task.args}, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            return {"unreachable": True, "msg": str(error), "findings": [], **told}
+        except AnsibleError as error:
+            return {"failed": True, "msg": str(error), "findings": [], **told}
+        kept = {name: value for name, value in result.items() if name in (*_ALWAYS, *self.KEPT)}
+        findings = [{**finding.as_dict(), "asked_from": host} for finding in self.findings_of(kept)]
+        return {**kept, "findings": findings, **told}

@@ -1,0 +1,480 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollback with applications that really run: what is refused before anything is touched, what is undone, what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _release
+from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
+
+from .release_helpers import CRASHES, SECRET, Installation, digest, killed_at, make_release
+
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture(params=["folder", "link"])
+def place(tmp_path, request):
+    made = Installation(tmp_path / "opt", request.param).start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Installation(tmp_path / "opt").start()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    if not ROOT:
+        pytest.skip("mounting needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0755", "tmpfs", str(disk)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("no tmpfs can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def untouched(place):
+    """Return what must not change: the trees, what runs, and that there is neither journal nor anything new."""
+    tree = sorted(str(path) for path in place.folder.rglob("*") if "release-" not in path.name and path.name != "state")
+    return tree, place.running(), {name: place.applications.pid(name) for name in ("backend", "worker")}
+
+
+def refused(place, to, **options):
+    """Roll back, and return the reasons for which it was refused and the line; nothing must have been touched."""
+    before = untouched(place)
+    with pytest.raises(Refused) as error:
+        place.roll_back(to, **options)
+    assert untouched(place) == before
+    partial = error.value.details["partial"]
+    assert (partial.state, partial.changed) == ("refused", False)
+    assert "\n" not in str(error.value)
+    return [each["reason"] for each in partial.refusals], str(error.value)
+
+
+# --- there, and not back and forth
+
+
+def test_a_rollback_keeps_everything_and_a_second_run_changes_nothing(place):
+    done = place.roll_back(place.id["B"])
+    assert (done.changed, done.state, place.running()) == (True, "rolled_back", "B")
+    assert place.lost() == []
+    assert place.web.reloads == 1
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+    for wanted in (place.id["B"], place.id["B"]):
+        again = place.roll_back(wanted)
+        assert (again.changed, again.state, place.running()) == (False, "already", "B")
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+
+
+def test_latest_does_not_go_back_and_forth(place):
+    assert place.roll_back("latest").release == place.id["B"]
+    for _time in range(3):
+        assert place.roll_back("latest").changed is False
+        assert place.running() == "B"
+
+
+def test_latest_after_a_new_deploy_skips_what_was_rolled_away_from(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    place.roll_back("latest")
+    make_release(place.folder / "releases/20261125", "E")
+    Files().point(str(place.app), "releases/20261125")
+    assert place.roll_back("latest").release == place.id["B"]
+    assert place.running() == "B"
+    place.end()
+
+
+def test_the_live_release_is_what_the_link_says_and_not_the_newest(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    Files().point(str(place.app), "releases/20261120")
+    found = _release.listing(place.request(None))
+    assert [one["id"] for one in found["candidates"] if one["running"]] == ["20261120"]
+    assert os.readlink(place.app) == "releases/20261120"
+    place.end()
+
+
+def test_the_list_has_date_size_and_whether_it_is_complete_and_runs(folder):
+    (folder.paths["C"] / "config/.env").unlink()
+    lines = _release.listing(folder.request(None))["lines"]
+    assert [line.split(" MB")[0].rsplit(" ", 1)[0] for line in lines] == [
+        "- (live,",
+        "202611200930 (2026-11-20 09:30, backup,",
+        "202611100930 (2026-11-10 09:30, backup,",
+    ]
+    assert lines[0].endswith("complete, running)")
+    assert lines[2].endswith("incomplete: config/.env missing)")
+    folder.roll_back(folder.id["B"])
+    again = _release.listing(folder.request(None))["candidates"]
+    assert [(one["kind"], one["running"]) for one in again] == [("aside", False), ("backup", True), ("backup", False)]
+
+
+def test_back_to_the_release_that_was_put_aside(folder):
+    aside = folder.roll_back(folder.id["B"]).former
+    assert os.path.basename(aside).startswith("tank-mail-app-aside-")
+    assert folder.roll_back(aside[-14:]).state == "rolled_back"
+    assert folder.running() == "A"
+    assert folder.lost() == []
+
+
+def test_a_deploy_into_the_same_folder_makes_it_another_release(folder):
+    folder.roll_back(folder.id["B"], copy=True)
+    (folder.app / "worker/dist/worker.js").write_text((folder.app / "worker/dist/worker.js").read_text() + "# deployed\n")
+    done = folder.roll_back(folder.id["B"])
+    assert (done.changed, folder.running()) == (True, "B")
+
+
+def test_check_mode_says_each_step_and_changes_nothing(place):
+    before = untouched(place)
+    would = place.roll_back(place.id["B"], check_mode=True, env_policy="keep")
+    assert untouched(place) == before
+    assert not place.state.exists()
+    text = " ".join(would.steps)
+    words = ["stop worker, backend", "point " if place.layout == "link" else "rename ", "keep the present config/.env", "start backend"]
+    words += ["start worker", "nginx", "lives on"]
+    at = [text.index(word) for word in words]
+    assert at == sorted(at)
+    done = place.roll_back(place.id["B"], env_policy="keep")
+    without_moments = [step for step in would.steps if "aside-" not in step]
+    assert [step for step in done.steps if "aside-" not in step] == without_moments
+    assert len(done.steps) == len(would.steps)
+
+
+# --- .env
+
+
+@pytest.mark.parametrize(("policy", "has"), [("keep", True), ("take", False)])
+def test_env_is_kept_or_taken_and_only_names_of_keys_are_shown(place, policy, has):
+    done = place.roll_back(place.id["B"], env_policy=policy)
+    assert done.environment == {"added": [], "removed": ["ADDED_LATER"], "changed": ["ORACLE_PASS"]}
+    env = place.app / "config/.env"
+    assert ("ADDED_LATER" in env.read_text()) is has
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert place.lost() == []
+    written = json.dumps(done.as_dict()) + "".join(path.read_text() for path in place.state.iterdir())
+    assert SECRET not in written
+
+
+def test_an_env_behind_a_link_is_kept_as_that_link_and_nothing_is_read_through_it(folder):
+    shared = folder.folder / "shared.env"
+    shared.write_text("SHARED=1\n")
+    (folder.app / "config/.env").unlink()
+    (folder.app / "config/.env").symlink_to(shared)
+    folder.roll_back(folder.id["B"], env_policy="keep")
+    assert os.readlink(folder.app / "config/.env") == str(shared)
+    assert shared.read_text() == "SHARED=1\n"
+    folder.digests.pop("A")
+    assert folder.lost() == []
+
+
+# --- refused, with nothing touched
+
+
+@pytest.mark.parametrize("wanted", [None, "", "202612312359", "../etc", "latest "])
+def test_a_missing_or_unknown_target_is_refused_with_the_candidates(place, wanted):
+    reasons, line = refused(place, wanted)
+    assert reasons == ["target_unknown" if wanted else "target_missing"]
+    assert place.id["B"] in line
+    assert place.id["C"] in line
+    assert "-e emergency_rollback_to=<id> or latest" in line
+
+
+LACKING = ["backend/dist/main.js", "worker/dist/worker.js", "frontend/build/index.html", "frontend/build/assets/app-B.js", "config/.env"]
+
+
+@pytest.mark.parametrize("path", LACKING)
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_an_incomplete_release_is_refused(folder, path, how):
+    file = folder.paths["B"] / path
+    file.unlink()
+    if how == "empty":
+        file.touch()
+    reasons, line = refused(folder, "latest")
+    assert reasons[0] == "incomplete"
+    assert path in line
+
+
+def test_modules_that_the_running_release_has_must_be_there(folder):
+    (folder.app / "backend/node_modules").mkdir()
+    reasons, line = refused(folder, folder.id["B"])
+    assert reasons == ["incomplete"]
+    assert "backend/node_modules" in line
+
+
+def test_a_copy_of_what_runs_is_refused_unless_it_is_wanted_by_name(folder):
+    shutil.rmtree(folder.paths["B"])
+    shutil.copytree(folder.app, folder.paths["B"])
+    reasons, line = refused(folder, "latest")
+    assert reasons == ["running"]
+    assert "same_release" in line
+    assert folder.roll_back("latest", override=["same_release"]).changed
+
+
+def test_the_running_release_behind_a_link_is_refused(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    assert refused(place, place.id["A"])[0] == ["running"]
+    place.end()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "words"),
+    [
+        ({"open_runs": 2}, "open_run", "2 mail runs are open"),
+        ({"open_runs": None, "open_runs_unknown": "logsdb is down"}, "open_run_unknown", "not known (logsdb is down)"),
+        ({"least_free_mb": 1e12}, "space", "has no room"),
+    ],
+)
+def test_an_open_run_or_a_full_disk_is_refused(place, options, reason, words):
+    reasons, line = refused(place, place.id["B"], **options)
+    assert reasons == [reason]
+    assert words in line
+
+
+@pytest.mark.parametrize("open_runs", [3, None])
+def test_an_open_run_can_be_overridden_by_name(place, open_runs):
+    assert place.roll_back(place.id["B"], open_runs=open_runs, override=["open_run"]).state == "rolled_back"
+
+
+def test_pm2_and_nginx_are_asked_before_anything_is_touched(place):
+    place.applications.refused = [Refused("pm2", "PM2 cannot be used: no daemon runs; bring it back first", said="no daemon runs")]
+    place.web.said = "unknown directive"
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["pm2", "nginx"]
+    assert line.startswith("2 reasons: 1) PM2 cannot be used")
+
+
+def test_an_env_that_others_may_read_is_refused(place):
+    (place.paths["B"] / "config/.env").chmod(0o644)
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["env_mode"]
+    assert "chmod 600" in line
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
+@pytest.mark.parametrize("path", [".", "worker/dist/worker.js"])
+def test_a_wrong_owner_is_refused(place, path):
+    os.chown(place.paths["B"] / path, 12345, 12345)
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["owner"]
+    assert "chown -R" in line
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to become another user")
+def test_what_the_user_may_not_read_is_refused(place):
+    """As after a copy that root made without the owners: the scripts are root's alone."""
+    for name in ("A", "B", "C"):
+        for path in [place.paths[name], *place.paths[name].rglob("*")]:
+            os.chown(path, 65534, 65534)
+    place.applications.uid = 65534
+    file = place.paths["B"] / "frontend/build/index.html"
+    os.chown(file, 0, 0)
+    file.chmod(0o600)
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["owner"]
+    assert "frontend/build/index.html" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"app_dir": "opt/tank"}, "app_dir: 'opt/tank' is not the absolute path of a folder"),
+        ({"app_dir": "/nope/tank"}, "lies in a folder that does not exist"),
+        ({"app_dir": "/etc/hostname"}, "is not a folder, and no link to one"),
+        ({"parts": ["backend", "page"]}, "is not a choice of backend, worker, frontend, env"),
+        ({"override": ["everything"]}, "override: 'everything' is nothing that can be overridden"),
+        ({"env_file": "/etc/.env"}, "does not lie in"),
+    ],
+)
+def test_a_wrong_question_gets_one_line(folder, options, words):
+    with pytest.raises(WrongQuestion) as error:
+        folder.roll_back("latest", **options)
+    assert words in str(error.value)
+
+
+def test_two_at_once_do_not_get_in_each_others_way(folder):
+    work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
+    with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is at work \(process \d+\)"):
+        folder.roll_back(folder.id["B"])
+
+
+# --- undone
+
+
+def undone(place, to="latest", **options):
+    """Roll back to a release that does not do; the former one must be back, run, and nothing be lost. Returns the line."""
+    with pytest.raises(ActionFailed) as error:
+        place.roll_back(to, **options)
+    assert place.running() == "A"
+    assert place.lost() == []
+    assert error.value.details["partial"].state == "undone"
+    assert str(error.value).endswith(f"is back in {place.app} and runs")
+    return str(error.value)
+
+
+BAD = {
+    "the worker crashes at once": ({"worker": CRASHES}, "see it work: worker is not healthy"),
+    "the backend crashes at once": ({"backend": CRASHES}, "wait for its health check: backend is not healthy"),
+    "the worker crashes after a while": ({"worker": "sleep 0.3; exit 1"}, "lives on: worker did not stay up"),
+}
+
+
+WAYS = [(name, {}) for name in BAD] + [(next(iter(BAD)), options) for options in ({"env_policy": "keep"}, {"copy": True})]
+
+
+@pytest.mark.parametrize(("name", "options"), WAYS, ids=str)
+def test_a_release_that_does_not_live_is_undone_and_can_be_tried_again(tmp_path, name, options):
+    of_b, words = BAD[name]
+    place = Installation(tmp_path / "opt", **of_b).start()
+    place.applications.watch_for = 0.5
+    assert words in undone(place, **options)
+    assert words in undone(place, **options)
+    assert place.roll_back(place.id["C"]).state == "rolled_back"
+    place.end()
+
+
+def test_a_release_whose_health_check_hangs_is_undone(tmp_path):
+    place = Installation(tmp_path / "opt").start()
+    script = place.paths["B"] / "backend/dist/main.js"
+    script.write_text("sleep 300\n" + script.read_text())
+    place.digests["B"] = digest(place.paths["B"])
+    assert "backend is not healthy" in undone(place)
+    place.end()
+
+
+def test_nginx_that_does_not_take_the_new_state_undoes_it(place):
+    answers = iter(["", "unknown directive"])  # before anything is touched, and once the release is in place
+    place.web.problem = lambda conf=None: next(answers, "")
+    assert "nginx would not take its configuration: unknown directive" in undone(place, place.id["B"])
+    assert place.web.reloads == 1  # with the former release
+
+
+def test_a_former_release_that_does_not_run_either_is_back_and_said_so(folder):
+    (folder.paths["B"] / "worker/dist/worker.js").write_text("exit 1")
+    (folder.app / "backend/dist/main.js").write_text("exit 1")
+    folder.applications.stop("")
+    folder.digests = {"C": folder.digests["C"]}
+    with pytest.raises(ActionFailed) as error:
+        folder.roll_back(folder.id["B"])
+    assert error.value.details["partial"].state == "broken"
+    assert "the former release is back" in str(error.value)
+    assert "but it does not run: backend is not healthy (before the rollback backend was stopped, worker was stopped)" in str(error.value)
+    assert (folder.app / "backend/dist/main.js").read_text() == "exit 1"
+
+
+def test_an_installation_that_is_gone_is_brought_back(folder):
+    """Step 2 of the manual was done by hand, and step 3 was not."""
+    folder.applications.stop("")
+    shutil.rmtree(folder.app)
+    folder.digests.pop("A")
+    assert folder.roll_back("latest").state == "rolled_back"
+    assert folder.running() == "B"
+    assert folder.lost() == []
+
+
+def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
+    assert killed_at(7, lambda hook: folder.roll_back(folder.id["B"], hook))
+    folder.applications.end()
+    if folder.app.exists():
+        shutil.rmtree(folder.app)
+    make_release(folder.app, "H")
+    folder.digests = {"C": folder.digests["C"]}
+    done = folder.roll_back(folder.id["C"])
+    assert (done.state, folder.running()) == ("rolled_back", "C")
+    assert "another release since; left so" in done.warnings[0]
+    assert folder.tree_of("H").exists()
+
+
+# --- disks
+
+
+def test_a_backup_on_another_file_system_is_copied(folder, small_disk):
+    there = small_disk / folder.paths["B"].name
+    shutil.copytree(folder.paths["B"], there)
+    shutil.rmtree(folder.paths["B"])
+    done = folder.roll_back(folder.id["B"], backup_dirs=[str(small_disk)])
+    assert done.steps[0].startswith(f"copy {there} to ")
+    assert (folder.running(), there.exists()) == ("B", True)
+    assert folder.lost() == []
+    assert folder.roll_back(folder.id["B"], backup_dirs=[str(small_disk)]).changed is False
+
+
+def test_a_disk_that_fills_up_while_copying_leaves_what_runs(tmp_path, small_disk):
+    place = Installation(small_disk / "opt").start()
+    big = place.paths["B"] / "backend/dist/big.js"
+    big.write_bytes(b"x" * 1_800_000)
+    place.digests["B"] = digest(place.paths["B"])
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+    with pytest.raises(Refused, match="has no room"):
+        place.roll_back("latest", copy=True)
+    place.folder.joinpath("fill").write_bytes(b"x")
+    free = os.statvfs(place.folder).f_bavail * os.statvfs(place.folder).f_frsize
+    made = []
+
+    def fill(name):
+        """Another program writes until nothing is left, once all was looked at."""
+        if name.startswith("make .tank-mail-app.rollback") and not made:
+            made.append(place.folder.joinpath("fill").write_bytes(b"x" * (free - 20_000)))
+
+    big.write_bytes(b"x" * 100_000)
+    place.digests["B"] = digest(place.paths["B"])
+    free = os.statvfs(place.folder).f_bavail * os.statvfs(place.folder).f_frsize
+    with pytest.raises(RemediationError, match="No space left on device"):
+        place.roll_back("latest", fill, copy=True)
+    assert made
+    assert (place.running(), place.lost()) == ("A", [])
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    assert [path.name for path in place.folder.iterdir() if path.name.startswith(".")] == []
+    place.folder.joinpath("fill").unlink()
+    assert place.roll_back("latest", copy=True).state == "rolled_back"
+    place.end()
+
+
+def test_a_disk_that_is_full_for_the_journal_still_gets_the_former_release_back(small_disk, tmp_path):
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    place.state = small_disk / "state"
+    filled = []
+
+    def fill(name):
+        if name == "stop worker" and not filled:
+            filled.append(name)
+            with open(small_disk / "fill", "wb") as file:
+                try:
+                    while True:
+                        file.write(b"x" * 4096)
+                        file.flush()
+                except OSError:
+                    pass
+
+    with pytest.raises(RemediationError):
+        place.roll_back("latest", fill)
+    assert filled
+    assert (place.running(), place.lost()) == ("A", [])
+    (small_disk / "fill").unlink()
+    assert place.roll_back(place.id["C"]).state == "rolled_back"
+    assert place.lost() == []
+    place.end()
+
+
+def test_a_journal_whose_last_line_was_torn_is_read(folder):
+    folder.roll_back(folder.id["B"])
+    journal = next(Path(folder.state).glob("*.jsonl"))
+    with open(journal, "a") as file:
+        file.write('{"id": "1795", "event": "beg')
+    assert folder.roll_back(folder.id["B"]).state == "already"
+    assert folder.roll_back(folder.id["C"]).state == "rolled_back"
+    assert all(json.loads(line) for line in journal.read_text().splitlines() if "beg" not in line or line.endswith("}"))

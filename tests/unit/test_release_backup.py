@@ -1,0 +1,222 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups of a release: whole or not at all, checked, put away and never deleted; releases out of archives."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_backup
+from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
+
+from .release_helpers import SECRET, Installation, killed_at, make_release, operations
+
+MORNING = 1795222800.0  # an hour on the day after the releases of an Installation
+
+
+@pytest.fixture
+def place(tmp_path):
+    made = Installation(tmp_path / "opt")
+    yield made
+    made.end()
+
+
+def back_up(place, hook=None, *, check_mode=False, now=MORNING, **options):
+    given = {"app_dir": str(place.app), "state_dir": str(place.state), "least_free_mb": 0, **options}
+    return _release_backup.back_up(_release_backup.Request(**given), Files(hook), check_mode=check_mode, now=lambda: now)
+
+
+def names(place):
+    return sorted(path.name for path in place.folder.iterdir() if path.name.startswith(("tank", ".tank")))
+
+
+def test_a_backup_is_complete_checked_and_made_once(place):
+    (place.app / "backend/logs/app.log").write_text("much")
+    before = names(place)
+    made = back_up(place)
+    assert made.changed
+    assert made.path.endswith(f"-backup-{made.id}")
+    assert not os.path.exists(f"{made.path}/backend/logs/app.log")
+    assert os.path.isdir(f"{made.path}/backend/logs")
+    assert os.stat(f"{made.path}.manifest.json").st_mode & 0o777 == 0o600
+    assert SECRET not in (place.folder / f"{os.path.basename(made.path)}.manifest.json").read_text()
+    again = back_up(place, now=MORNING + 3600)
+    assert (again.changed, again.id, again.path) == (False, made.id, made.path)
+    assert names(place) == sorted([*before, os.path.basename(made.path), f"{os.path.basename(made.path)}.manifest.json"])
+
+
+def test_check_mode_says_it_and_changes_nothing(place):
+    before = names(place)
+    would = back_up(place, check_mode=True, keep=1)
+    assert would.changed
+    assert [step.split()[0] for step in would.steps] == ["copy", "rename", "rename"]
+    assert names(place) == before
+    assert not place.state.exists()
+
+
+def test_old_ones_go_to_the_attic_and_nothing_is_lost(place):
+    made = back_up(place, keep=2)
+    attic = place.folder / "tank-mail-app-attic"
+    assert [path.name for path in attic.iterdir()] == [place.paths["C"].name]
+    assert place.lost() == []
+    assert place.paths["B"].exists()
+    assert os.path.exists(made.path)
+
+
+def test_a_backup_that_was_changed_is_damaged_and_refused(place):
+    made = back_up(place)
+    place.start()
+    with open(f"{made.path}/backend/dist/main.js", "r+") as script:
+        script.write("#")  # the size stays
+    (place.app / "worker/dist/worker.js").write_text("another one")
+    with pytest.raises(Refused) as refused:
+        place.roll_back(made.id)
+    assert "backend/dist/main.js not as backed up (SHA-256)" in str(refused.value)
+
+
+def test_a_release_that_is_incomplete_is_not_backed_up(place):
+    (place.app / "worker/dist/worker.js").unlink()
+    with pytest.raises(Refused, match=r"worker/dist/worker.js missing"):
+        back_up(place)
+
+
+def test_no_room_is_said_before_anything_is_written(place):
+    before = names(place)
+    with pytest.raises(Refused, match="has no room for a backup"):
+        back_up(place, least_free_mb=1e12)
+    assert names(place) == before
+
+
+def test_a_full_disk_leaves_no_half_backup(place, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    before = names(place)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RemediationError, match="No space left on device"):
+        back_up(place)
+    assert names(place) == before
+
+
+def test_killed_at_every_operation_the_next_run_makes_it_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(_release_backup, "call", lambda function, _deadline: Outcome(function()))
+    place = Installation(tmp_path / "0")
+    steps = operations(lambda hook: back_up(place, hook))
+    assert len(steps) > 20
+    for number in range(1, len(steps) + 1, 3):
+        place = Installation(tmp_path / str(number))
+        assert killed_at(number, lambda hook, place=place: back_up(place, hook))
+        backups = [name for name in names(place) if "-backup-" in name and not name.startswith(".") and not name.endswith(".json")]
+        whole = [one for one in _release.listing(place.request(None))["candidates"] if one["id"] in str(backups)]
+        assert all(one["complete"] for one in whole), number
+        made = back_up(place, now=MORNING + 3600)
+        assert os.path.isdir(made.path), number
+        assert not [name for name in names(place) if name.startswith(".")], number
+        place.end()
+
+
+def test_while_a_rollback_is_interrupted_nothing_is_backed_up(place):
+    place.start()
+    assert killed_at(6, lambda hook: place.roll_back(place.id["B"], hook)).startswith(("rename", "sync"))
+    with pytest.raises(Refused, match="was interrupted; run emergency_rollback with the same target first"):
+        back_up(place)
+    assert place.roll_back(place.id["B"]).changed
+
+
+def test_behind_a_link_the_checksums_of_the_live_release_are_written(tmp_path):
+    place = Installation(tmp_path / "srv", "link")
+    made = back_up(place, releases_dir=str(place.folder / "releases"))
+    assert (made.changed, made.id) == (True, "20261121")
+    assert json.loads((place.folder / "releases/20261121.manifest.json").read_text())["sha256"] == made.sha256
+    assert back_up(place).changed is False
+    place.end()
+
+
+# --- archives
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A delivered release without .env, in a folder of its own, and its SHA-256 in a file beside it."""
+    tree = make_release(tmp_path / "tank-1.2.0", "D")
+    (tree / "config/.env").unlink()
+    path = tmp_path / "tank-1.2.0.tar.gz"
+    with tarfile.open(path, "w:gz") as packed:
+        packed.add(tree, "tank-1.2.0")
+    (tmp_path / "tank-1.2.0.tar.gz.sha256").write_text(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  tank-1.2.0.tar.gz\n")
+    return str(path)
+
+
+def test_an_archive_becomes_a_release_that_can_be_rolled_back_to(place, archive):
+    place.start()
+    made = back_up(place, archive=archive, archive_sha256=f"{archive}.sha256")
+    assert made.changed
+    assert back_up(place, archive=archive, archive_sha256=f"{archive}.sha256").changed is False
+    assert place.roll_back(made.id).state == "rolled_back"
+    assert place.applications.says("worker") == "D"
+    assert "ADDED_LATER" in (place.app / "config/.env").read_text()
+
+
+def test_an_archive_that_was_not_delivered_so_is_refused(place, archive):
+    before = names(place)
+    with open(archive, "ab") as file:
+        file.write(b"x")
+    with pytest.raises(Refused, match="is not what was delivered: its SHA-256 is"):
+        back_up(place, archive=archive, archive_sha256=f"{archive}.sha256")
+    assert names(place) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "link"),
+    [
+        ("../outside", tarfile.REGTYPE, ""),
+        ("/etc/outside", tarfile.REGTYPE, ""),
+        ("a/link", tarfile.SYMTYPE, "../../outside"),
+        ("a/link", tarfile.SYMTYPE, "/etc"),
+        ("a/hard", tarfile.LNKTYPE, "../outside"),
+        ("a/device", tarfile.CHRTYPE, ""),
+    ],
+)
+def test_an_archive_cannot_write_outside(place, tmp_path, name, kind, link):
+    path = tmp_path / "bad.tar"
+    with tarfile.open(path, "w") as packed:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, link
+        packed.addfile(member, io.BytesIO(b""))
+    before = names(place)
+    with pytest.raises(ActionFailed, match="would lie outside or is no file"):
+        back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert names(place) == before
+    assert not (place.folder / "outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"archive": "/nope.tar", "archive_sha256": "0" * 64}, "archive: '/nope.tar' cannot be read on this host"),
+        ({"archive": "nope.tar", "archive_sha256": "0" * 64}, "is not an absolute path"),
+        ({"archive": "/nope.tar"}, "archive_sha256: None is needed with an archive"),
+        ({"archive": "/nope.tar", "archive_sha256": "abc"}, "is no SHA-256"),
+        ({"keep": 0}, "keep: 0 is no number of backups to keep"),
+    ],
+)
+def test_a_wrong_question_gets_one_line(place, options, words):
+    with pytest.raises(WrongQuestion) as error:
+        back_up(place, **options)
+    assert words in str(error.value)
+
+
+def test_no_value_is_named_so_that_ansible_adds_to_it():
+    """AnsibleModule overwrites ``state``, ``mode`` and others in an answer that has ``path`` or ``dest``."""
+    for result in (_release.Result(state="undone", path="/opt"), _release_backup.Result(path="/opt")):
+        assert result.as_dict()["release_path"] == "/opt"
+        assert not {"path", "dest"} & set(result.as_dict())

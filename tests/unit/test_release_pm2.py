@@ -1,0 +1,208 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The applications of a release under PM2: what its list, a health check and a log have to say until a release is believed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
+from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._release_layout import FOLDER, LINK, Place
+from ansible_collections.ops.remediation.plugins.module_utils._release_pm2 import Pm2Applications, Settings
+
+from .pm2_helpers import entry
+
+APP = "/opt/tank-mail-app"
+URL = "http://127.0.0.1:3000/api/health"
+
+
+class Host(Pm2Applications):
+    """PM2's list and the health check as functions of a clock that only waiting moves."""
+
+    def __init__(self, listed, unhealthy=lambda _now: "", **settings):
+        self.now = 0.0
+        self._listed, self._health = listed, unhealthy
+        given = {"pm2_home": "/home/tank/.pm2", "health_url": URL, "settle": 30.0, "health_timeout": 60.0, **settings}
+        super().__init__(Settings(**given), lambda: self.now, self._wait_for)
+        self._uid = os.geteuid()
+
+    def _wait_for(self, seconds):
+        self.now += max(seconds, 0.01)
+
+    def listed(self):
+        return [{**one, "cwd": one.get("cwd", APP)} for one in self._listed(self.now)]
+
+    def _unhealthy(self):
+        return self._health(self.now)
+
+
+def process(name="worker", pid=100, status="online", **more):
+    script = f"{APP}/{name}/dist/{'main' if name == 'backend' else name}.js"
+    one = _pm2.processes([entry(name, 1, status, pid=pid, pm_exec_path=script)])[0]
+    return {**one, **more}
+
+
+def both(worker, backend=100):
+    return [process("backend", backend), worker]
+
+
+def test_two_processes_that_live_on_are_believed_after_the_whole_time():
+    host = Host(lambda _now: both(process()))
+    host.watch(APP, ("backend", "worker"))
+    assert 30 <= host.now < 31
+
+
+def test_a_worker_that_crashes_after_20_s_is_found_although_pm2_starts_it_again():
+    host = Host(lambda now: both(process(pid=100 if now < 20 else 200)))
+    with pytest.raises(ActionFailed, match=r"worker ended and was started again by PM2 within 30 s"):
+        host.watch(APP, ("backend", "worker"))
+    assert 20 <= host.now < 21
+
+
+def test_a_worker_that_is_errored_is_told_with_its_log_line():
+    host = Host(lambda now: both(process() if now < 3 else process(pid=0, status="errored", log_line="Error: planted")))
+    with pytest.raises(ActionFailed, match=r"worker did not stay up for 30 s \(errored\): Error: planted"):
+        host.watch(APP, ("backend", "worker"))
+
+
+def test_nothing_that_runs_is_no_success():
+    host = Host(lambda _now: both(process(pid=0, status="stopped")))
+    with pytest.raises(ActionFailed, match="worker did not stay up"):
+        host.watch(APP, ("backend", "worker"))
+
+
+def test_a_health_check_that_fails_for_good_is_found_and_a_single_miss_is_not():
+    Host(lambda _now: both(process()), lambda now: "slow" if 4 < now < 4.6 else "").watch(APP, ("backend", "worker"))
+    host = Host(lambda _now: both(process()), lambda now: "no answer" if now > 5 else "")
+    with pytest.raises(ActionFailed, match="backend became unhealthy: no answer"):
+        host.watch(APP, ("backend", "worker"))
+    assert host.now < 10
+
+
+def test_a_hung_health_check_ends_the_wait_in_time():
+    host = Host(lambda _now: both(process()))
+    with pytest.raises(ActionFailed, match="backend runs, but it hangs after 60 s"):
+        host._wait(APP, "backend", lambda: "it hangs", 60)
+    assert 60 <= host.now < 61
+
+
+ENDS = {
+    "errored": (lambda _now: process(pid=0, status="errored", log_line="why"), "worker does not start, PM2 gave up: why"),
+    "exit": (lambda _now: process(pid=0, status="stopped", exit_code=3), "worker ended by itself with exit code 3"),
+    "loop": (lambda now: process(pid=int(now * 100) + 1), "worker ends again and again after its start"),
+    "gone": (lambda _now: process("other"), "worker is no longer in PM2's list"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_waiting_ends_early_when_it_is_of_no_use(name):
+    found, words = ENDS[name]
+    host = Host(lambda now: both(found(now)))
+    with pytest.raises(ActionFailed, match=words):
+        host._wait(APP, "worker", lambda: "it is silent", 90)
+    assert host.now < 5
+
+
+def test_a_worker_works_when_its_log_has_a_new_line_that_says_so(tmp_path):
+    log = tmp_path / "out.log"
+    log.write_text("메일 Scheduler created\n")
+    host = Host(lambda _now: [process(out_log=str(log))])
+    ends = host._log_ends(APP, "worker")
+    assert "has no line with" in host._silent(APP, "worker", ends)
+    with log.open("a") as file:
+        file.write("메일 발송 대기\n")
+    assert "has no line with" in host._silent(APP, "worker", ends)
+    with log.open("a") as file:
+        file.write("Processing job 7\n")
+    assert host._silent(APP, "worker", ends) == ""
+    log.write_text("Scheduler created\n")  # begun anew by a rotation
+    assert host._silent(APP, "worker", ends) == ""
+    assert Host(lambda _now: [process(out_log="/dev/null")])._silent(APP, "worker", {}) == ""
+    assert Host(lambda _now: [process(pid=0, status="errored")])._silent(APP, "worker", {}) == "worker is not online"
+
+
+# --- before anything is touched
+
+
+def problems(found, layout=FOLDER, app=APP, releases="/opt"):
+    host = Host(lambda _now: found)
+    return [one.details["reason"] for one in host.problems(Place(app, layout, releases, app), ("backend", "worker"))]
+
+
+def test_processes_that_run_from_elsewhere_are_refused():
+    assert problems(both(process())) == []
+    assert problems([process("backend", script="/srv/old/backend/dist/main.js"), process()]) == ["script"]
+
+
+def test_a_process_that_is_pinned_to_one_release_is_refused():
+    found = [{**one, "script": one["script"].replace(APP, "/srv/current"), "cwd": "/srv/releases/20261121"} for one in both(process())]
+    assert problems(found, LINK, "/srv/current", "/srv/releases") == ["script", "script"]
+    assert problems([{**one, "cwd": "/srv/current"} for one in found], LINK, "/srv/current", "/srv/releases") == []
+
+
+def test_a_daemon_that_does_not_answer_is_refused_with_its_remedy():
+    def away(_now):
+        raise ActionFailed("no PM2 daemon runs: nothing listens on rpc.sock")
+
+    (refused,) = Host(away).problems(Place(APP, FOLDER, "/opt", APP), ("backend", "worker"))
+    assert refused.message.startswith("PM2 cannot be used: no PM2 daemon runs")
+    assert "pm2_control with state=resurrected" in refused.message
+
+
+def test_other_applications_of_the_same_pm2_are_left_alone():
+    other = {**process("reporter"), "script": "/srv/reporter/index.js"}
+    beside = {**process("extra"), "script": f"{APP}/extra/index.js"}
+    assert [one["name"] for one in Host(lambda _now: [*both(process()), other, beside]).ours(APP)] == ["backend", "worker", "extra"]
+
+
+def test_the_backend_stops_last(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(_release_pm2._pm2_control, "control", lambda request, check_mode: stopped.append((request.name, request.state)))
+    extra = {**process("extra"), "script": f"{APP}/extra/index.js"}
+    Host(lambda _now: [*both(process()), extra]).stop(APP)
+    assert stopped == [("extra", "stopped"), ("worker", "stopped"), ("backend", "stopped")]
+
+
+# --- nginx
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"good": True, "denied": False, "parsed": True, "message": "", "file": "", "line": 0}, ""),
+        ({"good": False, "denied": True, "parsed": True, "message": "no right", "file": "", "line": 0}, ""),
+        (
+            {"good": False, "denied": False, "parsed": False, "message": 'unknown directive "x"', "file": "/etc/nginx/a.conf", "line": 3},
+            'unknown directive "x" in /etc/nginx/a.conf:3',
+        ),
+    ],
+)
+def test_nginx_says_why_it_would_not_take_its_configuration(monkeypatch, answer, problem):
+    monkeypatch.setattr(_release_nginx, "call", lambda function, _deadline, **_options: Outcome(answer))
+    assert _release_nginx.Nginx(conf="/etc/nginx/nginx.conf").problem() == problem
+
+
+def test_nginx_that_cannot_be_asked_is_a_problem():
+    nginx = _release_nginx.Nginx(executable="/nope/nginx")
+    assert "is not a program on this host" in nginx.problem()
+    with pytest.raises(WrongQuestion):
+        nginx.reload()
+
+
+def test_a_reload_is_one_only_with_new_workers(monkeypatch):
+    masters = iter([{"pid": 4711, "workers": [{"pid": 1}]}, {"pid": 4711, "workers": [{"pid": 1}]}, {"pid": 4711, "workers": [{"pid": 2}]}])
+    told = []
+    monkeypatch.setattr(_release_nginx.Nginx, "_master", lambda self: next(masters))
+    monkeypatch.setattr(os, "kill", lambda pid, number: told.append(pid))
+    assert _release_nginx.Nginx().reload() is True
+    assert told == [4711]
+    monkeypatch.setattr(_release_nginx, "RELOADED_WITHIN", 0.0)
+    monkeypatch.setattr(_release_nginx.Nginx, "_master", lambda self: {"pid": 4711, "workers": [{"pid": 1}]})
+    with pytest.raises(ActionFailed, match="has no new workers"):
+        _release_nginx.Nginx().reload()
+    monkeypatch.setattr(_release_nginx.Nginx, "_master", lambda self: None)
+    assert _release_nginx.Nginx().reload() is False
