@@ -24,7 +24,17 @@ from tests.replica.paths import Paths
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
     """Return the variables of the host that runs the applications."""
     return {
-        "stack_areas": ["pm2", "backend", "worker", "logsdb", "oracle", "nas", "attachments", *(["ses"] if facts["ses"] else []), *(["host"] if host else [])],
+        "stack_areas": [
+            "pm2",
+            "backend",
+            "worker",
+            "logsdb",
+            "oracle",
+            "nas",
+            "attachments",
+            *(["ses"] if facts["ses"] else []),
+            *(["host"] if host else []),
+        ],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
