@@ -36,7 +36,7 @@ RESULT = CHECKOUT / ".cache" / "faults.json"
 LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
-APART = (("oracle",), ("nas", "attachments"), ("nginx", "web"), ("host",))
+APART = (("oracle",), ("nas", "attachments"), ("nginx", "web"), ("host",), ("ses",))
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
 

@@ -20,7 +20,8 @@ def looked(wanted, folders, rules=None, similar=True):
     """Return what a reading of such folders ({path: names}) would be judged from; nothing is read."""
     index = a.Index([a.Wanted(name) for name in dict.fromkeys(wanted)])
     crowd, listed = a.Crowd(1 << 20), []
-    for number, (path, names) in enumerate(folders.items()):
+    # The walk hands the folders on by path, in whatever order they were read.
+    for number, (path, names) in enumerate(sorted(folders.items())):
         raw = [a.encoded(name) for name in names]
         listed.append(Folder(path.encode(), 0, 0, len(raw), "", index.exactly(raw)))
         crowd.add(number, raw)
@@ -199,6 +200,7 @@ def test_the_order_of_the_walk_does_not_matter(wanted, folders, random):
         rows = judged(wanted, shuffled)
         return {name: (row["outcome"], row["code"], sorted(row["paths"]), sorted(row["candidates"])) for name, row in rows.items()}
 
+    # Not only the folders: the names of one come as the file system has them.
     assert told(sorted(folders)) == told(sorted(folders, reverse=True))
 
 
