@@ -268,7 +268,7 @@ def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
 
 def troubles_all(case: Case) -> bool:
     """Whether a row takes processor time, memory or the network from everything else, or is made by how the playbook is called."""
-    return bool(case.arguments or case.after_a_run or case.needs & {"cgroup", "container", "local"})
+    return bool(case.arguments or case.after_a_run or case.needs & {"cgroup", "container"})
 
 
 def lanes_of(chosen: list[Case], count: int) -> list[list[Case]]:
