@@ -261,7 +261,8 @@ def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, 
     if open_runs is None:
         message = f"whether a mail run is open is not known ({why_unknown or 'LogsDB was not asked'}); {remedy}"
         return [Refused("open_run_unknown", message, said=why_unknown)]
-    message = f"{open_runs} mail run{'s are' if open_runs > 1 else ' is'} open, and stopping the worker would tear {'them' if open_runs > 1 else 'it'} apart; {remedy}"
+    are, them = ("s are", "them") if open_runs > 1 else (" is", "it")
+    message = f"{open_runs} mail run{are} open, and stopping the worker would tear {them} apart; {remedy}"
     return [Refused("open_run", message, runs=open_runs)]
 
 

@@ -74,14 +74,14 @@ def read(
     sender = _access("sender_from", sender_from) if sender_from else Access()
     chosen = region or _named(sender_from or credentials_from, "region") or _named(credentials_from, "region")
     where = _ses_dns.servers(resolver)
-    watch: dict[str, Any] = {"ports": {}, "dns": {}, "problem": None}
+    watch: dict[str, Any] = {"ports": {}, "dns": {}, "problems": []}
     place = _places(chosen, endpoints, smtp_endpoint)
     known = [name for name in identities or [] if "@" not in name]
     early = threading.Thread(target=_look_around, args=(place, known, where, until, watch), daemon=True)
     early.start()
     facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until)
-    if watch["problem"]:
-        raise watch["problem"]
+    for problem in watch["problems"]:
+        raise problem
     asked = wanted_records(facts["answers"], facts["region"])
     early.join(max(0.0, until - time.monotonic()))
     left = [question for question in asked if f"{question[0]} {question[1]}" not in watch["dns"]]
@@ -214,7 +214,7 @@ def _look_around(
         questions = [question for name in domains for question in _of_domain(name)]
         watch["dns"] = _ses_dns.ask(questions, where, until) if questions else {}
     except RemediationError as error:
-        watch["problem"] = error
+        watch["problems"].append(error)
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
 

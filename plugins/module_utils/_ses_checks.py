@@ -112,9 +112,9 @@ REPUTATION_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 KEY_PARAMETERS: dict[str, dict[str, Any]] = {
     **READING_PARAMETERS,
-    "key_advice_days": _number(30.0, "Days from which on a new key is advised."),
-    "key_warning_days": _number(150.0, "Days from which on a key is old."),
-    "key_overdue_days": _number(180.0, "Days at which a key must have been replaced."),
+    "key_advice_days": {**_number(30.0, "Days from which on a new key is advised."), "no_log": False},
+    "key_warning_days": {**_number(150.0, "Days from which on a key is old."), "no_log": False},
+    "key_overdue_days": {**_number(180.0, "Days at which a key must have been replaced."), "no_log": False},
     "clock_seconds": _number(240.0, "Seconds that the clock may differ from AWS's, which refuses at 300."),
 }
 

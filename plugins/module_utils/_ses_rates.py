@@ -101,7 +101,10 @@ def fisher_tail(count: int, trials: int, usual_count: int, usual_trials: int) ->
     if usual_trials - (bad - count) < 0:
         return 1.0
     first = _log_choose(bad, count) + _log_choose(everything - bad, trials - count) - _log_choose(everything, trials)
-    ratio = lambda k: (bad - k) / (k + 1) * (trials - k) / max(1, everything - bad - trials + k + 1)  # noqa: E731 - one formula
+
+    def ratio(k: int) -> float:
+        return (bad - k) / (k + 1) * (trials - k) / max(1, everything - bad - trials + k + 1)
+
     return _sum_of_tail(first, ratio, count, most)
 
 

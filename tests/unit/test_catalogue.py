@@ -24,7 +24,8 @@ TABLE = {
     " ORA-01017 ORA-28000 ORA-28001 ORA-28009 ORA-01034 ORA-01033 ORA-03113"
     " ses.quota_exhausted ses.bounce_10 ses.complaint_05 ses.account_paused ses.access_denied ses.key_invalid ses.key_inactive ses.clock"
     " ses.unreachable",
-    "P1": "run.rollback_refused run.rollback_undone pm2.missing pm2.stopped pm2.errored pm2.restart_loop backend.di_error backend.env_invalid backend.module_missing"
+    "P1": "run.rollback_refused run.rollback_undone pm2.missing pm2.stopped pm2.errored pm2.restart_loop"
+    " backend.di_error backend.env_invalid backend.module_missing"
     " backend.port_conflict logsdb.unreachable worker.scheduler_silent"
     " worker.oracle_failed worker.ses_error worker.file_not_found worker.template_mismatch"
     " host.cpu_saturated host.oom_killed host.disk_90 host.inodes host.outbound_blocked"
