@@ -167,6 +167,7 @@ class Installation:
             os.symlink("releases/20261121", self.app)
         self.id = {name: path.name[-12:] if layout == "folder" else path.name for name, path in self.paths.items()}
         self.digests = {name: digest(path) for name, path in self.paths.items()}
+        self.codes = {name: digest_ignoring_env(path) for name, path in self.paths.items()}
         self.applications = Applications(self.folder / "run")
         self.web = Web()
 
@@ -193,7 +194,10 @@ class Installation:
         if len(said) != 1:
             return ""
         version = said.pop()
-        return version if version and digest_ignoring_env(self.app) == digest_ignoring_env(self.tree_of(version)) else ""
+        if not version:
+            return ""
+        known = self.codes.get(version) or digest_ignoring_env(self.tree_of(version))
+        return version if digest_ignoring_env(self.app) == known else ""
 
     def tree_of(self, version):
         """Return where a release of this version is now."""
