@@ -53,10 +53,10 @@ packaging: setup ## Build the archive, install it and run from it
 	@$(BIN)/python tools/run_stages.py packaging
 
 integration: setup ## Run the integration targets and tests on a replica
-	@$(BIN)/python tools/run_stages.py integration runtime
+	@$(BIN)/python tools/run_stages.py integration integration-long
 
 faults: setup ## Make each fault on a replica, and expect it to be found
-	@$(BIN)/python tools/run_stages.py faults fault-variants
+	@$(BIN)/python tools/run_stages.py faults faults-rest
 
 molecule: setup-containers ## Run the Molecule scenarios on a replica in containers
 	@$(BIN)/python tools/run_stages.py molecule

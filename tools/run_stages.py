@@ -27,16 +27,16 @@ STAGES = {
     "sanity": [sys.executable, "tools/sanity.py"],
     "packaging": [*PYTEST, "tests/packaging"],
     "integration": [*INTEGRATION, "--part", "rest"],
-    "faults": [*FAULTS, "--variants", "without"],
-    "runtime": [*INTEGRATION, "--part", "runtime"],
-    "fault-variants": [*FAULTS, "--variants", "only"],
+    "faults": [*FAULTS, "--rows", "quick"],
+    "integration-long": [*INTEGRATION, "--part", "long"],
+    "faults-rest": [*FAULTS, "--rows", "rest"],
     "molecule": [sys.executable, "tools/run_molecule.py"],
     "container-faults": [*FAULTS, "--containers"],
 }
 # Stages that use one processor; two of them run at a time, the longest first.
 SMALL = ("sanity", "unit", "lint", "packaging")
-# What `make test` leaves out: real virtual environments, further rows of faults that it makes in one way, and what needs podman.
-LEFT_OUT = ("runtime", "fault-variants", "molecule", "container-faults")
+# What `make test` leaves out: what waits for minutes, further ways of faults that it makes in one way, and what needs podman.
+LEFT_OUT = ("integration-long", "faults-rest", "molecule", "container-faults")
 # Stages call ansible-playbook and its like by name.
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 LONGEST = 1500  # seconds for one stage, far more than it takes; `make test` should stay under 20 minutes, `make ci` under 60

@@ -37,6 +37,7 @@ LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the l
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
 APART = (("oracle",), ("nas", "attachments"), ("nginx", "web"), ("host",), ("ses",))
+LONG_SETTLE = 30  # seconds
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
 
@@ -198,10 +199,10 @@ def main() -> int:
         "--containers", action="store_true", help="on the replica in containers; by default the rows whose answer may be another one there"
     )
     parser.add_argument(
-        "--variants",
-        choices=["with", "without", "only"],
-        default="with",
-        help="of each code: all rows, the first alone, or the others (default: %(default)s)",
+        "--rows",
+        choices=["all", "quick", "rest"],
+        default="all",
+        help="quick: of each code the first row, unless it takes its time to show; rest: the others (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -209,7 +210,7 @@ def main() -> int:
     kind = "containers" if options.containers else "local"
     # A lane gets whole addresses; people may name a code and mean its variants too.
     chosen = [case for case in cases(kind) if not wanted or case.address in wanted or (case.code in wanted and not options.json)]
-    chosen = [case for case in chosen if options.variants == "with" or (":" in case.address) == (options.variants == "only")]
+    chosen = [case for case in chosen if options.rows == "all" or is_quick(case) == (options.rows == "quick")]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
@@ -269,6 +270,11 @@ def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
 def troubles_all(case: Case) -> bool:
     """Whether a row takes processor time, memory or the network from everything else, or is made by how the playbook is called."""
     return bool(case.arguments or case.after_a_run or case.needs & {"cgroup", "container"})
+
+
+def is_quick(case: Case) -> bool:
+    """Whether a row is the first of its code and shows soon."""
+    return ":" not in case.address and case.settle_s < LONG_SETTLE
 
 
 def lanes_of(chosen: list[Case], count: int) -> list[list[Case]]:

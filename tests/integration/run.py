@@ -3,8 +3,9 @@
 A target is targets/<name>/tasks/main.yml. It runs as a play on localhost and gets as variables what the replica says of itself
 (`replica`, `pm2_executable`, `path_prefix`) and an empty folder (`output_dir`).
 
-python tests/integration/run.py [--part runtime|rest] [target...]
-    runtime: what makes real virtual environments and takes minutes; rest: everything else; by default both
+python tests/integration/run.py [--part long|rest] [target...]
+    long: what takes minutes, since it makes real virtual environments or waits for real processes to live on; rest: everything
+    else; by default both
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CHECKOUT = HERE.parent.parent
 WORK = CHECKOUT / ".cache" / "integration"
 INSTANCE = "integration"
 LONGEST = 240  # seconds for one target
-RUNTIME = ("check_runtime", "test_check_runtime.py", "test_runtime.py")  # a target and tests
+LONG = ("check_runtime", "pm2_control", "test_check_runtime.py", "test_runtime.py", "test_rollback.py")  # targets and tests
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """Run the named targets, or all targets and tests of a part; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*")
-    parser.add_argument("--part", choices=["runtime", "rest"])
+    parser.add_argument("--part", choices=["long", "rest"])
     options = parser.parse_args(arguments)
     names = options.targets
     existing = sorted(path.parent.parent.name for path in HERE.glob("targets/*/tasks/main.yml"))
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
 
 def belongs(name: str, part: str | None) -> bool:
     """Whether a target or a file of tests belongs to a part; everything does to none."""
-    return part is None or (name in RUNTIME) == (part == "runtime")
+    return part is None or (name in LONG) == (part == "long")
 
 
 def replica(*arguments: str) -> str:
@@ -106,7 +107,7 @@ def run_target(name: str, shared: dict[str, Any]) -> bool:
 def run_pytest(part: str | None) -> int:
     """Run the tests beside the targets and those of the replica itself, as far as they belong to a part; returns how many places failed."""
     here = [str(path) for path in sorted(HERE.glob("test_*.py")) if belongs(path.name, part)]
-    of_replica = [] if part == "runtime" else [str(CHECKOUT / "tests/replica/tests"), str(CHECKOUT / "tests/replica/oracle/tests")]
+    of_replica = [] if part == "long" else [str(CHECKOUT / "tests/replica/tests"), str(CHECKOUT / "tests/replica/oracle/tests")]
     environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
     places = [here, *([place] for place in of_replica)]
     codes = [subprocess.run([*PYTEST, *place], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
