@@ -43,7 +43,8 @@ class NeedsUser(RemediationError):
     kind = "needs_user"
 
     def __init__(self, user: str, why: str) -> None:
-        super().__init__(f"{why}; run as root or as {user} (become: true, or become_user: {user})", user=user, why=why)
+        remedy = "run as root (become: true)" if user == "root" else f"run as root or as {user} (become: true, or become_user: {user})"
+        super().__init__(f"{why}; {remedy}", user=user, why=why)
 
     @classmethod
     def from_details(cls, details: dict[str, Any]) -> NeedsUser:

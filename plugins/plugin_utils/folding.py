@@ -58,7 +58,15 @@ def _parent(finding: Mapping[str, Any], by_code: Mapping[str, list[Mapping[str, 
         return ""
     best = min(
         causes,
-        key=lambda cause: (cause["host"] != finding["host"], STATUS_ORDER[cause["status"]], cause["severity"], identity(cause)),
+        key=lambda cause: (
+            cause["host"] != finding["host"],
+            STATUS_ORDER[cause["status"]],
+            cause["severity"],
+            # Of several that are as bad, the nearest: of this area, and about the same.
+            cause["area"] != finding["area"],
+            not _places(cause) & _places(finding),
+            identity(cause),
+        ),
     )
     return identity(best)
 

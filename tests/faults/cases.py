@@ -112,7 +112,7 @@ def _of_replica(fault: Any, expected: dict[str, Any]) -> Case:
 def _of_runs(expected: dict[str, Any]) -> list[Case]:
     """Return the faults of the run itself; each is made by how the playbook is called."""
     unreachable = str(Path(__file__).parent / "unreachable.yml")
-    tune = '{"daily_check_tune": {"pm2.daemon": {"deadline": 1}, "pm2.processes": {"deadline": 1}, "pm2.saved": {"deadline": 1}, "pm2.user": {"deadline": 1}, "backend.log": {"deadline": 1}, "worker.log": {"deadline": 1}, "worker.rhythm": {"deadline": 1}}}'
+    tune = '{"daily_check_tune": {"pm2.daemon": {"deadline": 1}, "pm2.processes": {"deadline": 1}, "pm2.saved": {"deadline": 1}, "pm2.user": {"deadline": 1}, "backend.log": {"deadline": 1}, "worker.log": {"deadline": 1}, "worker.rhythm": {"deadline": 1}, "worker.ses": {"deadline": 1}}}'
 
     def row(
         name: str,

@@ -36,7 +36,8 @@ RESULT = CHECKOUT / ".cache" / "faults.json"
 LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
-APART = (("oracle",), ("nas", "attachments"), ("nginx", "web"), ("host",), ("ses",))
+# The rows of the NAS wait for the worker, which gets its work from Oracle.
+APART = (("oracle", "nas"), ("attachments",), ("nginx", "web"), ("host",), ("ses",))
 LONG_SETTLE = 30  # seconds
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
@@ -278,19 +279,22 @@ def is_quick(case: Case) -> bool:
 
 
 def lanes_of(chosen: list[Case], count: int) -> list[list[Case]]:
-    """Return the rows for each lane: areas that are made together share one, since that saves most there."""
-    apart = [case for case in chosen if any(case.area in areas for areas in APART)]
-    lanes: list[list[Case]] = [apart, *([] for _lane in range(count - 1))]
-    rest = [case for case in chosen if case not in apart]
-    for area in sorted({case.area for case in rest}, key=lambda area: -sum(case.area == area for case in rest)):
-        min(lanes, key=work_of).extend(case for case in rest if case.area == area)
+    """Return the rows for each lane: what is made together stays together, and so do areas that are made row by row."""
+    lanes: list[list[Case]] = [[] for _lane in range(count)]
+    groups = grouped(chosen, together=True)
+    single = [group[0] for group in groups if len(group) == 1]
+    for area in sorted({case.area for case in single}, key=lambda area: -sum(case.area == area for case in single)):
+        min(lanes, key=work_of).extend(case for case in single if case.area == area)
+    for group in groups:
+        if len(group) > 1:
+            min(lanes, key=work_of).extend(group)
     return [lane for lane in lanes if lane]
 
 
 def work_of(lane: list[Case]) -> int:
     """Return how many runs of the daily check a lane needs, about."""
     groups = grouped(lane, together=True)
-    return len(groups) + sum(group[0].area in LOGGING for group in groups)
+    return len(groups) + sum(group[0].area in LOGGING or group[0].after_a_run for group in groups)
 
 
 def run_lanes(chosen: list[Case], count: int, clean_runs: str, kind: str) -> list[Row]:

@@ -31,6 +31,15 @@ def test_an_unknown_follows_from_what_kept_it_from_being_asked():
     ]
 
 
+def test_of_several_causes_that_are_as_bad_the_nearest_counts():
+    far = on("app1", unknown("attachments.present", "may not be read"))
+    other = on("app1", unknown("oracle.connect", "another password", subject="monitor"))
+    near = on("app1", unknown("oracle.connect", "the password may not be read", subject="customers"))
+    blocked = on("app1", unknown("oracle.privileges", "no connection", subject="customers", blocked_by="run.check_unknown"))
+    follows = {(finding["check"], finding["subject"]): finding["follows_from"] for finding in fold([far, other, near, blocked])}
+    assert follows["oracle.privileges", "customers"] == "app1|oracle.connect|customers|run.check_unknown"
+
+
 def test_another_host_blocks_nothing_here():
     down = on("app2", fault("pm2.daemon_down", "pm2.daemon"))
     blocked = on("app1", unknown("pm2.processes", "no daemon", blocked_by="pm2.daemon_down"))
