@@ -25,7 +25,9 @@ CHECKOUT = HERE.parent.parent
 WORK = CHECKOUT / ".cache" / "integration"
 INSTANCE = "integration"
 LONGEST = 240  # seconds for one target
-LONG = ("check_runtime", "pm2_control", "test_check_runtime.py", "test_runtime.py", "test_rollback.py")  # targets and tests
+OF_REPLICA = ("tests/replica/tests", "tests/replica/oracle/tests")
+# Targets and tests.
+LONG = ("check_runtime", "pm2_control", "test_check_runtime.py", "test_runtime.py", "test_rollback.py", "tests/replica/tests")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
 
 
@@ -107,7 +109,7 @@ def run_target(name: str, shared: dict[str, Any]) -> bool:
 def run_pytest(part: str | None) -> int:
     """Run the tests beside the targets and those of the replica itself, as far as they belong to a part; returns how many places failed."""
     here = [str(path) for path in sorted(HERE.glob("test_*.py")) if belongs(path.name, part)]
-    of_replica = [] if part == "long" else [str(CHECKOUT / "tests/replica/tests"), str(CHECKOUT / "tests/replica/oracle/tests")]
+    of_replica = [str(CHECKOUT / place) for place in OF_REPLICA if belongs(place, part)]
     environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
     places = [here, *([place] for place in of_replica)]
     codes = [subprocess.run([*PYTEST, *place], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
