@@ -34,6 +34,9 @@ from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / "faults.json"
 LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
+WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, which takes half as long
+# The areas of a clean run between rows that log.
+ONLY_LOGGING = json.dumps({"stack_areas": "{{ ['nginx', 'web'] if inventory_hostname == 'tank-web' else ['pm2', 'backend', 'worker'] }}"})
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
 # The rows of the NAS wait for the worker, which gets its work from Oracle.
@@ -83,8 +86,8 @@ def roots(record: dict[str, Any]) -> list[dict[str, Any]]:
     return [finding for finding in record["findings"] if finding["status"] != "ok" and not finding["follows_from"]]
 
 
-def run_together(together: list[Case], home: str, *, clean_run: bool) -> list[Row]:
-    """Make the faults, judge the run for each, clear, judge the clean run (unless the next run shows what is left)."""
+def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
+    """Make the faults, judge the run for each, clear, judge the clean run ("" for none: the next run shows what is left)."""
     rows, started = [Row(case.address) for case in together], time.monotonic()
     with contextlib.ExitStack() as made:
         if any(case.after_a_run for case in together):
@@ -97,15 +100,15 @@ def run_together(together: list[Case], home: str, *, clean_run: bool) -> list[Ro
         for case, row in zip(together, rows):
             judge(case, row, code, record, {cause_of(other) for other in together})
     if clean_run:
-        expect_clean(rows[-1], home)
+        expect_clean(rows[-1], home, clean_run)
     for row in rows:
         row.seconds = round((time.monotonic() - started) / len(rows), 1)
     return rows
 
 
-def expect_clean(row: Row, home: str) -> None:
+def expect_clean(row: Row, home: str, clean_run: str) -> None:
     """Ask again after clearing; what is found then is false."""
-    code, record = daily_check(home)
+    code, record = daily_check(home, *(["-e", ONLY_LOGGING] if clean_run == LOGS else []))
     left = [f"{finding['code']} {finding['subject']}" for finding in record["findings"] if finding["status"] != "ok"]
     row.false += len(left)
     if left or code:
@@ -251,8 +254,9 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
         replica("fault", "clear")
         for group, following in zip(groups, [*groups[1:], []]):
             after = {case.area for case in following}
-            clean_run = clean_runs == "row" or any(case.area in LOGGING or case.area not in after for case in group)
-            for row in attempt(group, home, clean_run=clean_run):
+            ends = clean_runs == "row" or any(case.area not in after for case in group)
+            clean_run = WHOLE if ends else LOGS if any(case.area in LOGGING for case in group) else ""
+            for row in attempt(group, home, clean_run):
                 rows[row.address] = row
                 show(row)
         replica("down", *(["--purge"] if kind == "containers" else []))
@@ -330,10 +334,10 @@ def alone() -> Iterator[None]:
         yield
 
 
-def attempt(group: list[Case], home: str, *, clean_run: bool) -> list[Row]:
+def attempt(group: list[Case], home: str, clean_run: str) -> list[Row]:
     """Run the rows of a group, and one by one when it is not well; what breaks a row does not end the bench."""
     try:
-        rows = run_together(group, home, clean_run=clean_run)
+        rows = run_together(group, home, clean_run)
     except (BenchError, subprocess.TimeoutExpired) as error:
         replica("up")
         replica("fault", "clear")
@@ -342,7 +346,7 @@ def attempt(group: list[Case], home: str, *, clean_run: bool) -> list[Row]:
         return rows
     said = "; ".join(f"{row.address}: {row.problem.strip()}" for row in rows if not row.is_well)
     print(f"not told apart when made together, so one by one: {said}", flush=True)
-    return [row for case in group for row in attempt([case], home, clean_run=True)]
+    return [row for case in group for row in attempt([case], home, WHOLE)]
 
 
 def report(rows: list[Row]) -> int:
