@@ -44,7 +44,8 @@ class Case:
     """One row: how the fault is made, and which finding must come first.
 
     arguments: of ansible-playbook, added for the run that must find the fault. needs: what the machine must offer.
-    after_a_run: ask once before the fault is made, since it shows by comparison with an earlier run.
+    after_a_run: ask once before the fault is made, since it shows by comparison with an earlier run. by_worker: the worker must
+    be at work for it to be made.
     """
 
     address: str
@@ -57,6 +58,7 @@ class Case:
     needs: frozenset[str] = frozenset()
     arguments: tuple[str, ...] = ()
     after_a_run: bool = False
+    by_worker: bool = False
     expected: dict[str, Any] = field(default_factory=dict)
 
 
@@ -105,6 +107,7 @@ def _of_replica(fault: Any, expected: dict[str, Any]) -> Case:
         settle_s=fault.settle_s,
         needs=fault.needs,
         after_a_run=fault.after_a_run,
+        by_worker=fault.by_worker,
         expected=_expectation(fault.code, fault.variant, expected),
     )
 

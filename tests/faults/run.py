@@ -39,7 +39,7 @@ WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, wh
 ONLY_LOGGING = json.dumps({"stack_areas": "{{ ['nginx', 'web'] if inventory_hostname == 'tank-web' else ['pm2', 'backend', 'worker'] }}"})
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
-# The rows of the NAS wait for the worker, which gets its work from Oracle.
+# What the worker must be at work for (by_worker) goes with Oracle, where it gets its work.
 APART = (("oracle", "nas"), ("attachments",), ("nginx", "web"), ("host",), ("ses",))
 LONG_SETTLE = 30  # seconds
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
@@ -265,11 +265,19 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
 
 def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
     """Return the rows in groups that are made at the same time, one of each of the areas that are apart."""
-    queues = [[case for case in chosen if case.area in areas and not troubles_all(case)] for areas in (APART if together else ())]
+    queues = [[case for case in chosen if areas == areas_of(case)] for areas in (APART if together else ())]
     shared = {case.address for queue in queues for case in queue}
     return [[case] for case in chosen if case.address not in shared] + [
         [case for case in group if case] for group in itertools.zip_longest(*queues)
     ]
+
+
+def areas_of(case: Case) -> tuple[str, ...]:
+    """Return those of APART that a row goes with, none for a row that is made by itself."""
+    if troubles_all(case):
+        return ()
+    areas = next((areas for areas in APART if case.area in areas), ())
+    return APART[0] if areas and case.by_worker else areas
 
 
 def troubles_all(case: Case) -> bool:

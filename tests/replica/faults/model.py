@@ -34,6 +34,11 @@ class Fault:
     after_a_run: bool = False
 
     @property
+    def by_worker(self) -> bool:
+        """Whether setting it waits for what the worker logs of it, which must be at work for that."""
+        return getattr(self.set, "by_worker", False)
+
+    @property
     def host(self) -> str:
         """The host that has the fault."""
         return _HOSTS.get(self.area, APP_HOST)

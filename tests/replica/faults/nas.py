@@ -29,6 +29,7 @@ def with_worker(change: Step, said: str = "File not found") -> Step:
         if said:
             replica.wait_until(lambda: logged(said), _WAIT_S, f"worker has not logged {said!r}")
 
+    make.by_worker = True
     return make
 
 

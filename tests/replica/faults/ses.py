@@ -26,6 +26,7 @@ def _with_errors(said: str, act: Step) -> Step:
         make_due(replica)
         replica.wait_until(lambda: logged(said), _WAIT_S, f"worker has not logged {said!r}")
 
+    make.by_worker = True
     return make
 
 
