@@ -36,7 +36,11 @@ RESULT = CHECKOUT / ".cache" / "faults.json"
 LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
 WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, which takes half as long
 # The areas of a clean run between rows that log.
-ONLY_LOGGING = json.dumps({"stack_areas": "{{ ['nginx', 'web'] if inventory_hostname == 'tank-web' else ['pm2', 'backend', 'worker'] }}"})
+ONLY_LOGGING = json.dumps(
+    {
+        "stack_areas": "{{ {'tank-app': ['pm2', 'backend', 'worker'], 'tank-web': ['nginx', 'web']}[inventory_hostname] | default(['host']) }}"
+    }
+)
 # Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
 # areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
 # What the worker must be at work for (by_worker) goes with Oracle, where it gets its work.
