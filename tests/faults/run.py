@@ -270,10 +270,21 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
 def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
     """Return the rows in groups that are made at the same time, one of each of the areas that are apart."""
     queues = [[case for case in chosen if areas == areas_of(case)] for areas in (APART if together else ())]
-    shared = {case.address for queue in queues for case in queue}
+    keep_from_the_nas(queues)
+    shared = {case.address for queue in queues for case in queue if case}
     return [[case] for case in chosen if case.address not in shared] + [
         [case for case in group if case] for group in itertools.zip_longest(*queues)
     ]
+
+
+def keep_from_the_nas(queues: list[list[Case | None]]) -> None:
+    """Order queues so that no row of the attachments meets one of the NAS that they lie on: those are last, and without company."""
+    if queues:
+        first, attachments = queues[0], queues[1]
+        first.sort(key=lambda case: case.area == "nas")
+        alone = sum(case.area == "nas" for case in first)
+        here = len(first) - alone
+        attachments[here:here] = [None] * alone if len(attachments) > here else []
 
 
 def areas_of(case: Case) -> tuple[str, ...]:
