@@ -63,7 +63,7 @@ def _parent(finding: Mapping[str, Any], by_code: Mapping[str, list[Mapping[str, 
             STATUS_ORDER[cause["status"]],
             cause["severity"],
             # Of several that are as bad, the nearest: of this area, and about the same.
-            cause["area"] != finding["area"],
+            _area(cause) != _area(finding),
             not _places(cause) & _places(finding),
             identity(cause),
         ),
@@ -101,6 +101,10 @@ def _matches(follows: Follows, cause: Mapping[str, Any], finding: Mapping[str, A
     if follows.same_subject and not _places(cause) & _places(finding):
         return False
     return _names(follows.code, cause["code"])
+
+
+def _area(finding: Mapping[str, Any]) -> str:
+    return str(finding["check"]).partition(".")[0]
 
 
 def _places(finding: Mapping[str, Any]) -> set[str]:
