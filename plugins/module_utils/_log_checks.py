@@ -143,11 +143,7 @@ def _port(address: str) -> str:
 def worker_log(asked: Asked) -> list[Finding]:
     """Say which of the errors of its daily work the worker reports (manual 1, section 4)."""
     check, name = "worker.log", asked.parameters["process"]
-    answer = asked.read("log.applications")
-    if answer["state"] != "up":
-        return [_blocked(check, answer)]
-    about = answer["processes"].get(name)
-    problem = _unreadable(check, name, about)
+    answer, about, problem = _log_of(check, name, asked)
     if problem:
         return [problem]
     by_code: dict[str, list[Mapping[str, Any]]] = {}
@@ -186,11 +182,7 @@ def worker_code(group: Mapping[str, Any]) -> str:
 def ses_log(asked: Asked) -> list[Finding]:
     """Say whether SES throttles the worker or takes addresses for wrong (manual 1, section 7): only its log and LogsDB tell that."""
     check, name = "worker.ses", asked.parameters["process"]
-    answer = asked.read("log.applications")
-    if answer["state"] != "up":
-        return [_blocked(check, answer)]
-    about = answer["processes"].get(name)
-    problem = _unreadable(check, name, about)
+    answer, about, problem = _log_of(check, name, asked)
     if problem:
         return [problem]
     found = []
@@ -266,6 +258,15 @@ def told(
         value=count,
         unit="errors",
     )
+
+
+def _log_of(check: str, name: str, asked: Asked) -> tuple[Mapping[str, Any], Mapping[str, Any], Finding | None]:
+    """Return the whole answer, what it has of a process's log, and the finding of a log that could not be read (None for one that could)."""
+    answer = asked.read("log.applications")
+    if answer["state"] != "up":
+        return answer, {}, _blocked(check, answer)
+    about = answer["processes"].get(name)
+    return answer, about or {}, _unreadable(check, name, about)
 
 
 def _unreadable(check: str, name: str, about: Mapping[str, Any] | None) -> Finding | None:

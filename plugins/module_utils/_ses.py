@@ -82,7 +82,7 @@ def read(
     facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until)
     for problem in watch["problems"]:
         raise problem
-    asked = wanted_records(facts["answers"], facts["region"])
+    asked = wanted_records(facts["answers"])
     early.join(max(0.0, until - time.monotonic()))
     left = [question for question in asked if f"{question[0]} {question[1]}" not in watch["dns"]]
     with_the_rest = {**watch["dns"], **(_ses_dns.ask(left, where, until) if left else {})}
@@ -158,9 +158,8 @@ def _must_be_urls(endpoints: Mapping[str, str]) -> None:
 # --- DNS and ports
 
 
-def wanted_records(answers: Mapping[str, Mapping[str, Any]], region: str) -> list[tuple[str, str]]:
+def wanted_records(answers: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Return the questions to DNS that the identities bring: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
-    del region  # the records wanted depend on it, not their names
     asked: list[tuple[str, str]] = []
     for key, answer in answers.items():
         name = key.partition(" ")[2]
