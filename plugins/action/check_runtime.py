@@ -12,27 +12,11 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
+from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 MODULE = "ops.remediation.check_runtime"
 CHECK = "run.runtime"
-# What of a module's answer is passed on; anything else that a host says has no meaning here.
-KEPT = (
-    "changed",
-    "failed",
-    "msg",
-    "interpreter",
-    "version",
-    "packages",
-    "wheels",
-    "diff",
-    "warnings",
-    "deprecations",
-    "exception",
-    "module_stdout",
-    "module_stderr",
-    "rc",
-    "invocation",
-)
+KEPT = (*ALWAYS, "diff", "interpreter", "version", "packages", "wheels")
 
 
 class ActionModule(ActionBase):

@@ -27,21 +27,9 @@ from ansible_collections.ops.remediation.plugins.module_utils._errors import Rem
 from ansible_collections.ops.remediation.plugins.module_utils._mask import mask
 from ansible_collections.ops.remediation.plugins.module_utils._process import describe_crash
 from ansible_collections.ops.remediation.plugins.module_utils._stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
-# What of a module's answer is passed on; anything else that a host says has no meaning here.
-KEPT = (
-    "changed",
-    "failed",
-    "msg",
-    "findings",
-    "warnings",
-    "deprecations",
-    "exception",
-    "module_stdout",
-    "module_stderr",
-    "rc",
-    "invocation",
-)
+KEPT = (*ALWAYS, "findings")
 COMMAND_NOT_FOUND = 127  # exit code of a shell
 
 

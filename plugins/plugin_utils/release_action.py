@@ -11,21 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._finding import Finding
-
-# Of a module's answer only this and the module's own values are passed on.
-_ALWAYS = (
-    "changed",
-    "failed",
-    "msg",
-    "diff",
-    "warnings",
-    "deprecations",
-    "exception",
-    "module_stdout",
-    "module_stderr",
-    "rc",
-    "invocation",
-)
+from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 
 class ReleaseAction(ActionBase):
@@ -51,6 +37,6 @@ class ReleaseAction(ActionBase):
             return {"unreachable": True, "msg": str(error), "findings": [], **told}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error), "findings": [], **told}
-        kept = {name: value for name, value in result.items() if name in (*_ALWAYS, *self.KEPT)}
+        kept = {name: value for name, value in result.items() if name in (*ALWAYS, "diff", *self.KEPT)}
         findings = [{**finding.as_dict(), "asked_from": host} for finding in self.findings_of(kept)]
         return {**kept, "findings": findings, **told}
