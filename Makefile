@@ -15,6 +15,8 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections:$(CURDIR)/collec
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 # Byte code is kept, but not beside the sources: it would end in copies of the checkout.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
+# Images of Python forbid it. Without byte code each command compiles Ansible and the drivers anew, a second each time.
+unexport PYTHONDONTWRITEBYTECODE
 export LC_ALL := C.UTF-8
 # Colours are for people; a file or a pipe gets none.
 ifndef MAKE_TERMOUT

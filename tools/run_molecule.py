@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ REPLICA = [sys.executable, str(CHECKOUT / "tests/replica/replica")]
 ENGINE = CHECKOUT / "tests/replica/containers"
 OWNER = "default"  # the scenario that makes and removes the containers
 LONGEST = 600  # seconds for one scenario, far more than it takes
+# How Ansible (without a following "...ignoring", which scenarios do not use) and pytest begin the line that says what is wrong.
+CAUSE = re.compile(r"^(?:fatal: |failed: |\[ERROR\]|E   )")
 TOLD = 60  # lines of a scenario that failed
 sys.path.insert(0, str(CHECKOUT))
 
@@ -119,7 +122,7 @@ class ReplicaInContainers:
         lines = [f"molecule: {name:<20} {'ok' if done else 'FAILED':<8} {time.monotonic() - began:6.1f} s"]
         if not done:
             log = (LOGS / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
-            lines += [f"    {line}" for line in log[-TOLD:]]
+            lines = [f"{lines[0]}: {cause_in(log)}", *(f"    {line}" for line in log[-TOLD:])]
         print("\n".join(lines), flush=True)
         if not done:
             # The next scenario begins with a replica that is well.
@@ -141,6 +144,17 @@ class ReplicaInContainers:
                 print(f"molecule: {name} did not end within {LONGEST} s", flush=True)
                 return False
         return done.returncode == 0
+
+
+def cause_in(log: Sequence[str]) -> str:
+    """Return the first line of a scenario's log that tells of a failure, with the task or test it belongs to."""
+    heading = ""
+    for line in log:
+        if line.startswith(("TASK [", "____")):
+            heading = line.strip("_* ")
+        if CAUSE.match(line):
+            return f"{heading}: {line.strip()}"
+    return log[-1].strip() if log else "it printed nothing"
 
 
 if __name__ == "__main__":

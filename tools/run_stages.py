@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Timer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--no-header", "-p", "no:cacheprovider"]
 INTEGRATION = [sys.executable, "tests/integration/run.py"]
 FAULTS = [sys.executable, "tests/faults/run.py", "--clean-runs", "area"]
 STAGES = {
@@ -37,8 +37,9 @@ STAGES = {
 SMALL = ("sanity", "unit", "lint", "packaging")
 # What `make test` leaves out: what waits for minutes, further ways of faults that it makes in one way, and what needs podman.
 LEFT_OUT = ("integration-long", "faults-rest", "molecule", "container-faults")
-# Stages call ansible-playbook and its like by name.
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
+# Stages call ansible-playbook and its like by name. What forbids byte code (images of Python do) is left out, as in the Makefile.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 LONGEST = 1500  # seconds for one stage, far more than it takes; `make test` should stay under 20 minutes, `make ci` under 60
 RUNNING: list[subprocess.Popen[str]] = []
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
@@ -47,6 +48,10 @@ OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?(?: 
 PYTEST_COUNT = re.compile(r"^=*\s*\d+ (?:passed|failed|skipped|errors?|deselected|xfailed|warnings?)\b.* in [\d.]+s")
 FAULTS_COUNT = re.compile(r"^faults: (\d+) of (\d+) found first\b")
 ONE_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)")
+# Lines in which a stage names what failed; they are told once more at the very end, where a look at the last lines finds them.
+NAMED_AS_FAILED = re.compile(r"^(?:FAILED|ERROR) \S|^\w+: [\w/.-]+:? +FAILED\b|^not as the table says: ")
+LONGEST_NAMED = 300  # characters of such a line
+MOST_NAMED = 10  # such lines of a stage
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Outcome:
     seconds: float
     counts: Counter[str] = field(default_factory=Counter)
     problem: str = ""
+    named: list[str] = field(default_factory=list)  # lines in which it names what failed
 
 
 def main(names: list[str]) -> int:
@@ -90,7 +96,7 @@ def run(name: str, prefix: str = "") -> Outcome:
     """Run one stage and pass its output on, each line with a prefix."""
     print(f"\n== {name}" if not prefix else f"{prefix}begins", flush=True)
     started = time.monotonic()
-    counts: Counter[str] = Counter()
+    outcome = Outcome(name, 0)
     # A session of its own, so that whatever a hanging stage started ends with it.
     with (
         subprocess.Popen(
@@ -108,9 +114,10 @@ def run(name: str, prefix: str = "") -> Outcome:
     ):
         for line in child.stdout or ():
             print(f"{prefix}{line}", end="", flush=True)
-            counts += count(line.strip())
+            outcome.counts += count(line.strip())
+            outcome.named += [line.strip()] if NAMED_AS_FAILED.match(line) else []
         child.wait()
-    outcome = Outcome(name, time.monotonic() - started, counts)
+    outcome.seconds = time.monotonic() - started
     outcome.problem = problem_of(outcome, child.returncode)
     return outcome
 
@@ -191,12 +198,16 @@ def tell(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> No
         state = f"FAILED ({outcome.problem})" if outcome.problem else "ok"
         numbers = ", ".join(f"{number} {word}" for word, number in sorted(outcome.counts.items()))
         print(f"{outcome.name:<16} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
-    failed = [outcome.name for outcome in outcomes if outcome.problem]
-    print(f"\n{'failed stages: ' + ', '.join(failed) if failed else 'all stages are well'}", end="")
+    failed = [outcome for outcome in outcomes if outcome.problem]
+    print(f"\n{'failed stages: ' + ', '.join(outcome.name for outcome in failed) if failed else 'all stages are well'}", end="")
     print(f", {seconds:.0f} s")
     if left_out:
         print(f"left out: {', '.join(left_out)} (make ci runs them too; the last two need podman)")
     print(f"total: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+    for outcome in failed:
+        for line in outcome.named[:MOST_NAMED]:
+            prefix = "" if line.startswith(f"{outcome.name}: ") else f"{outcome.name}: "
+            print(f"{prefix}{line[:LONGEST_NAMED]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,3 +40,26 @@ def test_last_lines_are_understood(line, numbers):
 )
 def test_a_stage_is_well_only_with_tests_that_passed(counts, rc, problem):
     assert run_stages.problem_of(run_stages.Outcome("unit", 1.0, run_stages.Counter(counts)), rc) == problem
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("FAILED tests/unit/test_mask.py::test_a - assert 1 == 2", True),
+        ("ERROR tests/unit/test_mask.py::test_a - OSError", True),
+        ("molecule: reboot               FAILED    63.0 s: Start: fatal: [tank-app]: FAILED! => it is not there", True),
+        ("integration: pm2_control: FAILED (12.1 s)", True),
+        ("lint: yamllint: FAILED", True),
+        ("not as the table says: pm2.stopped (first root is missing)", True),
+        ("molecule: reboot               ok         63.0 s", False),
+        ("ERRORS are counted", False),
+    ],
+)
+def test_what_failed_is_told_again_in_the_last_lines(line, named):
+    assert bool(run_stages.NAMED_AS_FAILED.match(line)) is named
+
+
+def test_the_last_lines_name_what_failed(capsys):
+    broken = run_stages.Outcome("molecule", 5.0, run_stages.Counter(passed=3, failed=1), "1 failed", ["molecule: reboot FAILED: it hangs"])
+    run_stages.tell([run_stages.Outcome("unit", 1.0, run_stages.Counter(passed=2)), broken], (), 6.0)
+    assert capsys.readouterr().out.splitlines()[-2:] == ["total: 5 passed, 1 failed, 0 skipped", "molecule: reboot FAILED: it hangs"]
