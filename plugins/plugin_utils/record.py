@@ -92,7 +92,7 @@ class RunRecord:
             self._findings[identity(entry)] = entry
         if failed:
             self._failed[host] = _one_line(reason)
-            if any(finding["status"] == "unknown" for finding in answer.get("findings") or [] if isinstance(finding, Mapping)):
+            if any(_tells_of_failure(finding) for finding in answer.get("findings") or [] if isinstance(finding, Mapping)):
                 self._told.add(host)
 
     def unreachable(self, host: str, reason: str) -> None:
@@ -319,6 +319,11 @@ def default_home() -> str:
     """Return the user's folder for runs, following XDG."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return str(Path(base) / "ops-remediation")
+
+
+def _tells_of_failure(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding says why its task failed: what could not be asked, or a fault of the run itself, such as a refused rollback."""
+    return finding.get("status") == "unknown" or str(finding.get("code") or "").startswith("run.")
 
 
 def _one_line(text: str) -> str:

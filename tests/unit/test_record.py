@@ -273,3 +273,17 @@ def test_a_task_that_failed_with_all_its_answers_makes_the_run_fail():
     assert found["verdict"]["failed"] is True
     assert found["verdict"]["reason"] == "1 host failed"
     assert "cannot be used" in render.summary(found, None)
+
+
+def test_a_fault_of_the_run_says_by_itself_why_its_task_failed():
+    made = run("app1")
+    refused = fault("run.rollback_refused", "run.rollback", evidence={"reason": "the backup is not complete"})
+    made.answered("app1", answer(refused), "Roll back: refused", failed=True)
+    assert [finding["code"] for finding in document(made)["findings"]] == ["run.rollback_refused"]
+
+
+def test_another_fault_found_before_does_not_hide_why_a_task_failed():
+    made = run("app1")
+    made.answered("app1", answer(fault("pm2.stopped", "pm2.processes", "backend")), "Ask: it broke", failed=True)
+    found = document(made)
+    assert [finding["code"] for finding in found["findings"] if finding["status"] == "unknown"] == ["run.check_unknown"]
