@@ -36,6 +36,7 @@ _DATE = re.compile(
     r"(?:(?P<before>오전|오후|午前|午後|上午|下午) ?)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?:[.,]\d+)?"
     r"(?:[ \u00a0\u202f]?(?P<after>[AaPp]\.?[ \u00a0]?[Mm]\.?(?![A-Za-z])))?(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?!\d))?"
 )
+_BEHIND_A_STACK = ("Node.js v", "Require stack:")
 _AFTERNOON = ("오후", "午後", "下午")
 _HEADER = re.compile(
     r"^\[(?P<app>[^\]\n]{1,60})\]\s+(?P<pid>\d+)\s+-\s+(?P<date>[^A-Za-z\n][^\n]{6,40}?)\s+(?P<level>LOG|ERROR|WARN|DEBUG|VERBOSE|FATAL)\s+"
@@ -427,12 +428,23 @@ class Collector:
             group.pid = 0
             _widen(group, until, until if last else self._last_date, exact=last)
 
-    def finish(self, *, at_end: bool = True) -> dict[str, Group]:
-        """Return the groups; at_end: the end of the file was reached, so that its time is that of its last line."""
-        opened_undated = self._open is not None and self._open.time is None
+    def finish(self, rest: Callable[[int], str] | None = None) -> dict[str, Group]:
+        """Return the groups.
+
+        rest: returns what stands behind an offset up to the end of the file; None where its end was not reached. Where that is an undated
+        error with its stack and nothing else, the file's time is its time. Else it is a bound: other lines may be written for days after it.
+        """
+        opened = self._open
+        last = rest is not None and opened is not None and opened.time is None and is_stack(rest(opened.offset))
         self._close()
-        self._settle(self.modified, tail=at_end and opened_undated)
+        self._settle(self.modified, tail=last)
         return self.groups
+
+
+def is_stack(text: str) -> bool:
+    """Whether a text is one bare error: its line, frames, what Node prints of its fields and its own version, and nothing else."""
+    behind = strip_ansi(text).rstrip().split("\n")[1:]
+    return all(not line.strip() or line[0] in " \t{}]-" or line.startswith(_BEHIND_A_STACK) for line in behind)
 
 
 def _is_stack_of(opened: Record, start: Start) -> bool:

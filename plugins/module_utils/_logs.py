@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 from . import _pm2
 from ._errors import WrongQuestion
-from ._log_text import Clock, Collector, Group, clock_of, merged
+from ._log_text import RECORD_SPAN, Clock, Collector, Group, clock_of, merged
 from ._log_verdict import is_over
 from ._signatures import LITERALS, extended_regex
 
@@ -281,7 +281,7 @@ def read_file(
         reached = _collect(descriptor, start, end, limits.until, collector)
         progress.read += reached - start
         progress.behind = reached < end
-        found += list(collector.finish(at_end=reached >= end).items())
+        found += list(collector.finish((lambda offset: _to_end(descriptor, offset, end)) if reached >= end else None).items())
         progress.records += collector.records
         return progress, _mark(descriptor, about, reached), found
     except OSError as error:
@@ -357,6 +357,12 @@ def _read_on(descriptor: int, offset: int) -> str:
             break
         message.append(line)
     return "\n".join(message)
+
+
+def _to_end(descriptor: int, offset: int, end: int) -> str:
+    """Return what stands between two offsets; a line of dots stands for what is more than one error with its stack may take."""
+    text = os.pread(descriptor, min(end - offset, RECORD_SPAN), offset).decode("utf-8", "replace")
+    return text if end - offset <= RECORD_SPAN else f"{text}\n..."
 
 
 # --- what was rotated away

@@ -31,35 +31,6 @@ attributes:
     support: full
     description: Makes a finding of the answer, for the run record.
 options:
-  app_dir:
-    description: The installation, a folder such as C(/opt/tank-mail-app), or the symbolic link to its live release.
-    type: path
-    required: true
-  state_dir:
-    description: Folder on the host with the journal of rollbacks, by default under C(/var/lib/ops-remediation).
-    type: path
-  host_name:
-    description: Inventory name of the host, which names the default of O(state_dir).
-    type: str
-    default: localhost
-  releases_dir:
-    description: Folder of the releases behind a link, by default the one that the link leads into.
-    type: path
-  backup_dirs:
-    description: Folders for backups, by default beside the installation. New ones are made in the first.
-    type: list
-    elements: path
-    default: []
-  parts:
-    description: What a release must have to be complete.
-    type: list
-    elements: str
-    choices: [backend, worker, frontend, env]
-    default: [backend, worker, frontend, env]
-  env_file:
-    description: The C(.env) of a release, within it or as a path in O(app_dir).
-    type: str
-    default: config/.env
   keep:
     description: How many backups stay beside the installation, and how many releases that were put aside.
     type: int
@@ -86,6 +57,7 @@ options:
     type: str
 extends_documentation_fragment:
   - ops.remediation.attributes
+  - ops.remediation.release
 seealso:
   - module: ops.remediation.release_rollback
 """

@@ -33,47 +33,18 @@ attributes:
     support: full
     description: Makes findings of the answer, for the run record.
 options:
-  app_dir:
-    description: The installation, a folder such as C(/opt/tank-mail-app), or the symbolic link to its live release.
-    type: path
-    required: true
   to:
     description:
       - Id of the release, such as V(202611210930), or V(latest). There is no default; without one the candidates are told.
       - V(latest) is the newest that was neither put aside nor rolled away from. Where a rollback to V(latest) has put the running one there, it is
         that one.
     type: str
-  state_dir:
-    description: Folder on the host for the journal, by default under C(/var/lib/ops-remediation).
-    type: path
-  host_name:
-    description: Inventory name of the host, which names the default of O(state_dir).
-    type: str
-    default: localhost
-  releases_dir:
-    description: Folder of the releases behind a link, by default the one that the link leads into.
-    type: path
-  backup_dirs:
-    description: More folders to look for backups in, also on another file system.
-    type: list
-    elements: path
-    default: []
-  parts:
-    description: What this host has of a release, and what a release must have to be complete.
-    type: list
-    elements: str
-    choices: [backend, worker, frontend, env]
-    default: [backend, worker, frontend, env]
   env_policy:
     description:
       - V(take) takes the C(.env) of the release, as the manual does. V(keep) gives it the present one, and keeps its own beside it.
     type: str
     choices: [take, keep]
     default: take
-  env_file:
-    description: The C(.env) of a release, within it or as a path in O(app_dir).
-    type: str
-    default: config/.env
   copy:
     description: Copy the release instead of renaming it. Done anyway where it lies on another file system.
     type: bool
@@ -161,6 +132,7 @@ options:
         type: path
 extends_documentation_fragment:
   - ops.remediation.attributes
+  - ops.remediation.release
 seealso:
   - module: ops.remediation.release_info
   - module: ops.remediation.release_backup

@@ -46,6 +46,7 @@ ONLY_LOGGING = json.dumps(
 # What the worker must be at work for (by_worker) goes with Oracle, where it gets its work.
 APART = (("oracle", "nas"), ("attachments",), ("nginx", "web"), ("host",), ("ses",))
 LONG_SETTLE = 30  # seconds
+LONGEST_STEADY = 30  # seconds that a process must have run since an error without a time of its own, see _log_verdict.STEADY_AFTER
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
 
@@ -104,19 +105,32 @@ def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
         for case, row in zip(together, rows):
             judge(case, row, code, record, {cause_of(other) for other in together})
     if clean_run:
-        expect_clean(rows[-1], home, clean_run)
+        expect_clean(rows[-1], home, clean_run, followed={named(finding) for finding in record["findings"] if finding["follows_from"]})
     for row in rows:
         row.seconds = round((time.monotonic() - started) / len(rows), 1)
     return rows
 
 
-def expect_clean(row: Row, home: str, clean_run: str) -> None:
-    """Ask again after clearing; what is found then is false."""
-    code, record = daily_check(home, *(["-e", ONLY_LOGGING] if clean_run == LOGS else []))
-    left = [f"{finding['code']} {finding['subject']}" for finding in record["findings"] if finding["status"] != "ok"]
+def expect_clean(row: Row, home: str, clean_run: str, followed: set[str]) -> None:
+    """Ask again after clearing; what is found then is false.
+
+    followed: what followed from the fault. A process that crashed until it was cleared has logged more of that since, and an error without
+    a time counts until the process has run well for a while.
+    """
+    for patience in (LONGEST_STEADY, 0):
+        code, record = daily_check(home, *(["-e", ONLY_LOGGING] if clean_run == LOGS else []))
+        left = [named(finding) for finding in record["findings"] if finding["status"] != "ok"]
+        if not patience or not left or not followed.issuperset(left):
+            break
+        time.sleep(patience)
     row.false += len(left)
     if left or code:
         row.problem += f" after clearing (rc {code}): {', '.join(left)}"
+
+
+def named(finding: dict[str, Any]) -> str:
+    """Return what a finding is about, in a word or two."""
+    return f"{finding['code']} {finding['subject']}"
 
 
 def cause_of(case: Case) -> str:

@@ -26,7 +26,8 @@ def collect(*lines, clock=SEOUL, modified=1795260000.0, since=None, read_on=None
         data = line.encode()
         collector.feed(offset, data)
         offset += len(data)
-    return collector.finish()
+    text = "".join(lines).encode()
+    return collector.finish(lambda begin: text[begin:].decode())
 
 
 def read(path, cursors=None, first=1 << 30, more=1 << 30, clock=SEOUL, within=20.0, now=None):

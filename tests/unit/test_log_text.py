@@ -137,6 +137,22 @@ def test_an_undated_error_at_the_end_is_as_old_as_the_file():
     assert (group.last, group.after, group.exact) == (5000.0, 5000.0, True)
 
 
+@pytest.mark.parametrize(
+    ("behind", "exact"),
+    [
+        ("    at Module._resolve (node:internal:1:1)\n    at f (a.js:1:1) {\n  code: 'X'\n}\n\nNode.js v20.20.2\n", True),
+        ("Require stack:\n- /opt/app/worker.js\n    at f (a.js:1:1)\n", True),
+        # What the next process writes moves the file's time on, and says nothing about the error.
+        ("    at f (a.js:1:1)\n(node:17) Warning: NodeVersionSupportWarning: update\n", False),
+        ("    at f (a.js:1:1)\nlistening\n", False),
+    ],
+)
+def test_an_undated_error_is_as_old_as_the_file_only_where_nothing_follows_it(behind, exact):
+    lines = [f"{line}\n" for line in f"Error: Cannot find module 'a'\n{behind}".splitlines()]
+    group = h.collect(*lines, modified=5000.0, since=4000.0)["backend_module"]
+    assert (group.last, group.after, group.exact) == (5000.0, 5000.0 if exact else 4000.0, exact)
+
+
 def test_an_undated_error_further_up_has_bounds_and_says_so():
     groups = h.collect("Error: Cannot find module 'a'\n", "Error: another one\n", modified=5000.0, since=None)
     group = groups["backend_module"]

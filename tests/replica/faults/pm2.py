@@ -36,9 +36,14 @@ def _unit_link(replica: Replica) -> str:
 
 
 def _redeploy(*names: str) -> Callable[[Replica], None]:
-    """A clear that delivers the application's files again and restarts processes."""
+    """A clear that delivers the application's files again and restarts processes.
+
+    One that crashes and starts again and again is stopped before, lest it start while its files are being delivered.
+    """
 
     def clear(replica: Replica) -> None:
+        if names:
+            replica.pm2("stop", *names)
         replica.deploy()
         restart_and_settle(replica, *names)
 
