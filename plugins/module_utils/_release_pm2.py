@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import _pm2, _pm2_control
+from . import _pm2, _pm2_control, _pm2_health
 from ._errors import ActionFailed, RemediationError
 from ._mask import mask
+from ._pm2_request import Request
 from ._process import call
 from ._release_layout import LINK, SCRIPTS, Place, Refused
 
@@ -229,7 +230,7 @@ class Pm2Applications:
         url = self.settings.health_url
         if not url:
             return ""
-        outcome = call(lambda: _pm2_control.health(url), _pm2_control.HEALTH_TRY + 1)
+        outcome = call(lambda: _pm2_health.health(url), _pm2_health.HEALTH_TRY + 1)
         problem = outcome.error.message if outcome.error else outcome.value
         return f"{mask(url)} is not healthy: {problem}" if problem else ""
 
@@ -254,9 +255,9 @@ class Pm2Applications:
 
     # --- requests to PM2
 
-    def _by_name(self, name: str, state: str, deadline: float) -> _pm2_control.Request:
+    def _by_name(self, name: str, state: str, deadline: float) -> Request:
         settings = self.settings
-        return _pm2_control.Request(
+        return Request(
             pm2_home=settings.pm2_home,
             state=state,
             name=name,
@@ -267,7 +268,7 @@ class Pm2Applications:
             deadline=deadline,
         )
 
-    def _request(self, part: str, script: str, state: str) -> _pm2_control.Request:
+    def _request(self, part: str, script: str, state: str) -> Request:
         app = script[: -len(SCRIPTS[part]) - 1]
         return replace(self._by_name(self.process_of(part), state, START_WITHIN), script=script, cwd=app)
 

@@ -232,11 +232,11 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2_control, _pm2_request
 from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": list(_pm2_control.STATES), "default": "started"},
+    "state": {"type": "str", "choices": list(_pm2_request.STATES), "default": "started"},
     "name": {"type": "str"},
     "pm2_home": {"type": "path", "required": True},
     "user": {"type": "str"},
@@ -261,7 +261,7 @@ ARGUMENTS = {
 def main():
     """Bring the processes into the wanted state, and return what became of them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    request = _pm2_control.Request(**{**module.params, "name": module.params["name"] or ""})
+    request = _pm2_request.Request(**{**module.params, "name": module.params["name"] or ""})
     try:
         result = _pm2_control.control(request, check_mode=module.check_mode)
     except RemediationError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_control, _pm2_health, _pm2_request, _pm2_saved
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.modules import pm2_control
 
@@ -66,7 +66,7 @@ def running(name="backend", pm_id=0, **more):
 
 def ask(home, state, check_mode=False, **options):
     given = {"wait_stable": 0.2, "deadline": 10, "pm2_executable": os.path.join(os.path.dirname(home), "pm2-program"), **options}
-    return _pm2_control.control(_pm2_control.Request(pm2_home=home, state=state, **given), check_mode=check_mode)
+    return _pm2_control.control(_pm2_request.Request(pm2_home=home, state=state, **given), check_mode=check_mode)
 
 
 # --- plans
@@ -268,11 +268,11 @@ def test_the_environment_of_a_command_is_its_own(home, tmp_path, monkeypatch):
 )
 def test_lines_of_an_env_file(tmp_path, line, wanted):
     (tmp_path / "env").write_text(line + "\n")
-    assert _pm2_control._read_env_file(str(tmp_path / "env")) == wanted
+    assert _pm2_request.read_env_file(str(tmp_path / "env")) == wanted
 
 
 def test_the_description_of_a_first_start_is_for_its_owner_only(home):
-    path = _pm2_control._write_ecosystem(_pm2_control.Request(pm2_home=home, state="started", name="worker", script="/opt/app/worker.js"))
+    path = _pm2_request.write_ecosystem(_pm2_request.Request(pm2_home=home, state="started", name="worker", script="/opt/app/worker.js"))
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     with open(path, encoding="utf-8") as file:
         assert json.load(file)["apps"][0] == {
@@ -289,9 +289,9 @@ def test_what_is_saved_is_compared_without_what_changes_by_itself():
     same = {**one, "env": {"DB_PASS": "x", "unique_id": "2"}, "restart_time": 9, "status": "stopped"}
     other = {**one, "env": {"DB_PASS": "y"}}
     module = {"name": "m", "pmx_module": True}
-    assert _pm2_control._fingerprint([one]) == _pm2_control._fingerprint([same, module])
-    assert _pm2_control._fingerprint([one]) != _pm2_control._fingerprint([other])
-    assert _pm2_control._fingerprint([one]) != _pm2_control._fingerprint([one, one])
+    assert _pm2_saved.fingerprint([one]) == _pm2_saved.fingerprint([same, module])
+    assert _pm2_saved.fingerprint([one]) != _pm2_saved.fingerprint([other])
+    assert _pm2_saved.fingerprint([one]) != _pm2_saved.fingerprint([one, one])
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
@@ -346,12 +346,12 @@ def test_health(page):
 
     with http.server.HTTPServer(("127.0.0.1", 0), Pages) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert _pm2_control.health(f"http://127.0.0.1:{server.server_port}{page}") == PAGES[page][2]
+        assert _pm2_health.health(f"http://127.0.0.1:{server.server_port}{page}") == PAGES[page][2]
 
 
 def test_health_without_an_answer():
-    assert "no answer" in _pm2_control.health("http://127.0.0.1:9/")
-    assert "no answer" in _pm2_control.health("nonsense")
+    assert "no answer" in _pm2_health.health("http://127.0.0.1:9/")
+    assert "no answer" in _pm2_health.health("nonsense")
 
 
 # --- the module
@@ -479,7 +479,7 @@ def test_the_mode_of_a_dump_is_set_and_looked_at(home):
 def test_a_mode_that_cannot_be_set_is_a_failure(home, monkeypatch):
     entry = running()
     put_dump(home, entry, mode=0o644)
-    monkeypatch.setattr(_pm2_control, "_tighten_dumps", lambda _home: None)
+    monkeypatch.setattr(_pm2_saved, "tighten_dumps", lambda _home: None)
     with h.daemon(home, Daemon([entry])), pytest.raises(ActionFailed, match="can still be read by others"):
         ask(home, "saved")
 
