@@ -94,11 +94,13 @@ def roots(record: dict[str, Any]) -> list[dict[str, Any]]:
 def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
     """Make the faults, judge the run for each, clear, judge the clean run ("" for none: the next run shows what is left)."""
     rows, started = [Row(case.address) for case in together], time.monotonic()
+    if any(case.after_a_run for case in together):
+        daily_check(home)
     with contextlib.ExitStack() as made:
-        if any(case.after_a_run for case in together):
-            daily_check(home)
-        for case in together:
+        # Cleared in the order in which they were made: what needs the worker at work waits until Oracle, which comes first, answers again.
+        for case in reversed(together):
             made.callback(case.clear)
+        for case in together:
             case.make()
         time.sleep(max(case.settle_s for case in together))
         code, record = daily_check(home, *(argument for case in together for argument in case.arguments))
