@@ -125,6 +125,9 @@ def test_a_wrong_question_gets_one_line(registry, given, message):
         {"path": "/x", "token": "planted"},
         {"path": "postgres://tank:planted@db/logs"},
         {"path": "/x", "limit": {"deep": ["http://u:planted@h/"]}},
+        {"path": "/x", "limit": [{"dsn": "scott/planted@db"}]},
+        {"path": "/x", "limit": [{"host": "scott/planted@db"}]},
+        {"path": "/x", "limit": {"dsn": "(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD=planted)))"}},
     ],
 )
 def test_a_secret_is_refused_and_not_repeated(registry, params):
