@@ -169,7 +169,7 @@ def _known(check: Check) -> str:
 def _refuse_secrets(where: str, check: Check, parameters: Mapping[str, Any]) -> None:
     """Secrets are never parameters: their values would end in logs, -vvv and records. The value is not repeated."""
     for name, value in parameters.items():
-        if (is_secret_name(str(name)) and name not in check.parameters) or _holds_credentials(str(name), value):
+        if (is_secret_name(str(name)) and name not in check.parameters) or misplaced_secrets(value, str(name)):
             raise WrongQuestion(
                 f"{where}.params.{name}",
                 "(hidden)",
@@ -178,20 +178,21 @@ def _refuse_secrets(where: str, check: Check, parameters: Mapping[str, Any]) -> 
             )
 
 
-def _holds_credentials(name: str, value: Any) -> bool:
+def misplaced_secrets(value: Any, name: str = "") -> set[str]:
+    """Return the passwords that stand within the values of options, in addresses and logins; name: of the option."""
     if isinstance(value, Mapping):
-        return any(_holds_credentials(str(key), item) for key, item in value.items())
+        return {secret for key, item in value.items() for secret in misplaced_secrets(item, str(key))}
     if isinstance(value, (list, tuple)):
-        return any(_holds_credentials(name, item) for item in value)
+        return {secret for item in value for secret in misplaced_secrets(item, name)}
     if not isinstance(value, str):
-        return False
-    return bool(passwords_in_urls(value)) or (name in _PLACES and _is_login_to_oracle(value))
+        return set()
+    return {*passwords_in_urls(value), *(_in_a_login_to_oracle(value) if name in _PLACES else ())}
 
 
-def _is_login_to_oracle(place: str) -> bool:
+def _in_a_login_to_oracle(place: str) -> list[str]:
     from ._oracle_targets import secrets_in_dsn
 
-    return bool(secrets_in_dsn(place))
+    return secrets_in_dsn(place)
 
 
 def _deadline(where: str, given: Any) -> float:

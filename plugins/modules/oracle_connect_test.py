@@ -294,14 +294,14 @@ targets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _state
+from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _registry, _state
 
 
 def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=_oracle_door.ARGUMENTS, supports_check_mode=True)
     # What was typed into the wrong option must not be shown either.
-    module.no_log_values.update(_oracle_door.misplaced_secrets(module.params))
+    module.no_log_values.update(_registry.misplaced_secrets(module.params))
     directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
     state = _state.State(directory, read_only=module.check_mode)
     answer = _ask.ask(_oracle_door.questions(module.params), asked_from=module.params["asked_from"], state=state)

@@ -191,6 +191,8 @@ ARGUMENTS = {
 def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
+    # What was typed into an address must not be shown either.
+    module.no_log_values.update(_registry.misplaced_secrets(module.params))
     # Nothing is kept from run to run: these checks need no memory.
     state = _state.State(_state.default_directory("web_check"), read_only=True)
     try:
