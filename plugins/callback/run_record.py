@@ -48,6 +48,24 @@ def _is_guard(task_result):
     return str(_task_of(task_result).action).rsplit(".", 1)[-1] == "run_guard"
 
 
+def _items(task_result, reason, failed):
+    """Return (answer, reason, failed) of a task, or of each round of its loop; a round that ended well has no reason."""
+    answer = _result_of(task_result)
+    rounds = answer.get("results")
+    if "findings" in answer or not isinstance(rounds, list):
+        return [(answer, reason, failed)]
+    task = str(_task_of(task_result).get_name())
+    items = [item for item in rounds if isinstance(item, dict)]
+    return [
+        (
+            item,
+            f"{task}: {item.get('msg', 'failed')}" if item.get("failed") or item.get("unreachable") else "",
+            failed and bool(item.get("failed")),
+        )
+        for item in items
+    ]
+
+
 class CallbackModule(CallbackBase):
     """The run record's collector."""
 
@@ -116,9 +134,13 @@ class CallbackModule(CallbackBase):
             self._record.configure(answer["remediation_run"])
             self._record.remarked(answer.get("remediation_remarks", []))
             self._record.check_mode = bool(answer.get("check_mode"))
+        taken = [self._answered(_host_of(result), item, *told) for item, *told in _items(result, reason, failed)]
+        return any(taken)
+
+    def _answered(self, host, answer, reason, failed):
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
         if asked:
-            self._record.answered(_host_of(result), answer, reason, failed=failed)
+            self._record.answered(host, answer, reason, failed=failed)
         return asked
 
     def _write(self, document):

@@ -18,7 +18,7 @@ from typing import Any
 from . import _log_checks, _log_ports, _logs, _pm2
 from ._errors import RemediationError, WrongQuestion
 from ._faults import FAULTS
-from ._finding import Finding, area_of, from_error
+from ._finding import Finding, area_of, from_error, ok
 from ._log_verdict import is_over
 from ._process import Call, Outcome, call_all
 from ._signatures import BY_NAME, UNKNOWN
@@ -58,12 +58,24 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str) -> Scan:
         if outcomes[name].error is None:
             memory[name] = outcomes[name].value["memory"]
         _take(name, outcomes, options, now, result, asked_from)
+    if not result.findings:
+        result.findings.append(_nothing_to_tell(result, now, asked_from))
     try:
         state.save(key, memory)
     except OSError as error:
         result.warnings.append(f"{state.directory}: no cursor could be kept ({error.strerror})")
     result.signatures.sort(key=lambda entry: (-entry["new"], -entry["count"], entry["name"]))
     return result
+
+
+def _nothing_to_tell(result: Scan, now: float, asked_from: str) -> dict[str, Any]:
+    """Return what the run record gets where no fault is told: that these logs were read."""
+    evidence = {"files": len(result.files), "new_errors": sum(result.counts.values())}
+    return replace(ok("run.log_scan", evidence=evidence), asked_from=asked_from, checked_at=_moment(now)).as_dict()
+
+
+def _moment(now: float) -> str:
+    return datetime.fromtimestamp(now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _must_be_usable(options: Mapping[str, Any]) -> None:
@@ -124,10 +136,9 @@ def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any]
     outcome = outcomes[name]
     asked = Asked(options, now, {"log.applications": outcome, "log.ports": outcomes.get("ports", Outcome(value={}))})
     findings = _pm2_findings(asked) if name == "pm2" else _path_findings(asked)
-    stamp = datetime.fromtimestamp(now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     for finding in findings:
         if not options["areas"] or finding.area in options["areas"] or finding.status == "unknown":
-            told = replace(finding, asked_from=asked_from, checked_at=stamp, duration_ms=outcome.duration_ms)
+            told = replace(finding, asked_from=asked_from, checked_at=_moment(now), duration_ms=outcome.duration_ms)
             result.findings.append(told.as_dict())
     if outcome.error is not None:
         return

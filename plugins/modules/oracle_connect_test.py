@@ -252,6 +252,12 @@ findings:
       severity: P0
       status: critical
       subject: customer-db
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: always
+  type: list
+  elements: str
+  sample: [oracle.connect, oracle.privileges]
 targets:
   description: Each target in short.
   returned: always
@@ -307,7 +313,11 @@ def main():
     answer = _ask.ask(_oracle_door.questions(module.params), asked_from=module.params["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
-    result = {"findings": answer.findings, "targets": _oracle_door.in_short(module.params["targets"], answer.findings)}
+    result = {
+        "findings": answer.findings,
+        "expected": answer.expected,
+        "targets": _oracle_door.in_short(module.params["targets"], answer.findings),
+    }
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

@@ -81,7 +81,9 @@ def test_check_mode_moves_no_cursor_and_writes_nothing(run, log, tmp_path):
 def test_areas_choose(run, log):
     result = run(paths=[str(log)], areas=["oracle"])
     assert result["counts"] == {"oracle.pool_exhausted": 1}
-    assert result["findings"] == []
+    assert [(finding["check"], finding["status"]) for finding in result["findings"]] == [("run.log_scan", "ok")]
+    assert result["findings"][0]["evidence"] == {"files": 1, "new_errors": 1}
+    assert result["expected"] == ["run.log_scan"]
 
 
 @pytest.mark.parametrize(
