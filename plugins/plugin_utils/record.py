@@ -24,6 +24,7 @@ from ansible_collections.ops.remediation.plugins.module_utils import _finding
 from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS
 from ansible_collections.ops.remediation.plugins.module_utils._mask import mask_all, strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
+from ansible_collections.ops.remediation.plugins.plugin_utils.actions import action_of
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold, identity
 
 SCHEMA = "ops.remediation/run_record/1"
@@ -104,9 +105,11 @@ class RunRecord:
         """Note that a task failed on a host; what it should have checked stays unchecked."""
         self._failed[host] = _one_line(f"{task}: {reason}" if task else reason)
 
-    def acted(self, action: Mapping[str, Any]) -> None:
-        """Note something that was changed, or would be in check mode."""
-        self._actions.append(dict(action))
+    def acted(self, host: str, module: str, task: str, answer: Mapping[str, Any], *, check_mode: bool) -> None:
+        """Note what a task's answer says was changed on a host, or would be in check mode."""
+        action = action_of(host, module, task, answer, check_mode=check_mode, at=_rfc3339(datetime.now(timezone.utc)))
+        if action is not None:
+            self._actions.append(action)
 
     def remarked(self, remarks: Iterable[Mapping[str, Any]]) -> None:
         """Take what the controller says about the run's own settings; the same said again counts once. It decides nothing."""

@@ -22,7 +22,7 @@ from ansible_collections.ops.remediation.plugins.modules import (
     ses_quota,
     web_check,
 )
-from ansible_collections.ops.remediation.plugins.plugin_utils import record
+from ansible_collections.ops.remediation.plugins.plugin_utils import record, render
 
 SCHEMA = json.loads((Path(record.__file__).parent / "schemas" / "run_record-1.json").read_text(encoding="utf-8"))
 DOORS = {
@@ -106,3 +106,83 @@ def test_the_site_stays_when_a_module_that_does_not_know_it_answers_before_and_a
     found = document(callback)
     assert found["hosts"][0]["site"] == "seoul"
     assert {finding["site"] for finding in found["findings"]} == {"seoul"}
+
+
+MOVED = {"changed": True, "moves": [{"from": "/batch/a_1.XLS", "to": "/batch/a_1.xls"}], "findings": [], "expected": []}
+ACTIONS = [
+    ("pm2_control", {"changed": True, "actions": ["restart worker (1)"], "processes": []}, ["restart worker (1)"], ""),
+    ("release_rollback", {"changed": True, "steps": ["stop worker", "link 20261121"], "msg": "release 20261121 runs"}, None, None),
+    ("check_runtime", {"changed": True, "msg": "/opt/x is made with Python 3.11"}, [], "/opt/x is made with Python 3.11"),
+    ("attachment_scan", MOVED, ["/batch/a_1.XLS -> /batch/a_1.xls"], ""),
+]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize(("module", "answer", "steps", "detail"), ACTIONS)
+def test_what_a_module_changed_is_recorded(callback, module, answer, steps, detail, check_mode):
+    callback.v2_runner_on_ok(result(answer, f"ops.remediation.{module}", "Mend", check_mode=check_mode))
+    (action,) = document(callback)["actions"]
+    assert action.pop("at").endswith("Z")
+    assert action == {
+        "host": "app1",
+        "module": f"ops.remediation.{module}",
+        "task": "Mend",
+        "check_mode": check_mode,
+        "failed": False,
+        "steps": answer["steps"] if steps is None else steps,
+        "detail": answer["msg"] if detail is None else detail,
+    }
+
+
+def test_a_failure_that_changed_something_is_recorded_and_told(callback):
+    answer = {
+        "changed": True,
+        "failed": True,
+        "msg": "worker did not stay online",
+        "actions": ["restart worker (1)", "DB_PASS=planted-7a1 x"],
+    }
+    callback.v2_runner_on_failed(result(answer, "ops.remediation.pm2_control"))
+    found = document(callback)
+    assert (found["actions"][0]["failed"], found["actions"][0]["steps"][0]) == (True, "restart worker (1)")
+    assert "planted-7a1" not in json.dumps(found)
+    assert "app1: pm2\\_control (failed) - worker did not stay online; restart worker (1);" in render.report(found)
+    assert "조치 내역" in render.report({**found, "language": "ko"})
+
+
+def test_the_plan_of_check_mode_reads_as_one(callback):
+    callback.v2_runner_on_ok(result(MOVED, "ops.remediation.attachment_scan", check_mode=True))
+    assert "attachment\\_scan (planned, not done) - " in render.report(document(callback))
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"),
+    [
+        ("ops.remediation.pm2_control", {"changed": False, "actions": []}),
+        ("ops.remediation.stack_check", {"changed": "true", "findings": [], "expected": []}),
+        ("ansible.builtin.command", {"changed": True, "steps": ["rm"]}),
+        ("other.collection.pm2_control", {"changed": True, "actions": ["x"]}),
+    ],
+)
+def test_what_changed_nothing_and_what_others_change_is_no_action(callback, action, answer):
+    callback.v2_runner_on_ok(result(answer, action))
+    assert document(callback)["actions"] == []
+
+
+def test_a_playbook_of_others_stays_silent(callback):
+    callback.v2_runner_on_ok(result({"changed": True, "actions": ["restart worker (1)"]}, "ops.remediation.pm2_control"))
+    assert not callback._record.is_ours
+
+
+def test_the_short_name_of_a_module_counts_too(callback):
+    told = result({"changed": True, "actions": ["restart worker (1)"]}, "pm2_control")
+    told._task.resolved_action = "ops.remediation.pm2_control"
+    callback.v2_runner_on_ok(told)
+    assert len(document(callback)["actions"]) == 1
+
+
+def test_many_steps_are_cut_and_a_strange_answer_breaks_nothing(callback):
+    callback.v2_runner_on_ok(result({"changed": True, "actions": [f"step {n}" for n in range(250)]}, "ops.remediation.pm2_control"))
+    callback.v2_runner_on_ok(result({"changed": True, "actions": "all", "steps": 7, "moves": [{}]}, "ops.remediation.pm2_control"))
+    first, second = document(callback)["actions"]
+    assert (len(first["steps"]), first["steps"][-1]) == (101, "... and 150 more")
+    assert second["steps"] == ["None -> None"]
