@@ -105,6 +105,29 @@ def test_work_is_counted_and_times_are_utc(database):
     assert [(one["auto_id"], one["runs"], one["open"]) for one in work["automations"]] == [(2, 1, 1), (1, 1, 0)]
 
 
+def test_every_open_run_counts_however_many_automations_there_are(database):
+    many = _logsdb.MAX_GROUPS + 50
+    runs = [
+        ("INSERT INTO AUTO_RUN_LOG (AUTO_ID, START_AT, END_AT) VALUES (?, ?, ?)", auto, local(days=2), local(days=1))
+        for auto in range(many)
+    ]
+    late = local(hours=1)
+    path = database(*runs, ("INSERT INTO AUTO_RUN_LOG (AUTO_ID, START_AT) VALUES (?, ?)", many, late))
+    work = read_sqlite(path)["work"]
+    assert (work["runs"], work["open_runs"], work["oldest_open"], work["automations_total"]) == (many + 1, 1, utc(late), many + 1)
+    assert work["automations"][0]["auto_id"] == many
+    assert len(work["automations"]) == _logsdb.SHOWN_GROUPS
+    assert work["not_asked"] == []
+
+
+def test_groups_that_were_left_out_are_named(database):
+    many = _logsdb.MAX_GROUPS + 1
+    path = database(*[("INSERT INTO JOB_QUEUE (AUTO_ID, STATUS) VALUES (?, 'WAITING')", auto) for auto in range(many)])
+    work = read_sqlite(path)["work"]
+    assert work["waiting"] == many
+    assert work["not_asked"] == ["JOB_QUEUE, waiting: there are more than 200 groups, the others are left out"]
+
+
 @pytest.mark.parametrize(
     ("plan", "since"),
     [
