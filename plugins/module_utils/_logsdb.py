@@ -42,7 +42,9 @@ PROBE_WITHIN = 2.0  # seconds to find out, after a failure, how far the network 
 MAX_GROUPS = 200  # rows of a grouped answer that are taken
 SHOWN_GROUPS = 5  # of them in evidence
 SAID = 240  # characters kept of what a driver said
-REFUSALS = ("password", "locked", "expired")  # never tried again with the same credentials: accounts lock
+# Never tried again with the same credentials: it counts towards the lock of the account. A login to an account that is locked
+# or expired does not, and the database administrator ends both without a change of the credentials.
+REFUSALS = ("password",)
 PARAMETERS = (
     "dialect",
     "host",
@@ -54,7 +56,9 @@ PARAMETERS = (
     "connect_within",
     "answer_within",
     "look_back_days",
+    "forget_refused",
 )
+LIMITS = ("forget_refused",)  # what is kept of a refused login does not depend on it
 
 # What drivers and servers say (English and Korean), with the stage that was reached and the reason.
 _SAYINGS = tuple(
@@ -234,18 +238,20 @@ def read(memory: Mapping[str, Any] | None = None, **parameters: Any) -> dict[str
     zone = _zone(parameters["timezone"])
     target = _target(dialect, parameters)
     days = parameters["look_back_days"]
-    return _asked(sqlalchemy, dialect, target, zone, (memory or {}).get("refused"), lambda session: _facts(session, zone, days))
+    refused = None if parameters.get("forget_refused") else (memory or {}).get("refused")
+    return _asked(sqlalchemy, dialect, target, zone, refused, lambda session: _facts(session, zone, days))
 
 
 def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any) -> dict[str, Any]:
     """Return ``state``, and ``taken``, what ``look(session)`` returned; away with ``stage reason said held_since`` as :func:`read` does.
 
-    refused: what a former answer said under this name.
+    refused: what a former answer said under this name; with the parameter ``forget_refused`` it does not count.
     """
     dialect = DIALECTS[parameters["dialect"]]
     sqlalchemy = _load(dialect, parameters["dialect"])
     zone = _zone(parameters["timezone"])
-    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, refused, lambda session: {"taken": look(session)})
+    held = None if parameters.get("forget_refused") else refused
+    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, held, lambda session: {"taken": look(session)})
 
 
 def remember(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +341,8 @@ def _facts(session: Session, zone: ZoneInfo, days: int) -> dict[str, Any]:
 
 def _is_held(target: Target, refused: Any) -> bool:
     if not isinstance(refused, Mapping) or not {"salt", "hash", "reason", "at"} <= set(refused):
+        return False
+    if refused["reason"] not in REFUSALS:
         return False
     return secrets.compare_digest(_credentials(target, refused["salt"]), refused["hash"])
 

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _process
+from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _process
 from ansible_collections.ops.remediation.plugins.module_utils._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._logsdb_checks import PARAMETERS
 
@@ -371,6 +371,55 @@ def test_a_refused_login_is_not_tried_again_until_it_changes(login, tmp_path, mo
     (tmp_path / "login").write_text("another")
     read_from("postgresql", 1, login, memory=memory)
     assert tried == [PLANTED, "another"]
+
+
+def test_a_refused_login_is_tried_once_more_when_told_to(login, monkeypatch):
+    tried, answers = [], ["password", "password", None]
+
+    @contextmanager
+    def answer(_sql, _dialect, target, _zone):
+        tried.append(target.password)
+        reason = answers.pop(0)
+        if reason:
+            raise _logsdb.Unreachable("login", reason, "no")
+        yield SimpleNamespace(server=lambda: "sqlite 3", dialect="sqlite")
+
+    monkeypatch.setattr(_logsdb, "_connected", answer)
+    monkeypatch.setattr(_logsdb, "_facts", lambda *_arguments: {})
+    first = _logsdb.remember(read_from("postgresql", 1, login))
+    again = read_from("postgresql", 1, login, memory=first, forget_refused=True)
+    assert again["held_since"] is None
+    second = _logsdb.remember(again)
+    assert read_from("postgresql", 1, login, memory=second)["held_since"]
+    assert len(tried) == 2
+    last = read_from("postgresql", 1, login, memory=second, forget_refused=True)
+    assert (last["state"], _logsdb.remember(last)) == ("up", {"refused": None})
+
+
+def test_a_wish_to_forget_changes_no_name_of_what_is_kept(login):
+    source = _logsdb_area.FACTS
+    given = parameters(dialect="postgresql", host="db", database="logs", user="monitor", login=login)
+    assert source.memory_key(given) == source.memory_key({**given, "forget_refused": True})
+
+
+@pytest.mark.parametrize("reason", ["locked", "expired", "not_allowed"])
+def test_what_the_administrator_ends_is_asked_again(reason, login, monkeypatch):
+    tried = []
+
+    def refuse(_sql, _dialect, target, _zone):
+        tried.append(target.password)
+        raise _logsdb.Unreachable("login", reason, "no")
+
+    monkeypatch.setattr(_logsdb, "_connected", refuse)
+    memory = _logsdb.remember(read_from("postgresql", 1, login))
+    assert memory == {"refused": None}
+    target = _logsdb._target(
+        _logsdb.DIALECTS["postgresql"],
+        parameters(dialect="postgresql", host="127.0.0.1", port=1, database="logs", user="monitor", login=login, connect_within=1.0),
+    )
+    former = _logsdb._refusal(target, reason)  # as an earlier release kept it
+    assert read_from("postgresql", 1, login, memory={"refused": former})["held_since"] is None
+    assert len(tried) == 2
 
 
 def test_a_network_failure_forgets_no_refusal(login, monkeypatch):
