@@ -21,7 +21,7 @@ from typing import Any
 from . import _pm2_checks
 from ._errors import CannotRead, NeedsUser, RemediationError
 from ._finding import Finding, fault, ok, unknown
-from ._log_verdict import STARTUP, is_over
+from ._log_verdict import ABSENT, STARTUP, is_over
 from ._pm2 import reachable_by_others
 from ._process import user_name
 from ._signatures import BY_NAME, UNKNOWN
@@ -282,6 +282,10 @@ def _unreadable(check: str, name: str, about: Mapping[str, Any] | None) -> Findi
 
 
 def _quiet(check: str, name: str, about: Mapping[str, Any]) -> Finding:
+    """Say that no error was found; unknown where a log that gets errors is there and cannot be read."""
+    unread = [file for file in about["files"] if file["problem"] and file["problem"] not in ABSENT and file["path"] not in about["outputs"]]
+    if unread:
+        return unknown(check, "; ".join(f"{file['path']}: {file['problem']}" for file in unread[:MOST]), subject=name)
     evidence: dict[str, Any] = {"files": len(about["files"]), "read": sum(file["read"] for file in about["files"])}
     unseen = _unseen(about)
     if unseen:

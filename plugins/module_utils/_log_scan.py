@@ -115,7 +115,7 @@ def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> dict[str,
     processes = {}
     for path in _logs.expand(options["paths"]):
         about = _logs.read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
-        processes[path] = {"entries": [], "unlogged": False, **about}
+        processes[path] = {"entries": [], "outputs": [], "unlogged": False, **about}
     return {"state": _pm2.UP, "problem": "", "user": "", "processes": processes, "read_at": now, "memory": kept}
 
 

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from . import log_helpers as h
+from . import pm2_helpers
 
 ORACLE, FILE = h.nest("Oracle connection failed: NJS-503"), h.nest("File not found: A.pdf (NOT_FOUND: x)")
 CALM = h.nest("Processing job 7", level="LOG")
@@ -230,6 +231,16 @@ def test_a_huge_line_costs_no_memory(log):
     assert h.counts(groups) == {"worker_oracle": 1}
     assert not progress.behind
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 * 1024
+
+
+def test_which_logs_get_no_errors(monkeypatch):
+    paths = {"pm_err_log_path": "/l/backend-error.log", "pm_out_log_path": "/l/backend-out.log"}
+    both = {"pm_err_log_path": "/l/worker.log", "pm_out_log_path": "/l/worker.log"}
+    listed = [pm2_helpers.entry("backend", **paths), pm2_helpers.entry("worker", **both)]
+    monkeypatch.setattr(_logs._pm2, "call", lambda *_arguments, **_options: listed)
+    processes = _logs.application_logs("/home/tankmail/.pm2", None, 1.0)["processes"]
+    assert processes["backend"]["paths"] == ["/l/backend-error.log", "/l/backend-out.log"]
+    assert (processes["backend"]["outputs"], processes["worker"]["outputs"]) == (["/l/backend-out.log"], [])
 
 
 def test_paths_must_be_absolute_and_patterns_are_expanded(tmp_path):
