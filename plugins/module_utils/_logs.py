@@ -117,15 +117,25 @@ def _newest(paths: Sequence[str]) -> list[str]:
     return [path for _modified, path in sorted(dated, reverse=True)[:MAX_FILES]]
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """Return the files that paths and patterns name, newest first; raises WrongQuestion for one that is not absolute."""
+def expand(paths: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the files that paths and patterns name, newest first, and what is left out, with the reason.
+
+    Raises WrongQuestion for a path that is not absolute.
+    """
     found: list[str] = []
+    left: dict[str, str] = {}
     for path in paths:
         if not os.path.isabs(path):
             raise WrongQuestion("paths", path, "is not an absolute path", "give the whole path of a log, or a pattern")
         names = glob.glob(path) if glob.has_magic(path) else [path]
-        found += [name for name in _newest(names) or names if name not in found and not name.endswith(PACKED)]
-    return found[:MAX_FILES]
+        logs = [name for name in names if not name.endswith(PACKED)]
+        if not logs:
+            left[path] = "is packed, and read with the log that it was rotated from" if names else "no file matches this pattern"
+        if len(logs) > MAX_FILES:
+            left[path] = f"{len(logs)} files match, the newest {MAX_FILES} are read"
+        found += [name for name in _newest(logs) or logs if name not in found]
+    left.update(dict.fromkeys(found[MAX_FILES:], f"is beyond the {MAX_FILES} files that are read"))
+    return found[:MAX_FILES], left
 
 
 # --- source log.applications

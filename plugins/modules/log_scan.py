@@ -129,7 +129,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
+  description:
+    - The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
+    - What a named log says of Oracle, SES and files is told as the failure of the application that wrote it (V(worker.oracle_failed) and
+      others); shapes that no signature knows are V(worker.unknown_error).
+    - A log in which nothing was found has a finding V(ok), with what was not looked at in C(evidence.not_asked). A log of O(paths) that
+      cannot be read, and a pattern that no file matches, is V(unknown).
   returned: always
   type: list
   elements: dict

@@ -246,10 +246,25 @@ def test_which_logs_get_no_errors(monkeypatch):
 def test_paths_must_be_absolute_and_patterns_are_expanded(tmp_path):
     for name in ("a.log", "b.log", "b.log.gz"):
         (tmp_path / name).write_text("x")
-    assert sorted(_logs.expand([f"{tmp_path}/*.log*"])) == [f"{tmp_path}/a.log", f"{tmp_path}/b.log"]
-    assert _logs.expand([f"{tmp_path}/absent.log"]) == [f"{tmp_path}/absent.log"]
+    found, left = _logs.expand([f"{tmp_path}/*.log*"])
+    assert (sorted(found), left) == ([f"{tmp_path}/a.log", f"{tmp_path}/b.log"], {})
+    assert _logs.expand([f"{tmp_path}/absent.log"]) == ([f"{tmp_path}/absent.log"], {})
     with pytest.raises(WrongQuestion):
         _logs.expand(["a.log"])
+
+
+def test_what_paths_leave_out_is_named(tmp_path):
+    for number in range(_logs.MAX_FILES + 2):
+        (tmp_path / f"{number}.txt").write_text("x")
+    (tmp_path / "old.gz").write_text("x")
+    found, left = _logs.expand([f"{tmp_path}/*.log", f"{tmp_path}/old.gz", f"{tmp_path}/one.log", f"{tmp_path}/*.txt"])
+    assert len(found) == _logs.MAX_FILES
+    assert "no file matches" in left.pop(f"{tmp_path}/*.log")
+    assert "is packed" in left.pop(f"{tmp_path}/old.gz")
+    assert "62 files match" in left.pop(f"{tmp_path}/*.txt")
+    (beyond,) = left
+    assert beyond.endswith(".txt")
+    assert beyond not in found
 
 
 def entries(now, **more):
