@@ -131,7 +131,11 @@ RETURN = r"""
 findings:
   description:
     - The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
-    - Where there is nothing to tell, one of C(run.log_scan) with the status V(ok).
+    - What a named log says of Oracle, SES and files is told as the failure of the application that wrote it (V(worker.oracle_failed) and
+      others); shapes that no signature knows are V(worker.unknown_error).
+    - A log in which nothing was found has a finding V(ok), with what was not looked at in C(evidence.not_asked). A log of O(paths) that
+      cannot be read, and a pattern that no file matches, is V(unknown).
+    - Where O(areas) leave nothing to tell, there is one of C(run.log_scan) with the status V(ok).
   returned: always
   type: list
   elements: dict

@@ -28,7 +28,7 @@ SCHEMA = json.loads((Path(record.__file__).parent / "schemas" / "run_record-1.js
 DOORS = {
     "attachment_scan": (attachment_scan, {"roots": ["{place}"], "wanted": ["a_1.xls"]}, {"attachments.present", "nas.path"}),
     "host_check": (host_check, {"ask": ["memory"]}, {"host.memory"}),
-    "log_scan": (log_scan, {"paths": ["{place}/app.log"]}, {"run.log_scan"}),
+    "log_scan": (log_scan, {"paths": ["{place}/app.log"]}, {"worker.log"}),
     "oracle_connect_test": (
         oracle_connect_test,
         {"targets": [{"name": "db", "host": "127.0.0.1", "port": 1, "service": "X", "user": "tank", "password": "planted-7a1"}]},
