@@ -14,7 +14,7 @@ author:
   - ops.remediation maintainers (@ops-remediation)
 description:
   - Collects the findings that tasks of this collection return, adds what was expected and not checked, folds them by cause,
-    and at the end writes C(runs/RUN_ID/record.json) and C(report.md) under C(remediation_home) and prints a summary.
+    keeps what the modules of this collection changed, and at the end writes C(runs/RUN_ID/record.json) and C(report.md) under C(remediation_home) and prints a summary.
   - The playbooks of this collection refuse to run without it.
   - In check mode it prints the summary and writes nothing.
 requirements:
@@ -44,8 +44,31 @@ def _task_of(task_result):
     return task_result.task if hasattr(type(task_result), "task") else task_result._task
 
 
+def _module_of(task):
+    """Return the full name of a task's module, however the playbook wrote it."""
+    return str(getattr(task, "resolved_action", None) or task.action)
+
+
 def _is_guard(task_result):
     return str(_task_of(task_result).action).rsplit(".", 1)[-1] == "run_guard"
+
+
+def _items(task_result, reason, failed):
+    """Return (answer, reason, failed) of a task, or of each round of its loop; a round that ended well has no reason."""
+    answer = _result_of(task_result)
+    rounds = answer.get("results")
+    if "findings" in answer or not isinstance(rounds, list):
+        return [(answer, reason, failed)]
+    task = str(_task_of(task_result).get_name())
+    items = [item for item in rounds if isinstance(item, dict)]
+    return [
+        (
+            item,
+            f"{task}: {item.get('msg', 'failed')}" if item.get("failed") or item.get("unreachable") else "",
+            failed and bool(item.get("failed")),
+        )
+        for item in items
+    ]
 
 
 class CallbackModule(CallbackBase):
@@ -116,9 +139,16 @@ class CallbackModule(CallbackBase):
             self._record.configure(answer["remediation_run"])
             self._record.remarked(answer.get("remediation_remarks", []))
             self._record.check_mode = bool(answer.get("check_mode"))
+        host, task, told = _host_of(result), _task_of(result), False
+        for item, why, broken in _items(result, reason, failed):
+            told = self._answered(host, item, why, broken) or told
+            self._record.acted(host, _module_of(task), str(task.get_name()), item, check_mode=bool(getattr(task, "check_mode", False)))
+        return told
+
+    def _answered(self, host, answer, reason, failed):
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
         if asked:
-            self._record.answered(_host_of(result), answer, reason, failed=failed)
+            self._record.answered(host, answer, reason, failed=failed)
         return asked
 
     def _write(self, document):

@@ -21,11 +21,12 @@ from ._state import State
 
 @dataclass
 class Answer:
-    """What came of it: findings in the published form, what was wrong with the questions, and remarks."""
+    """What came of it: findings in the published form, what was wrong with the questions, remarks, and which checks were asked."""
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
 
 def ask(questions: Sequence[Question], *, asked_from: str, state: State, now: float | None = None) -> Answer:
@@ -38,7 +39,7 @@ def ask(questions: Sequence[Question], *, asked_from: str, state: State, now: fl
     outcomes = read_all(
         ((source, question.parameters, question.deadline) for question in questions for source in question.check.sources), state
     )
-    answer = Answer()
+    answer = Answer(expected=list(dict.fromkeys(question.check.id for question in questions)))
     for question in questions:
         asked = _asked(question, outcomes, state, now)
         for finding in _findings(question, asked, answer):

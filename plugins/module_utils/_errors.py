@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._mask import mask_all
+
 
 class RemediationError(Exception):
     """Base of all errors of this collection; ``kind`` survives the way out of a child process."""
@@ -24,11 +26,12 @@ class RemediationError(Exception):
 
 
 class WrongQuestion(RemediationError):
-    """An option cannot be used as given: the caller must change the question."""
+    """An option cannot be used as given: the caller must change the question. What was given is masked: its message is printed."""
 
     kind = "wrong_question"
 
     def __init__(self, option: str, given: Any, problem: str, remedy: str) -> None:
+        given = mask_all(given)
         super().__init__(f"{option}: {given!r} {problem}; {remedy}", option=option, given=given, problem=problem, remedy=remedy)
 
     @classmethod

@@ -396,7 +396,18 @@ def _kills(asked: Asked, now: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
         if now["killed"] is None:
             not_asked.append("killed processes before this run: no earlier run is kept")
         return {"count": len(logged), "killed": logged}, not_asked
+    count = max(count, _logged_kills(now, logged))
     return {"count": count, "killed": logged[-count:] if count else []}, not_asked
+
+
+def _logged_kills(now: Mapping[str, Any], logged: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many of the counted kills the log dates: the counter of the first run already held those that it reported.
+
+    The log of a container's own limit is that of the whole machine, so it proves nothing there.
+    """
+    if now["scope"] != "machine" and not now["group"]:
+        return 0
+    return min(now["kills"] or 0, sum(1 for kill in logged if kill["at"] is not None))
 
 
 def _counted_kills(asked: Asked, now: Mapping[str, Any], oldest: float) -> int | None:

@@ -21,7 +21,7 @@ from typing import Any
 from . import _pm2_checks
 from ._errors import CannotRead, NeedsUser, RemediationError
 from ._finding import Finding, fault, ok, unknown
-from ._log_verdict import STARTUP, is_over
+from ._log_verdict import ABSENT, STARTUP, is_over
 from ._pm2 import reachable_by_others
 from ._process import user_name
 from ._signatures import BY_NAME, UNKNOWN
@@ -109,14 +109,13 @@ def _start(asked: Asked, name: str, answer: Mapping[str, Any]) -> list[Finding]:
             found += _port_conflict(asked, name, about, groups, answer)
         else:
             found.append(told(code, check, name, about, groups, _where(asked, answer)))
-    return found or [_quiet(check, name, about)]
+    return found or [quiet(check, name, about)]
 
 
 def _port_conflict(
     asked: Asked, name: str, about: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]
 ) -> list[Finding]:
-    address = max(groups, key=lambda group: group["last"] or 0)["details"]
-    port = _port(next(iter(reversed(list(address))), ""))
+    port = port_of(groups)
     more: dict[str, Any] = {"port": port}
     try:
         holder = asked.read("log.ports").get(port)
@@ -132,8 +131,10 @@ def _port_conflict(
     return [told("backend.port_conflict", "backend.log", name, about, groups, {**_where(asked, answer), **more})]
 
 
-def _port(address: str) -> str:
-    match = re.search(r"(\d{1,5})$", address)
+def port_of(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Return the port of the address that the latest of some conflicts names, "" for none."""
+    address = max(groups, key=lambda group: group["last"] or 0)["details"]
+    match = re.search(r"(\d{1,5})$", next(iter(reversed(list(address))), ""))
     return match.group(1) if match else ""
 
 
@@ -153,7 +154,7 @@ def worker_log(asked: Asked) -> list[Finding]:
             by_code.setdefault(code, []).append(group)
     where = _where(asked, answer)
     found = [told(code, check, name, about, groups, {**where, **_caused_by(groups)}) for code, groups in sorted(by_code.items())]
-    return found or [_quiet(check, name, about)]
+    return found or [quiet(check, name, about)]
 
 
 def _caused_by(groups: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -192,7 +193,7 @@ def ses_log(asked: Asked) -> list[Finding]:
             finding = told(code, check, name, about, groups, {**_where(asked, answer), "from": "log", "domains": _domains(groups)})
             evidence = {key: value for key, value in finding.evidence.items() if key != "causes"}
             found.append(replace(finding, evidence=evidence))
-    return found or [_quiet(check, name, about)]
+    return found or [quiet(check, name, about)]
 
 
 def _domains(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -281,7 +282,11 @@ def _unreadable(check: str, name: str, about: Mapping[str, Any] | None) -> Findi
     return None
 
 
-def _quiet(check: str, name: str, about: Mapping[str, Any]) -> Finding:
+def quiet(check: str, name: str, about: Mapping[str, Any]) -> Finding:
+    """Say that no error was found; unknown where a log that gets errors is there and cannot be read."""
+    unread = [file for file in about["files"] if file["problem"] and file["problem"] not in ABSENT and file["path"] not in about["outputs"]]
+    if unread:
+        return unknown(check, "; ".join(f"{file['path']}: {file['problem']}" for file in unread[:MOST]), subject=name)
     evidence: dict[str, Any] = {"files": len(about["files"]), "read": sum(file["read"] for file in about["files"])}
     unseen = _unseen(about)
     if unseen:

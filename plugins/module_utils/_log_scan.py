@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The door ``log_scan``: PM2's logs, any other logs, or both, against all signatures, with cursors of its own.
 
-Findings are those of the checks backend.log and worker.log; the counts name every signature. Sizes are bytes.
+Findings are those of the checks backend.log and worker.log, and of named logs also those of the signatures of other areas; the
+counts name every signature. Sizes are bytes.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import Any
 from . import _log_checks, _log_ports, _logs, _pm2
 from ._errors import RemediationError, WrongQuestion
 from ._faults import FAULTS
-from ._finding import Finding, area_of, from_error
+from ._finding import Finding, area_of, from_error, ok, unknown
 from ._log_verdict import is_over
 from ._process import Call, Outcome, call_all
 from ._signatures import BY_NAME, UNKNOWN
 from ._sources import Asked
 from ._state import State
 
+_OF_PATHS = "worker.log"  # the check that speaks of a named log as a whole
 SPARE = 2.0  # seconds between the end of reading and the deadline
 AREAS = ("backend", "worker", "oracle", "ses", "nas", "logsdb", "nginx", "web", "runtime", "unknown")
 
@@ -58,12 +60,24 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str) -> Scan:
         if outcomes[name].error is None:
             memory[name] = outcomes[name].value["memory"]
         _take(name, outcomes, options, now, result, asked_from)
+    if not result.findings:
+        result.findings.append(_nothing_to_tell(result, now, asked_from))
     try:
         state.save(key, memory)
     except OSError as error:
         result.warnings.append(f"{state.directory}: no cursor could be kept ({error.strerror})")
     result.signatures.sort(key=lambda entry: (-entry["new"], -entry["count"], entry["name"]))
     return result
+
+
+def _nothing_to_tell(result: Scan, now: float, asked_from: str) -> dict[str, Any]:
+    """Return what the run record gets where no fault is told: that these logs were read."""
+    evidence = {"files": len(result.files), "new_errors": sum(result.counts.values())}
+    return replace(ok("run.log_scan", evidence=evidence), asked_from=asked_from, checked_at=_moment(now)).as_dict()
+
+
+def _moment(now: float) -> str:
+    return datetime.fromtimestamp(now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _must_be_usable(options: Mapping[str, Any]) -> None:
@@ -113,10 +127,11 @@ def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> dict[str,
     remembered, limits = _logs.usable(memory), _limits(options)
     kept: dict[str, Any] = {"version": remembered["version"], "files": {}, "clocks": {}, "groups": {}}
     processes = {}
-    for path in _logs.expand(options["paths"]):
+    paths, left_out = _logs.expand(options["paths"])
+    for path in paths:
         about = _logs.read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
-        processes[path] = {"entries": [], "unlogged": False, **about}
-    return {"state": _pm2.UP, "problem": "", "user": "", "processes": processes, "read_at": now, "memory": kept}
+        processes[path] = {"entries": [], "outputs": [], "unlogged": False, **about}
+    return {"state": _pm2.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
 
 
 def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any], now: float, result: Scan, asked_from: str) -> None:
@@ -124,10 +139,9 @@ def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any]
     outcome = outcomes[name]
     asked = Asked(options, now, {"log.applications": outcome, "log.ports": outcomes.get("ports", Outcome(value={}))})
     findings = _pm2_findings(asked) if name == "pm2" else _path_findings(asked)
-    stamp = datetime.fromtimestamp(now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     for finding in findings:
-        if not options["areas"] or finding.area in options["areas"] or finding.status == "unknown":
-            told = replace(finding, asked_from=asked_from, checked_at=stamp, duration_ms=outcome.duration_ms)
+        if not options["areas"] or finding.area in options["areas"] or finding.status == "unknown" or name == "paths":
+            told = replace(finding, asked_from=asked_from, checked_at=_moment(now), duration_ms=outcome.duration_ms)
             result.findings.append(told.as_dict())
     if outcome.error is not None:
         return
@@ -181,16 +195,37 @@ def _path_findings(asked: Asked) -> list[Finding]:
     try:
         answer = asked.read("log.applications")
     except RemediationError as error:
-        return [from_error("worker.log", error)]
-    found = []
+        return [from_error(_OF_PATHS, error)]
+    found = [unknown(_OF_PATHS, f"{path}: {reason}", subject=path) for path, reason in answer["left_out"].items()]
     for path, about in answer["processes"].items():
-        by_code: dict[str, list[Mapping[str, Any]]] = {}
-        for group in about["groups"].values():
-            signature = BY_NAME.get(group["name"])
-            if signature and signature.area in ("backend", "worker") and not is_over(group, [], asked.now, asked.parameters["quiet"]):
-                by_code.setdefault(signature.code, []).append(group)
-        for code, groups in sorted(by_code.items()):
-            if code in FAULTS:
-                finding = _log_checks.told(code, f"{area_of(code)}.log", path, about, groups, {})
-                found.append(replace(finding, remedies=()))
+        problems = [file["problem"] for file in about["files"] if file["problem"]]
+        found += [unknown(_OF_PATHS, f"{path}: {problem}", subject=path) for problem in problems]
+        faults = _path_faults(path, about, asked)
+        found += faults if faults or problems else [_log_checks.quiet(_OF_PATHS, path, about)]
     return found
+
+
+def _path_faults(path: str, about: Mapping[str, Any], asked: Asked) -> list[Finding]:
+    """Return one fault for each code that the wanted areas' groups of errors of one log are."""
+    by_code: dict[str, list[Mapping[str, Any]]] = {}
+    for group in about["groups"].values():
+        signature, code = BY_NAME.get(group["name"]), _path_code(group)
+        wanted = not asked.parameters["areas"] or (signature.area if signature else UNKNOWN) in asked.parameters["areas"]
+        if code in FAULTS and wanted and not is_over(group, [], asked.now, asked.parameters["quiet"]):
+            by_code.setdefault(code, []).append(group)
+    found = []
+    for code, groups in sorted(by_code.items()):
+        port = _log_checks.port_of(groups) if code.endswith(".port_conflict") else ""
+        finding = _log_checks.told(code, f"{area_of(code)}.log", path, about, groups, {"port": port})
+        found.append(replace(finding, remedies=()))
+    return found
+
+
+def _path_code(group: Mapping[str, Any]) -> str:
+    """Return the fault that a group of errors of a named log is.
+
+    What an application says of Oracle, SES and files is its own failure, as in worker.log: whether Oracle itself is ill is for
+    the checks of Oracle to say. What nginx, LogsDB and a start that fails are told by has no other words.
+    """
+    signature = BY_NAME.get(group["name"])
+    return _log_checks.worker_code(group) or (signature.code if signature else "")

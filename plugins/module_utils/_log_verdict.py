@@ -10,11 +10,15 @@ run well for a while since a start that is newer, or, for errors of its daily wo
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 STEADY_AFTER = 30.0  # seconds that a process must have run before its own restart proves anything
 SLOWEST_LOOP = 3600.0
+# How the reader names the problem of a file that is not there: nobody has written it yet.
+ABSENT = (os.strerror(errno.ENOENT), os.strerror(errno.ENOTDIR))
 STARTUP = ("backend_di", "backend_instance", "backend_env", "backend_env_key", "backend_port", "backend_module")
 
 

@@ -83,7 +83,7 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     """Return PM2's applications with their log files: ``state problem processes``.
 
     Each process (by name, all instances together): ``entries`` (``pid status started_at created_at restarts`` each),
-    ``paths``, ``unlogged`` (PM2 throws its output away). app_dir: its folders ``<name>/logs/*.log`` are added.
+    ``paths``, ``outputs`` (those of them that get no errors), ``unlogged`` (PM2 throws its output away). app_dir: its folders ``<name>/logs/*.log`` are added.
     """
     known: dict[str, Any] = {"state": _pm2.UP, "problem": "", "processes": {}}
     try:
@@ -93,13 +93,15 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     for entry in listed:
         if entry["module"] and not modules:
             continue
-        about = known["processes"].setdefault(entry["name"], {"entries": [], "paths": [], "unlogged": False})
+        about = known["processes"].setdefault(entry["name"], {"entries": [], "paths": [], "outputs": [], "unlogged": False})
         about["entries"].append({name: entry[name] for name in ("pid", "status", "started_at", "created_at", "restarts")})
         for path in (entry["err_log"], entry["out_log"]):
             if path == os.devnull or not path:
                 about["unlogged"] = True
             elif path not in about["paths"]:
                 about["paths"].append(path)
+        if entry["out_log"] not in ("", entry["err_log"]):
+            about["outputs"].append(entry["out_log"])
     for name, about in known["processes"].items():
         if app_dir and "/" not in name:
             folder = os.path.join(glob.escape(app_dir), glob.escape(name), "logs")
@@ -115,15 +117,25 @@ def _newest(paths: Sequence[str]) -> list[str]:
     return [path for _modified, path in sorted(dated, reverse=True)[:MAX_FILES]]
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """Return the files that paths and patterns name, newest first; raises WrongQuestion for one that is not absolute."""
+def expand(paths: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the files that paths and patterns name, newest first, and what is left out, with the reason.
+
+    Raises WrongQuestion for a path that is not absolute.
+    """
     found: list[str] = []
+    left: dict[str, str] = {}
     for path in paths:
         if not os.path.isabs(path):
             raise WrongQuestion("paths", path, "is not an absolute path", "give the whole path of a log, or a pattern")
         names = glob.glob(path) if glob.has_magic(path) else [path]
-        found += [name for name in _newest(names) or names if name not in found and not name.endswith(PACKED)]
-    return found[:MAX_FILES]
+        logs = [name for name in names if not name.endswith(PACKED)]
+        if not logs:
+            left[path] = "is packed, and read with the log that it was rotated from" if names else "no file matches this pattern"
+        if len(logs) > MAX_FILES:
+            left[path] = f"{len(logs)} files match, the newest {MAX_FILES} are read"
+        found += [name for name in _newest(logs) or logs if name not in found]
+    left.update(dict.fromkeys(found[MAX_FILES:], f"is beyond the {MAX_FILES} files that are read"))
+    return found[:MAX_FILES], left
 
 
 # --- source log.applications
@@ -144,7 +156,7 @@ def read_applications(
     """Read what is new in the logs of PM2's applications and add it to what is known.
 
     Returns ``state problem user`` (of PM2, see :func:`_pm2.read_list`), ``processes``: by name ``entries groups
-    (by key, see :class:`_log_text.Group`) new files unlogged``, ``read_at``, and ``memory`` for the next run.
+    (by key, see :class:`_log_text.Group`) new files outputs unlogged``, ``read_at``, and ``memory`` for the next run.
     modules: PM2's own modules too.
     """
     now = time.time() if now is None else now

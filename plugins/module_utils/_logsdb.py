@@ -39,10 +39,12 @@ REQUIRED = ("automation", "auto_run_log", "email_send_log")
 OPTIONAL = ("job_queue", "scheduler")
 LOCK_WITHIN = 1.0  # seconds to wait for a table that somebody has locked
 PROBE_WITHIN = 2.0  # seconds to find out, after a failure, how far the network lets us
-MAX_GROUPS = 200  # automations that one grouped answer may have
+MAX_GROUPS = 200  # rows of a grouped answer that are taken
 SHOWN_GROUPS = 5  # of them in evidence
 SAID = 240  # characters kept of what a driver said
-REFUSALS = ("password", "locked", "expired")  # never tried again with the same credentials: accounts lock
+# Never tried again with the same credentials: it counts towards the lock of the account. A login to an account that is locked
+# or expired does not, and the database administrator ends both without a change of the credentials.
+REFUSALS = ("password",)
 PARAMETERS = (
     "dialect",
     "host",
@@ -54,7 +56,9 @@ PARAMETERS = (
     "connect_within",
     "answer_within",
     "look_back_days",
+    "forget_refused",
 )
+LIMITS = ("forget_refused",)  # what is kept of a refused login does not depend on it
 
 # What drivers and servers say (English and Korean), with the stage that was reached and the reason.
 _SAYINGS = tuple(
@@ -234,18 +238,20 @@ def read(memory: Mapping[str, Any] | None = None, **parameters: Any) -> dict[str
     zone = _zone(parameters["timezone"])
     target = _target(dialect, parameters)
     days = parameters["look_back_days"]
-    return _asked(sqlalchemy, dialect, target, zone, (memory or {}).get("refused"), lambda session: _facts(session, zone, days))
+    refused = None if parameters.get("forget_refused") else (memory or {}).get("refused")
+    return _asked(sqlalchemy, dialect, target, zone, refused, lambda session: _facts(session, zone, days))
 
 
 def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any) -> dict[str, Any]:
     """Return ``state``, and ``taken``, what ``look(session)`` returned; away with ``stage reason said held_since`` as :func:`read` does.
 
-    refused: what a former answer said under this name.
+    refused: what a former answer said under this name; with the parameter ``forget_refused`` it does not count.
     """
     dialect = DIALECTS[parameters["dialect"]]
     sqlalchemy = _load(dialect, parameters["dialect"])
     zone = _zone(parameters["timezone"])
-    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, refused, lambda session: {"taken": look(session)})
+    held = None if parameters.get("forget_refused") else refused
+    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, held, lambda session: {"taken": look(session)})
 
 
 def remember(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +341,8 @@ def _facts(session: Session, zone: ZoneInfo, days: int) -> dict[str, Any]:
 
 def _is_held(target: Target, refused: Any) -> bool:
     if not isinstance(refused, Mapping) or not {"salt", "hash", "reason", "at"} <= set(refused):
+        return False
+    if refused["reason"] not in REFUSALS:
         return False
     return secrets.compare_digest(_credentials(target, refused["salt"]), refused["hash"])
 
@@ -446,14 +454,20 @@ class Session:
         made = self.sqlalchemy.table(spell(name), *(self.sqlalchemy.column(spell(column)) for column in columns))
         return SimpleNamespace(everything=made, **{column: made.columns[spell(column)] for column in columns})
 
-    def rows(self, what: str, statement: Any) -> list[tuple[Any, ...]] | None:
-        """Return the rows of a statement, at most MAX_GROUPS; None when it could not be answered, which ``not_asked`` then tells."""
+    def rows(self, what: str, statement: Any, most: int | None = None) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a statement; None when it could not be answered, which ``not_asked`` then tells.
+
+        most: how many are wanted. By default all are, up to MAX_GROUPS; ``not_asked`` tells that there were more.
+        """
         try:
-            return [tuple(self._local(value) for value in row) for row in self._execute(statement).fetchmany(MAX_GROUPS)]
+            found = self._execute(statement).fetchmany(most or MAX_GROUPS + 1)
         except self.sqlalchemy.exc.DBAPIError as error:
             self._again(error)
             self.not_asked.append(f"{what}: {_short(self._target, error)}")
             return None
+        if most is None and len(found) > MAX_GROUPS:
+            self.not_asked.append(f"{what}: there are more than {MAX_GROUPS} groups, the others are left out")
+        return [tuple(self._local(value) for value in row) for row in found[: most or MAX_GROUPS]]
 
     def fetch(self, statement: Any, pick: Callable[[Sequence[str]], Callable[[Any], Any]]) -> list[Any]:
         """Return what is picked of each row; raises Unreachable when the statement fails. pick: see ``_oracle_session.fetch``."""
@@ -644,35 +658,33 @@ def _due(session: Session, now: datetime) -> dict[str, Any]:
 
 
 def _runs(session: Session, oldest: datetime, signs: list[Any]) -> dict[str, Any]:
-    """Return the runs since a moment, by automation and together."""
+    """Return the runs since a moment, together and by automation.
+
+    Together they are counted in a statement of their own: a rollback trusts ``open_runs``, and groups may be cut.
+    """
     sql, run = session.sqlalchemy, session.table("auto_run_log", "auto_id", "start_at", "end_at")
     is_open = run.end_at.is_(None)
-    statement = sql.select(
-        run.auto_id,
-        sql.func.count(),
-        sql.func.count(sql.case((is_open, 1))),
-        sql.func.max(run.start_at),
-        sql.func.max(run.end_at),
-        sql.func.min(sql.case((is_open, run.start_at))),
-    )
-    rows = session.rows("AUTO_RUN_LOG", statement.where(run.start_at >= oldest).group_by(run.auto_id))
-    if rows is None:
+    counts = (sql.func.count(), sql.func.count(sql.case((is_open, 1))), sql.func.max(run.start_at), sql.func.max(run.end_at))
+    recent = run.start_at >= oldest
+    whole = sql.select(*counts, sql.func.min(sql.case((is_open, run.start_at))), sql.func.count(run.auto_id.distinct())).where(recent)
+    rows = session.rows("AUTO_RUN_LOG", whole)
+    if not rows:
         return {"runs": None, "open_runs": None, "oldest_open": None, "last_run_start": None, "last_run_end": None, "automations": []}
-    starts, ends = [row[3] for row in rows], [row[4] for row in rows]
-    signs += [*starts, *ends]
+    runs, open_runs, started, ended, oldest_open, automations = rows[0]
+    signs += [started, ended]
+    grouped = sql.select(run.auto_id, *counts).where(recent).group_by(run.auto_id).order_by(sql.func.max(run.start_at).desc())
     groups = [
         {"auto_id": row[0], "runs": int(row[1]), "open": int(row[2]), "last_start": _moment(row[3]), "last_end": _moment(row[4])}
-        for row in rows
+        for row in session.rows("AUTO_RUN_LOG, by automation", grouped, most=SHOWN_GROUPS) or []
     ]
-    groups.sort(key=lambda group: group["last_start"] or datetime.min, reverse=True)
     return {
-        "runs": sum(group["runs"] for group in groups),
-        "open_runs": sum(group["open"] for group in groups),
-        "oldest_open": min((moment for moment in (_moment(row[5]) for row in rows) if moment is not None), default=None),
-        "last_run_start": _latest(starts),
-        "last_run_end": _latest(ends),
-        "automations": groups[:SHOWN_GROUPS],
-        "automations_total": len(groups),
+        "runs": int(runs),
+        "open_runs": int(open_runs),
+        "oldest_open": _moment(oldest_open),
+        "last_run_start": _moment(started),
+        "last_run_end": _moment(ended),
+        "automations": groups,
+        "automations_total": int(automations),
     }
 
 

@@ -9,7 +9,7 @@ from . import _logsdb, _logsdb_checks, _ses_sent
 from ._check import Check
 from ._sources import Source
 
-FACTS = Source("logsdb.facts", _logsdb.read, _logsdb.PARAMETERS, remember=_logsdb.remember, recalls=True)
+FACTS = Source("logsdb.facts", _logsdb.read, _logsdb.PARAMETERS, limits=_logsdb.LIMITS, remember=_logsdb.remember, recalls=True)
 
 CHECKS = (
     Check(

@@ -43,6 +43,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 35,
         "description": "Days of AUTO_RUN_LOG that are looked at; a monthly run must be in them.",
     },
+    "forget_refused": {
+        "type": "bool",
+        "default": False,
+        "description": "Forget that the password was refused in an earlier run, and try it once more.",
+    },
 }
 
 
@@ -72,7 +77,10 @@ def work(asked: Asked) -> list[Finding]:
     check = "logsdb.work"
     facts = asked.read("logsdb.facts")
     if facts["state"] != "up":
-        return [unknown(check, f"LogsDB cannot be used ({facts['stage']}: {facts['reason']})", blocked_by="logsdb.unreachable")]
+        why = f"LogsDB cannot be used ({facts['stage']}: {facts['reason']})"
+        if facts["held_since"]:
+            why += f"; refused at {facts['held_since']}, it is tried once more with stack_logsdb_forget_refused=true"
+        return [unknown(check, why, blocked_by="logsdb.unreachable")]
     found = {name: value for name, value in facts["work"].items() if name != "not_asked" or value}
     if found["waiting"] is None or found["open_runs"] is None:
         return [unknown(check, "LogsDB did not answer: " + "; ".join(found.get("not_asked", ["no reason given"])))]

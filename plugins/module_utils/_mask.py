@@ -63,6 +63,8 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
     ),
     (re.compile(r"(?<![\w.%+-])(\w)[\w.%+-]{0,64}@([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,20})"), r"\1***@\2"),
 )
+# An address with a password in it, also one with / or @ as they are typed; a port is no password (http://127.0.0.1:3000/@app).
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:]{0,100}:(?P<secret>(?!\d{1,5}(?:[/?#]|$))[^\s\"'<>]{1,200})@")
 _SECRET_NAME = re.compile(rf"(?:{_WORDS}|authorization|cookie|^key$)", re.I)
 _REFERENCE_NAME = re.compile(r"[_-](?:file|path|name|age|days|id|source)$", re.I)
 _OPERATING_SYSTEM_COMMAND = re.compile(r"\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?")
@@ -72,6 +74,11 @@ _CONTROLS = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7
 def is_secret_name(name: str) -> bool:
     """Whether a name (of an option, a variable) says that its value is a secret; ``credentials_from`` says where to find one."""
     return bool(_SECRET_NAME.search(name)) and not name.endswith("_from")
+
+
+def passwords_in_urls(text: str) -> list[str]:
+    """Return the passwords that stand in the addresses within a text: ``pw`` of ``scheme://user:pw@host``."""
+    return [match.group("secret") for match in _PASSWORD_IN_URL.finditer(text)]
 
 
 def strip_ansi(text: str) -> str:

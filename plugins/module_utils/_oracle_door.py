@@ -14,7 +14,7 @@ from typing import Any
 from ._check import without_descriptions
 from ._oracle_area import CHECKS
 from ._oracle_checks import CONNECT_PARAMETERS, PRIVILEGES_PARAMETERS
-from ._oracle_targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS, secrets_in_dsn
+from ._oracle_targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS
 from ._registry import Question
 
 GRACE = 0.6  # seconds beyond the time limit, before what does not end by itself is killed
@@ -36,11 +36,6 @@ def questions(given: Mapping[str, Any]) -> list[Question]:
     return [
         Question(check, {**{name: given[name] for name in check.parameters}, "timeout": limit}, deadline=limit + GRACE) for check in CHECKS
     ]
-
-
-def misplaced_secrets(given: Mapping[str, Any]) -> set[str]:
-    """Return passwords that stand in a dsn, where they do not belong."""
-    return {secret for target in given["targets"] for secret in secrets_in_dsn(target.get("dsn") or "")}
 
 
 def in_short(targets: Sequence[Mapping[str, Any]], findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

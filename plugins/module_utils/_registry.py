@@ -8,7 +8,6 @@ An area's checks are imported when one of them is asked for, so that a run pays 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,11 +16,12 @@ from typing import Any
 from ._check import Check
 from ._errors import WrongQuestion
 from ._finding import area_of
-from ._mask import is_secret_name
+from ._mask import is_secret_name, mask, passwords_in_urls
 
 DEFAULT_DEADLINE = 10.0
 LONGEST_DEADLINE = 600.0
-_CREDENTIAL_URL = re.compile(r"://[^/\s:@]+:[^@\s/]+@")
+# Options that say where a database is; a login such as scott/tiger@db is typed into them by habit.
+_PLACES = ("dsn", "host", "service", "sid")
 
 
 def _pm2() -> tuple[Check, ...]:
@@ -153,7 +153,9 @@ def _question(number: int, entry: Mapping[str, Any], validator: type) -> Questio
     _refuse_secrets(where, check, parameters)
     result = validator(check.argument_spec).validate(dict(parameters))
     if result.error_messages:
-        raise WrongQuestion(f"{where}.params", check.id, f"has wrong parameters ({'; '.join(result.error_messages)})", _known(check))
+        # A message may repeat a value.
+        told = mask("; ".join(result.error_messages), limit=2000)
+        raise WrongQuestion(f"{where}.params", check.id, f"has wrong parameters ({told})", _known(check))
     return Question(check, result.validated_parameters, _deadline(where, entry.get("deadline")))
 
 
@@ -167,7 +169,7 @@ def _known(check: Check) -> str:
 def _refuse_secrets(where: str, check: Check, parameters: Mapping[str, Any]) -> None:
     """Secrets are never parameters: their values would end in logs, -vvv and records. The value is not repeated."""
     for name, value in parameters.items():
-        if (is_secret_name(str(name)) and name not in check.parameters) or _holds_credentials(value):
+        if (is_secret_name(str(name)) and name not in check.parameters) or misplaced_secrets(value, str(name)):
             raise WrongQuestion(
                 f"{where}.params.{name}",
                 "(hidden)",
@@ -176,12 +178,21 @@ def _refuse_secrets(where: str, check: Check, parameters: Mapping[str, Any]) -> 
             )
 
 
-def _holds_credentials(value: Any) -> bool:
+def misplaced_secrets(value: Any, name: str = "") -> set[str]:
+    """Return the passwords that stand within the values of options, in addresses and logins; name: of the option."""
     if isinstance(value, Mapping):
-        return any(_holds_credentials(item) for item in value.values())
+        return {secret for key, item in value.items() for secret in misplaced_secrets(item, str(key))}
     if isinstance(value, (list, tuple)):
-        return any(_holds_credentials(item) for item in value)
-    return isinstance(value, str) and bool(_CREDENTIAL_URL.search(value))
+        return {secret for item in value for secret in misplaced_secrets(item, name)}
+    if not isinstance(value, str):
+        return set()
+    return {*passwords_in_urls(value), *(_in_a_login_to_oracle(value) if name in _PLACES else ())}
+
+
+def _in_a_login_to_oracle(place: str) -> list[str]:
+    from ._oracle_targets import secrets_in_dsn
+
+    return secrets_in_dsn(place)
 
 
 def _deadline(where: str, given: Any) -> float:

@@ -158,9 +158,9 @@ def split(url: Any) -> tuple[str, str, int, str]:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
     except ValueError as error:
-        raise WrongQuestion("url", str(url)[:200], "is not an address of the web", _URL_REMEDY) from error
+        raise WrongQuestion("url", mask(str(url), limit=200), "is not an address of the web", _URL_REMEDY) from error
     if parts.scheme not in ("http", "https") or not host or re.search(r"[\s\x00-\x1f\x7f]", host):
-        raise WrongQuestion("url", str(url)[:200], "is not an address of the web", _URL_REMEDY)
+        raise WrongQuestion("url", mask(str(url), limit=200), "is not an address of the web", _URL_REMEDY)
     if parts.username or parts.password:
         raise WrongQuestion("url", "(hidden)", "holds a user or a password", _URL_REMEDY)
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._") + (

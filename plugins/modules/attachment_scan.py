@@ -373,6 +373,12 @@ findings:
       status: warning
       severity: P2
       value: 3
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: when O(state) is not V(undone), which asks nothing
+  type: list
+  elements: str
+  sample: [nas.mount, attachments.present]
 counts:
   description: How many wanted names have each outcome.
   returned: always
@@ -593,6 +599,8 @@ def _answer(module, result):
     for warning in result.warnings:
         module.warn(warning)
     answer = result.as_dict(module.params["details"])
+    if module.params["state"] != _attachment_scan.UNDONE:
+        answer["expected"] = list(dict.fromkeys([*(finding["check"] for finding in result.findings), "attachments.present"]))
     if module._diff:
         answer["diff"] = {"before": result.before, "after": result.after}
     return answer

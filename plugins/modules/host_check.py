@@ -298,11 +298,11 @@ def main():
     try:
         questions = _registry.parse(asked, ArgumentSpecValidator)
     except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], expected=[])
+        module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked])
     answer = _ask.ask(questions, asked_from=given["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
-    result = {"findings": answer.findings, "expected": [question.check.id for question in questions]}
+    result = {"findings": answer.findings, "expected": answer.expected}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

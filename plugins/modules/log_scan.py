@@ -129,7 +129,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
+  description:
+    - The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
+    - What a named log says of Oracle, SES and files is told as the failure of the application that wrote it (V(worker.oracle_failed) and
+      others); shapes that no signature knows are V(worker.unknown_error).
+    - A log in which nothing was found has a finding V(ok), with what was not looked at in C(evidence.not_asked). A log of O(paths) that
+      cannot be read, and a pattern that no file matches, is V(unknown).
+    - Where O(areas) leave nothing to tell, there is one of C(run.log_scan) with the status V(ok).
   returned: always
   type: list
   elements: dict
@@ -140,6 +146,12 @@ findings:
       subject: worker
       status: critical
       severity: P1
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: always
+  type: list
+  elements: str
+  sample: [backend.log, worker.log]
 counts:
   description: Errors that are new since the last scan, by fault code; by the signature's name where the table of faults has no code.
   returned: always
@@ -281,10 +293,12 @@ def main():
     try:
         result = _log_scan.scan(module.params, state, module.params["asked_from"])
     except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], counts={}, signatures=[], files=[])
+        module.fail_json(msg=error.message, findings=[], expected=[], counts={}, signatures=[], files=[])
     for warning in result.warnings:
         module.warn(warning)
-    module.exit_json(changed=False, findings=result.findings, counts=result.counts, signatures=result.signatures, files=result.files)
+    expected = list(dict.fromkeys(finding["check"] for finding in result.findings))
+    answer = {"counts": result.counts, "signatures": result.signatures, "files": result.files}
+    module.exit_json(changed=False, findings=result.findings, expected=expected, **answer)
 
 
 if __name__ == "__main__":

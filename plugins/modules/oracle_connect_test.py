@@ -252,6 +252,12 @@ findings:
       severity: P0
       status: critical
       subject: customer-db
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: always
+  type: list
+  elements: str
+  sample: [oracle.connect, oracle.privileges]
 targets:
   description: Each target in short.
   returned: always
@@ -294,20 +300,24 @@ targets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _state
+from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _registry, _state
 
 
 def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=_oracle_door.ARGUMENTS, supports_check_mode=True)
     # What was typed into the wrong option must not be shown either.
-    module.no_log_values.update(_oracle_door.misplaced_secrets(module.params))
+    module.no_log_values.update(_registry.misplaced_secrets(module.params))
     directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
     state = _state.State(directory, read_only=module.check_mode)
     answer = _ask.ask(_oracle_door.questions(module.params), asked_from=module.params["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
-    result = {"findings": answer.findings, "targets": _oracle_door.in_short(module.params["targets"], answer.findings)}
+    result = {
+        "findings": answer.findings,
+        "expected": answer.expected,
+        "targets": _oracle_door.in_short(module.params["targets"], answer.findings),
+    }
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

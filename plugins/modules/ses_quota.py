@@ -293,6 +293,12 @@ findings:
       severity: P2
       status: warning
       subject: ap-southeast-1
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: always
+  type: list
+  elements: str
+  sample: [ses.reach, ses.quota]
 quota:
   description: The quota and the send rate; empty when SES did not tell them.
   returned: always
@@ -385,7 +391,7 @@ def main():
     answer = _ask.ask(_ses_door.questions(module.params), asked_from=module.params["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
-    result = {"findings": answer.findings, **_ses_door.in_short(answer.findings)}
+    result = {"findings": answer.findings, "expected": answer.expected, **_ses_door.in_short(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

@@ -133,6 +133,12 @@ findings:
       severity: P1
       status: critical
       subject: https://tank.example.com/
+expected:
+  description: Ids of all checks that were asked, for the run record.
+  returned: always
+  type: list
+  elements: str
+  sample: [backend.health, web.page]
 page:
   description: The page in short, empty without O(url).
   returned: always
@@ -191,14 +197,17 @@ ARGUMENTS = {
 def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
+    # What was typed into an address must not be shown either.
+    module.no_log_values.update(_registry.misplaced_secrets(module.params))
     # Nothing is kept from run to run: these checks need no memory.
     state = _state.State(_state.default_directory("web_check"), read_only=True)
+    asked = checks(module.params)
     try:
-        questions = _registry.parse(checks(module.params), ArgumentSpecValidator)
+        questions = _registry.parse(asked, ArgumentSpecValidator)
     except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], page={})
+        module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked], page={})
     answer = _ask.ask(questions, asked_from="localhost", state=state)
-    result = {"findings": answer.findings, "page": page(answer.findings)}
+    result = {"findings": answer.findings, "expected": answer.expected, "page": page(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

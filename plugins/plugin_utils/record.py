@@ -24,6 +24,7 @@ from ansible_collections.ops.remediation.plugins.module_utils import _finding
 from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS
 from ansible_collections.ops.remediation.plugins.module_utils._mask import mask_all, strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
+from ansible_collections.ops.remediation.plugins.plugin_utils.actions import action_of
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold, identity
 
 SCHEMA = "ops.remediation/run_record/1"
@@ -31,6 +32,7 @@ FAIL_ON = {"critical": ("critical",), "unknown": ("critical", "unknown"), "warni
 MOST_FINDINGS = 2000  # of one task on one host
 MOST_OF_A_WORD = 100
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_CHECK = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _EMPTY = _finding.Finding(check="", area="").as_dict()
 LANGUAGES = faults_catalogue.LANGUAGES
 # How the callback tells the tasks of the run what it knows: they are forked from its process and inherit it.
@@ -80,15 +82,15 @@ class RunRecord:
         reason: why the task gave no answer or not all; it holds for the checks that it left unanswered.
         failed: whether Ansible counts the host as failed for it.
         """
+        expected = [check for check in answer.get("expected", []) if _is_check(check)]
         if reason:
-            self._unanswered.update({(host, check): _one_line(reason) for check in answer.get("expected", [])})
-        self._expected.setdefault(host, []).extend(
-            check for check in answer.get("expected", []) if check not in self._expected.get(host, [])
-        )
-        self._sites[host] = str(answer.get("site", ""))
-        for finding in received(answer.get("findings") or [], answer.get("expected", [])):
+            self._unanswered.update({(host, check): _one_line(reason) for check in expected})
+        self._expected.setdefault(host, []).extend(check for check in expected if check not in self._expected.get(host, []))
+        # The modules that ask on their own do not know the site; what another task told stays.
+        self._sites[host] = str(answer.get("site", self._sites.get(host, "")))
+        for finding in received(answer.get("findings") or [], expected):
             # What a host says of itself never overrides who it is.
-            entry = {**finding, "host": host, "site": self._sites[host]}
+            entry = {**finding, "host": host}
             self._findings[identity(entry)] = entry
         if failed:
             self._failed[host] = _one_line(reason)
@@ -103,9 +105,11 @@ class RunRecord:
         """Note that a task failed on a host; what it should have checked stays unchecked."""
         self._failed[host] = _one_line(f"{task}: {reason}" if task else reason)
 
-    def acted(self, action: Mapping[str, Any]) -> None:
-        """Note something that was changed, or would be in check mode."""
-        self._actions.append(dict(action))
+    def acted(self, host: str, module: str, task: str, answer: Mapping[str, Any], *, check_mode: bool) -> None:
+        """Note what a task's answer says was changed on a host, or would be in check mode."""
+        action = action_of(host, module, task, answer, check_mode=check_mode, at=_rfc3339(datetime.now(timezone.utc)))
+        if action is not None:
+            self._actions.append(action)
 
     def remarked(self, remarks: Iterable[Mapping[str, Any]]) -> None:
         """Take what the controller says about the run's own settings; the same said again counts once. It decides nothing."""
@@ -123,7 +127,9 @@ class RunRecord:
     def document(self) -> dict[str, Any]:
         """Return the run record as it stands."""
         finished = datetime.now(timezone.utc)
-        findings = fold([*self._findings.values(), *self._controller_findings()])
+        findings = fold(
+            [{**entry, "site": self._sites.get(entry["host"], "")} for entry in [*self._findings.values(), *self._controller_findings()]]
+        )
         for finding in findings:
             finding["texts"] = faults_catalogue.render(finding) if finding["status"] != "ok" else {}
         totals = self._totals(findings)
@@ -188,10 +194,7 @@ class RunRecord:
                 made.append((host, _finding.unknown("run.reach", reason)))
             made.extend((host, finding) for finding in self._unchecked(host))
         moment = _rfc3339(datetime.now(timezone.utc))
-        return [
-            {"host": host, "site": self._sites.get(host, ""), **finding.as_dict(), "checked_at": moment, "asked_from": "localhost"}
-            for host, finding in made
-        ]
+        return [{"host": host, **finding.as_dict(), "checked_at": moment, "asked_from": "localhost"} for host, finding in made]
 
     def _needs_telling(self, host: str) -> bool:
         """Whether a host was never asked, or failed in a way that none of its findings tells."""
@@ -254,6 +257,11 @@ def received(findings: Any, expected: Iterable[str]) -> list[dict[str, Any]]:
     return [_clean(finding) for finding in taken]
 
 
+def _is_check(identifier: Any) -> bool:
+    """Whether this is the id of a check. Ansible hides a secret everywhere in an answer, also where it is a part of an id."""
+    return isinstance(identifier, str) and bool(_CHECK.fullmatch(identifier))
+
+
 def _is_well_formed(finding: Any) -> bool:
     return (
         isinstance(finding, Mapping)
@@ -261,6 +269,7 @@ def _is_well_formed(finding: Any) -> bool:
         and all(
             isinstance(finding[name], str) for name in ("check", "area", "code", "subject", "severity", "asked_from", "unit", "checked_at")
         )
+        and _is_check(finding["check"])
         and finding["area"] in AREAS
         and finding["status"] in _finding.STATUSES
         and finding["severity"] in (("",) if finding["status"] == "ok" else ("P0", "P1", "P2", "P3"))

@@ -60,6 +60,8 @@ WORDS = {
         "measure": "Measured",
         "not_asked": "Not asked",
         "actions": "Actions",
+        "planned": "planned, not done",
+        "action_failed": "failed",
         "remark": "Remark",
         "remarks": "Remarks",
         "more_remarks": "and {number} more",
@@ -97,7 +99,9 @@ WORDS = {
         "remedies": "복구 방법",
         "measure": "측정값",
         "not_asked": "확인하지 못한 항목",
-        "actions": "수행한 조치",
+        "actions": "조치 내역",
+        "planned": "계획, 미실행",
+        "action_failed": "실패",
         "remark": "참고",
         "remarks": "참고 사항",
         "more_remarks": "외 {number}건",
@@ -263,7 +267,7 @@ def report(record: Mapping[str, Any]) -> str:
         lines += [f"## {words['remarks']}", "", *(f"- {_cell(remark['texts'][record['language']])}" for remark in record["remarks"]), ""]
     lines += [f"## {words['all']}", "", *_table(record["findings"], words), ""]
     if record["actions"]:
-        lines += [f"## {words['actions']}", "", *(f"- {_cell(action)}" for action in record["actions"]), ""]
+        lines += [f"## {words['actions']}", "", *(_action_line(action, words) for action in record["actions"]), ""]
     return "\n".join(lines)
 
 
@@ -292,6 +296,13 @@ def _report_fault(finding: Mapping[str, Any], record: Mapping[str, Any], words: 
     if finding["evidence"].get("not_asked"):
         lines.append(f"- {words['not_asked']}: {_cell(finding['evidence']['not_asked'])}")
     return [*lines, ""]
+
+
+def _action_line(action: Mapping[str, Any], words: Mapping[str, Any]) -> str:
+    marks = [words[mark] for mark, holds in (("planned", action["check_mode"]), ("action_failed", action["failed"])) if holds]
+    what = f"{action['host']}: {action['module'].rsplit('.', 1)[-1]}" + (f" ({', '.join(marks)})" if marks else "")
+    told = "; ".join(text for text in (action["detail"], *action["steps"]) if text) or action["task"]
+    return f"- {_kst(action['at'])} · {_cell(what)} - {_cell(told)}"
 
 
 def _table(findings: Iterable[Mapping[str, Any]], words: Mapping[str, Any]) -> list[str]:

@@ -145,7 +145,7 @@ def test_what_the_example_has_commented_out_is_right_too(copied):
     role = yaml.safe_load((CHECKOUT / "roles/daily_check/meta/argument_specs.yml").read_text(encoding="utf-8"))
     missing = {name for name in role["argument_specs"]["main"]["options"] if name not in named}
     # The cadence itself is rather tuned than replaced; to forget a refused password is for the command line.
-    assert missing == {"daily_check_checks", "stack_oracle_forget_refused"}
+    assert missing == {"daily_check_checks", "stack_logsdb_forget_refused", "stack_oracle_forget_refused"}
 
 
 def test_secrets_come_from_the_vault_alone(copied, tmp_path):

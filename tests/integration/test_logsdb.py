@@ -104,9 +104,12 @@ def test_a_wrong_password_is_tried_once_and_told_by_nobody(play, tmp_path, repli
     first = play("-e", state, "-vvv")
     after = refusals()
     second = play("-e", state)
-    assert after > before
+    assert after == before + 1
     assert refusals() == after
-    for run in (first, second):
+    third = play("-e", state, "-e", "stack_logsdb_forget_refused=true")
+    assert refusals() == after + 1
+    assert "not tried again" not in by_check(third, "logsdb.reach")["texts"]["en"]["cause"]
+    for run in (first, second, third):
         assert by_check(run, "logsdb.reach")["code"] == "logsdb.unreachable"
         assert by_check(run, "logsdb.work")["follows_from"]
         assert PLANTED not in run.output + json.dumps(run.record)

@@ -157,7 +157,7 @@ def test_code_only_names_codes_of_the_catalogue():
     sources = {source.name for check in _registry.every() for source in check.sources}
     remedies = {remedy.id for entry in _faults.FAULTS.values() for remedy in entry.remedies}
     known = set(BUILT) | checks | sources | remedies | {"pm2.pid", "pm2.log", "pm2.service", "run.reach", "run.guard", "run.runtime"}
-    known |= {"run.rollback", "run.releases", "run.release_backup"}
+    known |= {"run.rollback", "run.releases", "run.release_backup", "run.log_scan"}
     strange = {}
     for path in (CHECKOUT / "plugins").rglob("*.py"):
         for word in re.findall(r"[\"']((?:" + "|".join(areas) + r")\.[a-z0-9_]+)[\"']", path.read_text(encoding="utf-8")):

@@ -166,6 +166,31 @@ def test_a_first_run_believes_the_log_and_not_a_counter_of_weeks():
     assert codes(h.ask("host.memory", host_memory=h.memory(kills=3, killed=None, boot=int(h.NOW) - 3600))) == ["host.oom_killed"]
 
 
+@pytest.mark.parametrize("where", [{}, {"scope": "cgroup", "group": "tank"}])
+def test_a_kill_that_the_first_run_reported_is_reported_for_a_day(where):
+    kept = None
+    for later in (0, 600, 80000):
+        now = h.memory(at=h.NOW + later, kills=3, killed=[KILL], **where)
+        (found,) = h.ask("host.memory", host_memory=now, kept=kept, now=now["at"])
+        assert (found.code, found.value, [kill["pid"] for kill in found.evidence["killed"]]) == ("host.oom_killed", 1, [77])
+        kept = checks.remember_memory(now, kept)
+    now = h.memory(at=h.NOW + 2 * DAY, kills=3, killed=[KILL], **where)
+    assert codes(h.ask("host.memory", host_memory=now, kept=kept)) == [""]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"scope": "cgroup", "group": ""},  # the log is that of the whole machine
+        {"scope": "cgroup", "group": "tank", "kills": 0},  # the cgroup was made anew
+        {"killed": [{**KILL, "at": None}]},  # nobody knows when
+    ],
+)
+def test_a_log_proves_nothing_about_other_counters(more):
+    kept = checks.remember_memory(h.memory(**{"at": h.NOW - 3600, "kills": 3, **more}), None)
+    assert codes(h.ask("host.memory", host_memory=h.memory(**{"kills": 3, "killed": [KILL], **more}), kept=kept)) == [""]
+
+
 def test_a_kernel_that_does_not_count_has_its_log():
     assert codes(h.ask("host.memory", host_memory=h.memory(kills=None, killed=[KILL]))) == ["host.oom_killed"]
     assert codes(h.ask("host.memory", host_memory=h.memory(kills=None, killed=None))) == [""]

@@ -19,6 +19,7 @@ from ansible_collections.ops.remediation.plugins.plugin_utils import faults_cata
 
 NOW = 1_795_260_000.0
 LOG = "/home/tankmail/.pm2/logs/backend-error.log"
+OUT = "/home/tankmail/.pm2/logs/backend-out.log"
 
 
 def group(name, *, count=3, last=NOW - 5, **more):
@@ -29,7 +30,14 @@ def group(name, *, count=3, last=NOW - 5, **more):
 def about(*groups, status="errored", started=NOW - 10, files=None, **more):
     entry = {"pid": 7, "status": status, "started_at": started, "created_at": (NOW - 7200) * 1000, "restarts": 3}
     file = {"path": LOG, "problem": "", "read": 10, "skipped": 0, "behind": False, "lost": False}
-    return {"entries": [entry], "groups": {one["name"]: one for one in groups}, "files": files or [file], "unlogged": False, **more}
+    return {
+        "entries": [entry],
+        "groups": {one["name"]: one for one in groups},
+        "files": files or [file],
+        "outputs": [OUT],
+        "unlogged": False,
+        **more,
+    }
 
 
 def asked(check, listed, state="up", ports=None, **more):
@@ -155,17 +163,28 @@ def test_one_finding_tells_all_of_one_code():
 
 
 def test_logs_that_cannot_be_read_are_unknown_and_never_well():
-    def file(problem):
-        return {"path": LOG, "problem": problem, "read": 0, "skipped": 0, "behind": False, "lost": False}
+    def file(problem, path=LOG):
+        return {"path": path, "problem": problem, "read": 0, "skipped": 0, "behind": False, "lost": False}
 
     (finding,) = worker({"worker": about(files=[file("Permission denied")])})
     assert (finding.status, finding.subject) == ("unknown", "worker")
     assert "Permission denied" in finding.evidence["reason"]
     (finding,) = worker({"worker": {**about(), "files": []}})
     assert "keeps no log" in finding.evidence["reason"]
-    (finding,) = worker({"worker": about(files=[file(""), file("Permission denied")], status="online")})
+    for ask, name in ((worker, "worker"), (backend, "backend")):
+        (finding,) = ask({name: about(files=[file("Permission denied"), file("", OUT)], status="online")})
+        assert (finding.status, finding.evidence["reason"]) == ("unknown", f"{LOG}: Permission denied")
+    (finding,) = worker({"worker": about(group("unknown"), files=[file("Input/output error"), file("", OUT)], status="online")})
+    assert finding.code == "worker.unknown_error"
+    assert finding.evidence["not_asked"] == [f"{LOG}: Input/output error"]
+
+
+@pytest.mark.parametrize(("path", "problem"), [(OUT, "Permission denied"), (LOG, "No such file or directory")])
+def test_what_gets_no_errors_and_what_is_not_there_is_only_named(path, problem):
+    file = {"path": path, "problem": problem, "read": 0, "skipped": 0, "behind": False, "lost": False}
+    (finding,) = worker({"worker": about(files=[{**file, "problem": "", "path": "/other"}, file], status="online")})
     assert finding.status == "ok"
-    assert finding.evidence["not_asked"] == [f"{LOG}: Permission denied"]
+    assert finding.evidence["not_asked"] == [f"{path}: {problem}"]
 
 
 @pytest.mark.parametrize(

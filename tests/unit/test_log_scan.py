@@ -11,7 +11,11 @@ import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ops.remediation.plugins.module_utils import _log_scan
+from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
+from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.modules import log_scan
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
 from . import log_helpers as h
 
@@ -45,8 +49,9 @@ def test_counts_and_findings(run, log):
     assert not result["failed"]
     assert result["changed"] is False
     assert result["counts"] == {"worker.oracle_failed": 1, "unknown": 1, "oracle.pool_exhausted": 1}
-    assert [(finding["code"], finding["subject"], finding["check"]) for finding in result["findings"]] == [
-        ("worker.oracle_failed", str(log), "worker.log")
+    assert [(finding["code"], finding["subject"], finding["check"], finding["value"]) for finding in result["findings"]] == [
+        ("worker.oracle_failed", str(log), "worker.log", 2),
+        ("worker.unknown_error", str(log), "worker.log", 1),
     ]
     assert result["files"][0]["read"] == log.stat().st_size
     names = {entry["name"]: entry for entry in result["signatures"]}
@@ -58,7 +63,7 @@ def test_a_second_scan_counts_only_what_is_new_and_the_finding_stays(run, log):
     run(paths=[str(log)])
     result = run(paths=[str(log)])
     assert result["counts"] == {}
-    assert [finding["code"] for finding in result["findings"]] == ["worker.oracle_failed"]
+    assert [finding["code"] for finding in result["findings"]] == ["worker.oracle_failed", "worker.unknown_error"]
 
 
 def test_consumers_do_not_disturb_each_other(run, log):
@@ -81,7 +86,66 @@ def test_check_mode_moves_no_cursor_and_writes_nothing(run, log, tmp_path):
 def test_areas_choose(run, log):
     result = run(paths=[str(log)], areas=["oracle"])
     assert result["counts"] == {"oracle.pool_exhausted": 1}
-    assert result["findings"] == []
+    assert [(finding["code"], finding["value"]) for finding in result["findings"]] == [("worker.oracle_failed", 1)]
+    assert result["expected"] == ["worker.log"]
+
+
+def test_where_the_areas_leave_nothing_to_tell_the_record_learns_that_it_was_asked(run, monkeypatch, tmp_path):
+    read = {"processes": {}, "memory": {}}
+    monkeypatch.setattr(_log_scan, "call_all", lambda calls: {"pm2": Outcome(value=read), "ports": Outcome(value={})})
+    monkeypatch.setattr(_log_scan, "_pm2_findings", lambda asked: [ok("backend.log", "backend"), ok("worker.log", "worker")])
+    result = run(pm2_home=str(tmp_path), areas=["oracle"])
+    assert [(finding["check"], finding["status"]) for finding in result["findings"]] == [("run.log_scan", "ok")]
+    assert result["expected"] == ["run.log_scan"]
+    assert run(pm2_home=str(tmp_path), areas=["worker"])["expected"] == ["worker.log"]
+
+
+NGINX = time.strftime("%Y/%m/%d %H:%M:%S") + " [error] 7#7: "
+OTHERS = [
+    ("ORA-12541: TNS:no listener", True, "worker.oracle_failed"),
+    ("Daily message quota exceeded", True, "worker.ses_error"),
+    ("EACCES: permission denied, open '/nas/a.pdf'", True, "worker.file_not_found"),
+    ("Job 7 has no owner", True, "worker.unknown_error"),
+    ("Nest can't resolve dependencies of the MailService (?)", True, "backend.di_error"),
+    ("LogsDB not available: connect ECONNREFUSED 10.0.0.1:5432", True, "logsdb.unreachable"),
+    ("*1 connect() failed (111: Connection refused) while connecting to upstream", False, "web.bad_gateway"),
+    ("*1 upstream timed out (110: Connection timed out) while reading", False, "web.gateway_timeout"),
+    ("bind() to 0.0.0.0:80 failed (98: Address already in use)", False, "nginx.port_conflict"),
+]
+
+
+@pytest.mark.parametrize(("said", "nest", "code"), OTHERS)
+def test_what_has_a_code_has_a_finding_that_reads_well(run, tmp_path, said, nest, code):
+    path = tmp_path / "some.log"
+    path.write_text(line(said) if nest else f"{NGINX}{said}\n")
+    (finding,) = run(paths=[str(path)])["findings"]
+    assert (finding["code"], finding["subject"], finding["remedies"]) == (code, str(path), [])
+    for texts in faults_catalogue.render({"host": "tank-app", **finding}).values():
+        for text in texts.values():
+            assert text
+            assert not any(word in text for word in ("None", "{{", "{%", "  ", " .")), text
+        assert any(finding["evidence"]["sample"][:20] in text or "MailService" in text or "Job" in text for text in texts.values())
+    if code == "nginx.port_conflict":
+        assert finding["evidence"]["port"] == "80"
+
+
+def test_a_log_without_errors_is_well_and_says_what_was_not_read(run, tmp_path):
+    path = tmp_path / "calm.log"
+    path.write_text(h.nest("Processing job 7", level="LOG") * 30_000)
+    (finding,) = run(paths=[str(path)], areas=["nginx"], first_read_mb=1)["findings"]
+    assert (finding["status"], finding["code"]) == ("ok", "")
+    assert "bytes before the last ones" in finding["evidence"]["not_asked"][0]
+
+
+@pytest.mark.parametrize(("name", "said"), [("absent.log", "No such file"), ("*.nothing", "no file matches"), ("folder", "is not a file")])
+def test_what_cannot_be_read_is_unknown_whatever_else_is_found(run, log, tmp_path, name, said):
+    (tmp_path / "folder").mkdir()
+    result = run(paths=[str(log), str(tmp_path / name)], areas=["worker"])
+    assert [(finding["status"], finding["subject"]) for finding in result["findings"] if finding["status"] == "unknown"] == [
+        ("unknown", str(tmp_path / name))
+    ]
+    assert said in next(finding for finding in result["findings"] if finding["status"] == "unknown")["evidence"]["reason"]
+    assert "worker.oracle_failed" in {finding["code"] for finding in result["findings"]}
 
 
 @pytest.mark.parametrize(

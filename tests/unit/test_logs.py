@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from . import log_helpers as h
+from . import pm2_helpers
 
 ORACLE, FILE = h.nest("Oracle connection failed: NJS-503"), h.nest("File not found: A.pdf (NOT_FOUND: x)")
 CALM = h.nest("Processing job 7", level="LOG")
@@ -232,13 +233,38 @@ def test_a_huge_line_costs_no_memory(log):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 * 1024
 
 
+def test_which_logs_get_no_errors(monkeypatch):
+    paths = {"pm_err_log_path": "/l/backend-error.log", "pm_out_log_path": "/l/backend-out.log"}
+    both = {"pm_err_log_path": "/l/worker.log", "pm_out_log_path": "/l/worker.log"}
+    listed = [pm2_helpers.entry("backend", **paths), pm2_helpers.entry("worker", **both)]
+    monkeypatch.setattr(_logs._pm2, "call", lambda *_arguments, **_options: listed)
+    processes = _logs.application_logs("/home/tankmail/.pm2", None, 1.0)["processes"]
+    assert processes["backend"]["paths"] == ["/l/backend-error.log", "/l/backend-out.log"]
+    assert (processes["backend"]["outputs"], processes["worker"]["outputs"]) == (["/l/backend-out.log"], [])
+
+
 def test_paths_must_be_absolute_and_patterns_are_expanded(tmp_path):
     for name in ("a.log", "b.log", "b.log.gz"):
         (tmp_path / name).write_text("x")
-    assert sorted(_logs.expand([f"{tmp_path}/*.log*"])) == [f"{tmp_path}/a.log", f"{tmp_path}/b.log"]
-    assert _logs.expand([f"{tmp_path}/absent.log"]) == [f"{tmp_path}/absent.log"]
+    found, left = _logs.expand([f"{tmp_path}/*.log*"])
+    assert (sorted(found), left) == ([f"{tmp_path}/a.log", f"{tmp_path}/b.log"], {})
+    assert _logs.expand([f"{tmp_path}/absent.log"]) == ([f"{tmp_path}/absent.log"], {})
     with pytest.raises(WrongQuestion):
         _logs.expand(["a.log"])
+
+
+def test_what_paths_leave_out_is_named(tmp_path):
+    for number in range(_logs.MAX_FILES + 2):
+        (tmp_path / f"{number}.txt").write_text("x")
+    (tmp_path / "old.gz").write_text("x")
+    found, left = _logs.expand([f"{tmp_path}/*.log", f"{tmp_path}/old.gz", f"{tmp_path}/one.log", f"{tmp_path}/*.txt"])
+    assert len(found) == _logs.MAX_FILES
+    assert "no file matches" in left.pop(f"{tmp_path}/*.log")
+    assert "is packed" in left.pop(f"{tmp_path}/old.gz")
+    assert "62 files match" in left.pop(f"{tmp_path}/*.txt")
+    (beyond,) = left
+    assert beyond.endswith(".txt")
+    assert beyond not in found
 
 
 def entries(now, **more):

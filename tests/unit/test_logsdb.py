@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _process
+from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _process
 from ansible_collections.ops.remediation.plugins.module_utils._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._logsdb_checks import PARAMETERS
 
@@ -103,6 +103,29 @@ def test_work_is_counted_and_times_are_utc(database):
     assert (work["last_run_start"], work["last_run_end"]) == (utc(late), utc(late))
     assert work["last_activity"] > utc(late)
     assert [(one["auto_id"], one["runs"], one["open"]) for one in work["automations"]] == [(2, 1, 1), (1, 1, 0)]
+
+
+def test_every_open_run_counts_however_many_automations_there_are(database):
+    many = _logsdb.MAX_GROUPS + 50
+    runs = [
+        ("INSERT INTO AUTO_RUN_LOG (AUTO_ID, START_AT, END_AT) VALUES (?, ?, ?)", auto, local(days=2), local(days=1))
+        for auto in range(many)
+    ]
+    late = local(hours=1)
+    path = database(*runs, ("INSERT INTO AUTO_RUN_LOG (AUTO_ID, START_AT) VALUES (?, ?)", many, late))
+    work = read_sqlite(path)["work"]
+    assert (work["runs"], work["open_runs"], work["oldest_open"], work["automations_total"]) == (many + 1, 1, utc(late), many + 1)
+    assert work["automations"][0]["auto_id"] == many
+    assert len(work["automations"]) == _logsdb.SHOWN_GROUPS
+    assert work["not_asked"] == []
+
+
+def test_groups_that_were_left_out_are_named(database):
+    many = _logsdb.MAX_GROUPS + 1
+    path = database(*[("INSERT INTO JOB_QUEUE (AUTO_ID, STATUS) VALUES (?, 'WAITING')", auto) for auto in range(many)])
+    work = read_sqlite(path)["work"]
+    assert work["waiting"] == many
+    assert work["not_asked"] == ["JOB_QUEUE, waiting: there are more than 200 groups, the others are left out"]
 
 
 @pytest.mark.parametrize(
@@ -348,6 +371,55 @@ def test_a_refused_login_is_not_tried_again_until_it_changes(login, tmp_path, mo
     (tmp_path / "login").write_text("another")
     read_from("postgresql", 1, login, memory=memory)
     assert tried == [PLANTED, "another"]
+
+
+def test_a_refused_login_is_tried_once_more_when_told_to(login, monkeypatch):
+    tried, answers = [], ["password", "password", None]
+
+    @contextmanager
+    def answer(_sql, _dialect, target, _zone):
+        tried.append(target.password)
+        reason = answers.pop(0)
+        if reason:
+            raise _logsdb.Unreachable("login", reason, "no")
+        yield SimpleNamespace(server=lambda: "sqlite 3", dialect="sqlite")
+
+    monkeypatch.setattr(_logsdb, "_connected", answer)
+    monkeypatch.setattr(_logsdb, "_facts", lambda *_arguments: {})
+    first = _logsdb.remember(read_from("postgresql", 1, login))
+    again = read_from("postgresql", 1, login, memory=first, forget_refused=True)
+    assert again["held_since"] is None
+    second = _logsdb.remember(again)
+    assert read_from("postgresql", 1, login, memory=second)["held_since"]
+    assert len(tried) == 2
+    last = read_from("postgresql", 1, login, memory=second, forget_refused=True)
+    assert (last["state"], _logsdb.remember(last)) == ("up", {"refused": None})
+
+
+def test_a_wish_to_forget_changes_no_name_of_what_is_kept(login):
+    source = _logsdb_area.FACTS
+    given = parameters(dialect="postgresql", host="db", database="logs", user="monitor", login=login)
+    assert source.memory_key(given) == source.memory_key({**given, "forget_refused": True})
+
+
+@pytest.mark.parametrize("reason", ["locked", "expired", "not_allowed"])
+def test_what_the_administrator_ends_is_asked_again(reason, login, monkeypatch):
+    tried = []
+
+    def refuse(_sql, _dialect, target, _zone):
+        tried.append(target.password)
+        raise _logsdb.Unreachable("login", reason, "no")
+
+    monkeypatch.setattr(_logsdb, "_connected", refuse)
+    memory = _logsdb.remember(read_from("postgresql", 1, login))
+    assert memory == {"refused": None}
+    target = _logsdb._target(
+        _logsdb.DIALECTS["postgresql"],
+        parameters(dialect="postgresql", host="127.0.0.1", port=1, database="logs", user="monitor", login=login, connect_within=1.0),
+    )
+    former = _logsdb._refusal(target, reason)  # as an earlier release kept it
+    assert read_from("postgresql", 1, login, memory={"refused": former})["held_since"] is None
+    assert len(tried) == 2
 
 
 def test_a_network_failure_forgets_no_refusal(login, monkeypatch):

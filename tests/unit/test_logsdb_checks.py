@@ -119,6 +119,10 @@ def test_every_reason_has_a_text_of_its_own(stage, reason, held):
     if (stage, reason) != ("database", "unusable"):
         assert "connection to db:5432 failed" not in texts["en"]["cause"]
     assert (held in texts["en"]["cause"]) if held else "tried again" not in texts["en"]["cause"]
+    for language in ("en", "ko"):
+        assert ("-e stack_logsdb_forget_refused=true" in texts[language]["next"]) == (reason == "password")
+    (work,) = _logsdb_checks.work(asked(away(stage, reason, held_since=held)))
+    assert ("stack_logsdb_forget_refused" in work.evidence["reason"]) == bool(held)
 
 
 def test_both_checks_share_one_reading():

@@ -125,12 +125,35 @@ def test_a_wrong_question_gets_one_line(registry, given, message):
         {"path": "/x", "token": "planted"},
         {"path": "postgres://tank:planted@db/logs"},
         {"path": "/x", "limit": {"deep": ["http://u:planted@h/"]}},
+        {"path": "http://u:planted/w@h/"},
+        {"path": "http://u:pl@planted/w@h/"},
+        {"path": "redis://:planted@h/"},
+        {"path": "/x", "limit": [{"dsn": "scott/planted@db"}]},
+        {"path": "/x", "limit": [{"host": "scott/planted@db"}]},
+        {"path": "/x", "limit": {"dsn": "(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD=planted)))"}},
     ],
 )
 def test_a_secret_is_refused_and_not_repeated(registry, params):
     with pytest.raises(WrongQuestion, match="looks like a secret") as caught:
         parse({"check": "host.first", "params": params})
     assert "planted" not in str(caught.value) + repr(caught.value.as_dict())
+
+
+@pytest.mark.parametrize("path", ["http://127.0.0.1:3000/@app/x", "nas-01:/mti/report@2026", "https://h/a:b@c", "/batch/a:b/@c"])
+def test_an_address_without_a_password_is_not_refused(registry, path):
+    assert parse({"check": "host.first", "params": {"path": path}})[0].parameters["path"].endswith(path)
+
+
+def test_what_the_validator_repeats_is_masked(registry):
+    with pytest.raises(WrongQuestion, match="wrong parameters") as caught:
+        parse({"check": "host.first", "params": {"path": "/x", "limit": "DB_PASS=planted"}})
+    assert "planted" not in str(caught.value)
+
+
+def test_what_was_given_is_masked_in_every_message():
+    error = WrongQuestion("url", "http://u:planted/w@h/", "is not an address", "correct it")
+    assert error.message == "url: 'http://u:********@h/' is not an address; correct it"
+    assert "planted" not in repr(error.as_dict())
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
@@ -20,6 +22,8 @@ from ansible_collections.ops.remediation.plugins.module_utils._check import Chec
 from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
 from ansible_collections.ops.remediation.plugins.modules import stack_check as module
 from ansible_collections.ops.remediation.plugins.plugin_utils import record
+
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def run_module(capsys, tmp_path, **arguments):
@@ -233,6 +237,18 @@ def test_a_wrong_question_never_reaches_the_host(act, checks):
 def test_a_secret_never_reaches_the_host(act):
     result, sent = act(action, {"checks": [{"check": "pm2.daemon", "params": {"pm2_home": "/x", "db_password": "planted"}}]})
     assert sent == []
+    assert "planted" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("dsn", ["scott/planted@db", "(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD=planted)))"])
+def test_a_password_in_a_dsn_of_stack_oracle_targets_never_reaches_the_host(act, dsn):
+    defaults = yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]
+    role = next(entry["params"] for entry in defaults if entry["check"] == "oracle.connect")
+    assert role["targets"] == "{{ stack_oracle_targets | default(none) }}"
+    targets = [{"name": "customer-db", "dsn": dsn, "user": "scott", "password_from": {"file": "/etc/tank/password"}}]
+    result, sent = act(action, {"checks": [{"check": "oracle.connect", "params": {"targets": targets}}]})
+    assert sent == []
+    assert result["msg"].startswith("checks[0].params.targets: '(hidden)' looks like a secret")
     assert "planted" not in json.dumps(result)
 
 

@@ -69,12 +69,14 @@ def test_only_what_is_asked(run):
     assert [finding["check"] for finding in run(certificate_files=["/no/such.crt"])["findings"]] == ["web.certificate"]
 
 
-@pytest.mark.parametrize("url", ["ftp://tank.example.com/", "http://tank:tiger@tank.example.com/", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["ftp://tank.example.com/", "http://tank:tiger@tank.example.com/", "http://tank:tiger/w@tank.example.com/", "nonsense"]
+)
 def test_what_is_no_address_fails(run, url):
     answer = run(url=url)
     assert answer["failed"] is True
     assert "url" in answer["msg"]
-    assert "tiger" not in json.dumps({**answer, "invocation": ""})
+    assert "tiger" not in json.dumps(answer)
 
 
 def test_something_must_be_asked(run):
