@@ -14,7 +14,7 @@ from ansible_collections.ops.remediation.plugins.module_utils import (
     _log_checks,
     _logsdb_mails,
     _ses_ask,
-    _ses_checks,
+    _ses_identities,
     _ses_sent,
     _signatures,
     _sources,
@@ -272,7 +272,7 @@ def test_the_readmes_policy_is_what_is_called():
     ],
 )
 def test_spf(values, problem):
-    assert _ses_checks.spf_problem(values) == problem
+    assert _ses_identities.spf_problem(values) == problem
 
 
 @pytest.mark.parametrize(

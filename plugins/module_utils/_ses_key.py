@@ -1,0 +1,135 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is concluded about the key that sends: taken, allowed to send and no more, young enough, the clock right. Pure functions.
+
+Rules: manual 1 sections 7 and 13, manual 2 section 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._finding import Finding, fault, ok
+from ._ses_ask import BEYOND, SENDING
+from ._ses_told import DAY, FACTS, MOST, REFUSED, SENDING_KEY, answers_of, cannot, data_of, denied, filled, refusal
+from ._sources import Asked
+
+
+def key(asked: Asked) -> list[Finding]:
+    """Say whether the key is taken, may send and no more, and how old it is; and whether the clock is right."""
+    check = "ses.key"
+    facts, parameters = asked.read(FACTS), asked.parameters
+    offset = facts["offset_s"]
+    refused = refusal(facts)
+    if refused == "ses.clock" or (offset is not None and abs(offset) >= parameters["clock_seconds"]):
+        evidence = filled({"offset": offset, "said": _said(facts, "clock"), "direction": _direction(offset)})
+        return [fault("ses.clock", check, "", evidence=evidence, value=offset, threshold=parameters["clock_seconds"], unit="s")]
+    if refused:
+        return _refused(check, facts, refused)
+    found = [*_may_send(check, facts), *_too_wide(check, facts), *_old(check, parameters, facts, asked.now)]
+    if not found and answers_of(facts, "caller")["state"] != "ok":
+        return [cannot(check, facts, "caller", SENDING_KEY)]
+    return found or [ok(check, SENDING_KEY, evidence=_key_evidence(facts, asked.now))]
+
+
+def _said(facts: Mapping[str, Any], state: str) -> str:
+    return next((answer["said"] for answer in facts["answers"].values() if answer["state"] == state), "")
+
+
+def _direction(offset: float | None) -> str:
+    return "" if offset is None else "ahead" if offset > 0 else "behind"
+
+
+def _refused(check: str, facts: Mapping[str, Any], code: str) -> list[Finding]:
+    sender = answers_of(facts, "sender")
+    mine = "sender" if sender["state"] in REFUSED else "caller"
+    answer = answers_of(facts, mine)
+    asking = mine == "caller" and not facts["own_key"]
+    subject = "asking key" if asking else SENDING_KEY
+    reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
+    evidence = {
+        "reason": reason,
+        "driver_code": answer["code"],
+        "said": answer["said"],
+        "key_ends_in": facts["key_id"],
+        "env_file": facts["env_file"],
+        "user": (facts.get("active") or {}).get("user"),
+        "region": facts["region"],
+        "not_asked": denied(facts, ("last_used", "keys")),
+    }
+    return [fault(code, check, subject, evidence=filled(evidence))]
+
+
+def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
+    caller = data_of(facts, "caller" if facts["own_key"] else "sender") or {}
+    active = facts.get("active") or {}
+    last = (data_of(facts, "last_used") or {}).get("AccessKeyLastUsed") or {}
+    age = None if not active.get("created") else round((now - active["created"]) / DAY)
+    return filled(
+        {
+            "arn": caller.get("Arn"),
+            "account": caller.get("Account"),
+            "user": active.get("user"),
+            "status": active.get("status"),
+            "age_days": age,
+            "key_ends_in": facts["key_id"],
+            "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
+            "offset": facts["offset_s"],
+            "not_asked": denied(facts, ("last_used", "keys", "simulated")),
+        }
+    )
+
+
+def _days_since(last: Mapping[str, Any], now: float) -> int | None:
+    return round((now - last["LastUsedDate"]) / DAY) if last.get("LastUsedDate") else None
+
+
+def _decisions(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return by action whether the policies allow it; what depends on the mail itself (conditions) is left out."""
+    results = (data_of(facts, "simulated") or {}).get("EvaluationResults") or []
+    return {
+        entry["EvalActionName"]: entry["EvalDecision"]
+        for entry in results
+        if not (entry["EvalDecision"] == "implicitDeny" and entry.get("MissingContextValues"))
+    }
+
+
+def _may_send(check: str, facts: Mapping[str, Any]) -> list[Finding]:
+    decisions = _decisions(facts)
+    lacking = [action for action in SENDING if decisions.get(action, "allowed") != "allowed"]
+    if not lacking:
+        return []
+    explicit = [action for action in lacking if decisions[action] == "explicitDeny"]
+    evidence = {"lacking": lacking, "explicit": explicit, "arn": _sender_arn(facts), "region": facts["region"]}
+    return [fault("ses.access_denied", check, SENDING_KEY, evidence=filled(evidence), value=len(lacking), unit="actions")]
+
+
+def _sender_arn(facts: Mapping[str, Any]) -> str:
+    return str((data_of(facts, "caller" if facts["own_key"] else "sender") or {}).get("Arn") or "")
+
+
+def _too_wide(check: str, facts: Mapping[str, Any]) -> list[Finding]:
+    arn = _sender_arn(facts)
+    if arn.endswith(":root"):
+        return [fault("ses.policy_too_wide", check, SENDING_KEY, evidence={"reason": "root", "arn": arn, "rights": []})]
+    decisions = _decisions(facts)
+    rights = [action for action in BEYOND if decisions.get(action) == "allowed"]
+    if not rights:
+        return []
+    evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND)}
+    return [fault("ses.policy_too_wide", check, SENDING_KEY, evidence=filled(evidence), value=len(rights), unit="rights")]
+
+
+def _old(check: str, parameters: Mapping[str, Any], facts: Mapping[str, Any], now: float) -> list[Finding]:
+    active = facts.get("active") or {}
+    if not active.get("created"):
+        return []
+    age = round((now - active["created"]) / DAY)
+    stages = (("overdue", "key_overdue_days"), ("warning", "key_warning_days"), ("advice", "key_advice_days"))
+    stage = next(((name, parameters[option]) for name, option in stages if age >= parameters[option]), None)
+    if stage is None:
+        return []
+    evidence = {**_key_evidence(facts, now), "stage": stage[0]}
+    return [fault("ses.key_old", check, SENDING_KEY, evidence=evidence, value=age, threshold=stage[1], unit="days")]
