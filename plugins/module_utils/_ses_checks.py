@@ -14,7 +14,7 @@ from typing import Any
 from . import _ses_rates
 from ._finding import Finding, fault, ok, unknown
 from ._ses_rates import Point, percent
-from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, denied, filled, nothing_answered
+from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, denied, filled, of_ses, ses_is_silent
 from ._sources import Asked
 
 
@@ -31,7 +31,7 @@ def reach(asked: Asked) -> list[Finding]:
     check = "ses.reach"
     facts = asked.read(FACTS)
     ports = facts["ports"]
-    silent = nothing_answered(facts)
+    silent = ses_is_silent(facts)
     found = []
     for number, (place, port) in enumerate(sorted(ports.items(), key=lambda item: item[0].startswith("email-smtp."))):
         api = number == 0
@@ -40,7 +40,7 @@ def reach(asked: Asked) -> list[Finding]:
             found.append(ok(check, place, evidence={"waited": port["waited"], "region": facts["region"]}))
             continue
         reason = "no_answer" if port["state"] == "open" else port["state"]
-        failed = next((answer for answer in facts["answers"].values() if answer["state"] == "unreachable"), {})
+        failed = next((answer for answer in of_ses(facts).values() if answer["state"] == "unreachable"), {})
         evidence = filled(
             {
                 "reason": reason,

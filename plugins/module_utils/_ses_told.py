@@ -15,6 +15,7 @@ FACTS = "ses.facts"
 DAY = 86400.0
 MOST = 5
 SENDING_KEY = "sending key"
+SES_QUESTIONS = ("account", "quota", "statistics", "identity_list")
 REFUSED = {"key": "ses.key_invalid", "expired": "ses.key_invalid", "secret": "ses.key_invalid", "clock": "ses.clock"}
 
 
@@ -41,7 +42,7 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
         return unknown(check, f"SES cannot be reached{said}", blocked_by="ses.unreachable", subject=subject)
     if state == "late":
         late = unknown(check, "AWS did not answer in time; give more of it (timeout), or look at the network", code="run.check_timeout")
-        blocked = {"blocked_by": "ses.unreachable"} if nothing_answered(facts) else {}
+        blocked = {"blocked_by": "ses.unreachable"} if ses_is_silent(facts) else {}
         return replace(late, subject=subject, evidence={**late.evidence, **blocked})
     if state == "throttled":
         return unknown(check, f"AWS throttles the questions of this check, also when asked again{said}", subject=subject)
@@ -50,8 +51,14 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
     return unknown(check, f"AWS gave no usable answer{said}", subject=subject)
 
 
-def nothing_answered(facts: Mapping[str, Any]) -> bool:
-    return all(answer["state"] in ("unreachable", "late", "skipped") for answer in facts["answers"].values())
+def of_ses(facts: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the answers of SES itself; IAM, STS and CloudWatch have other places, and a firewall may open only these."""
+    return {name: answer for name, answer in facts["answers"].items() if name in SES_QUESTIONS or name.startswith("identity ")}
+
+
+def ses_is_silent(facts: Mapping[str, Any]) -> bool:
+    """Return whether nothing at all came from SES, not even a refusal."""
+    return all(answer["state"] in ("unreachable", "late") for answer in of_ses(facts).values())
 
 
 def refusal(facts: Mapping[str, Any]) -> str:

@@ -206,6 +206,16 @@ def test_an_api_that_takes_connections_and_says_nothing(aws, ask):
     assert {finding.evidence["blocked_by"] for finding in h.conclude("ses.quota", facts)} == {"ses.unreachable"}
 
 
+def test_ses_alone_is_silent_while_the_rest_of_aws_answers(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 3})
+    facts = ask(timeout=2.0, identities=["example.com"])
+    assert facts["answers"]["caller"]["state"] == "ok"
+    (api, smtp) = h.conclude("ses.reach", facts)
+    assert (api.code, api.evidence["reason"], smtp.code) == ("ses.unreachable", "no_answer", "")
+    for check in ("ses.account", "ses.quota"):
+        assert [finding.evidence["blocked_by"] for finding in h.conclude(check, facts)] == ["ses.unreachable"]
+
+
 def test_a_black_hole_and_a_closed_port(ask, aws):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -27,7 +28,7 @@ _TARGET_HEADER = "X-Amz-Target"
 
 
 class Front:
-    """A WSGI application. conditions: what is set against it, by kind (see README)."""
+    """A WSGI application. conditions: what is set against it, by kind (see README); their actions may have `*`, as in policies."""
 
     def __init__(self, account: Account, people: People, region: str):
         self.account, self.people, self.region = account, people, region
@@ -80,7 +81,7 @@ class Front:
         """Raise, or wait, as the conditions that are set for this call say."""
         for kind in ("slow", "hang", "throttle", "server_error", "deny", "expired"):
             condition = self.conditions.get(kind)
-            if condition is None or (condition.get("actions") and action not in condition["actions"]):
+            if condition is None or not any(fnmatchcase(action, pattern) for pattern in condition.get("actions") or ["*"]):
                 continue
             if kind == "slow":
                 time.sleep(condition["seconds"])
