@@ -13,7 +13,7 @@ from typing import Any
 
 from ._finding import Finding, fault, ok
 from ._ses_ask import BEYOND, SENDING
-from ._ses_told import DAY, FACTS, MOST, REFUSED, SENDING_KEY, answers_of, cannot, data_of, denied, filled, refusal
+from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, denied, filled, refused
 from ._sources import Asked
 
 
@@ -22,12 +22,12 @@ def key(asked: Asked) -> list[Finding]:
     check = "ses.key"
     facts, parameters = asked.read(FACTS), asked.parameters
     offset = facts["offset_s"]
-    refused = refusal(facts)
-    if refused == "ses.clock" or (offset is not None and abs(offset) >= parameters["clock_seconds"]):
+    told = refused(facts)
+    if (told and told.code == "ses.clock") or (offset is not None and abs(offset) >= parameters["clock_seconds"]):
         evidence = filled({"offset": offset, "said": _said(facts, "clock"), "direction": _direction(offset)})
         return [fault("ses.clock", check, "", evidence=evidence, value=offset, threshold=parameters["clock_seconds"], unit="s")]
-    if refused:
-        return _refused(check, facts, refused)
+    if told:
+        return [_refused(check, facts, told)]
     found = [*_may_send(check, facts), *_too_wide(check, facts), *_old(check, parameters, facts, asked.now)]
     if not found and answers_of(facts, "caller")["state"] != "ok":
         return [cannot(check, facts, "caller", SENDING_KEY)]
@@ -42,12 +42,9 @@ def _direction(offset: float | None) -> str:
     return "" if offset is None else "ahead" if offset > 0 else "behind"
 
 
-def _refused(check: str, facts: Mapping[str, Any], code: str) -> list[Finding]:
-    sender = answers_of(facts, "sender")
-    mine = "sender" if sender["state"] in REFUSED else "caller"
-    answer = answers_of(facts, mine)
-    asking = mine == "caller" and not facts["own_key"]
-    subject = "asking key" if asking else SENDING_KEY
+def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
+    answer = refusal.answer
+    subject = SENDING_KEY if refusal.sending else "asking key"
     reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
     evidence = {
         "reason": reason,
@@ -59,7 +56,7 @@ def _refused(check: str, facts: Mapping[str, Any], code: str) -> list[Finding]:
         "region": facts["region"],
         "not_asked": denied(facts, ("last_used", "keys")),
     }
-    return [fault(code, check, subject, evidence=filled(evidence))]
+    return fault(refusal.code, check, subject, evidence=filled(evidence))
 
 
 def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:

@@ -6,22 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from ._finding import Finding, unknown
+from ._ses_ask import ACTIONS
 
 FACTS = "ses.facts"
 DAY = 86400.0
 MOST = 5
 SENDING_KEY = "sending key"
+_SERVICES = {"ses": "SES", "iam": "IAM", "sts": "STS", "cloudwatch": "CloudWatch"}
 SES_QUESTIONS = ("account", "quota", "statistics", "identity_list")
 REFUSED = {"key": "ses.key_invalid", "expired": "ses.key_invalid", "secret": "ses.key_invalid", "clock": "ses.clock"}
 
 
 def answers_of(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return an answer; one that did not come in time is late."""
-    return facts["answers"].get(name) or {"state": "late", "action": "", "code": "", "said": ""}
+    action = ACTIONS.get(name.partition(" ")[0], "")
+    return facts["answers"].get(name) or {"state": "late", "action": action, "code": "", "said": ""}
 
 
 def data_of(facts: Mapping[str, Any], name: str) -> Any:
@@ -37,18 +40,20 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
     if state == "denied":
         return unknown(check, f"the key may not call {answer['action']}; allow it in the policy of the key that asks", subject=subject)
     if state in REFUSED:
-        return unknown(check, f"AWS refuses the key{said}", blocked_by=refusal(facts) or REFUSED[state], subject=subject)
+        told = refused(facts)
+        return unknown(check, f"AWS refuses the key{said}", blocked_by=told.code if told else REFUSED[state], subject=subject)
+    service = _SERVICES.get(answer["action"].partition(":")[0], "AWS")
+    silent = "ses.unreachable" if ses_is_silent(facts) else ""
     if state == "unreachable":
-        return unknown(check, f"SES cannot be reached{said}", blocked_by="ses.unreachable", subject=subject)
+        return unknown(check, f"{service} cannot be reached{said}", blocked_by=silent, subject=subject)
     if state == "late":
-        late = unknown(check, "AWS did not answer in time; give more of it (timeout), or look at the network", code="run.check_timeout")
-        blocked = {"blocked_by": "ses.unreachable"} if ses_is_silent(facts) else {}
-        return replace(late, subject=subject, evidence={**late.evidence, **blocked})
+        reason = f"{service} did not answer in time; give more of it (timeout), or look at the network"
+        return unknown(check, reason, code="run.check_timeout", blocked_by=silent, subject=subject)
     if state == "throttled":
-        return unknown(check, f"AWS throttles the questions of this check, also when asked again{said}", subject=subject)
+        return unknown(check, f"{service} throttles the questions of this check, also when asked again{said}", subject=subject)
     if state == "server":
-        return unknown(check, f"AWS has a fault of its own{said}", subject=subject)
-    return unknown(check, f"AWS gave no usable answer{said}", subject=subject)
+        return unknown(check, f"{service} has a fault of its own{said}", subject=subject)
+    return unknown(check, f"{service} gave no usable answer{said}", subject=subject)
 
 
 def of_ses(facts: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -61,16 +66,26 @@ def ses_is_silent(facts: Mapping[str, Any]) -> bool:
     return all(answer["state"] in ("unreachable", "late") for answer in of_ses(facts).values())
 
 
-def refusal(facts: Mapping[str, Any]) -> str:
-    """Return the code of what is wrong with the keys, "" when AWS takes them."""
-    for name in ("sender", "caller"):
-        state = answers_of(facts, name)["state"]
-        if state == "clock":
-            return "ses.clock"
-        if state in REFUSED:
-            inactive = (facts.get("active") or {}).get("status") == "Inactive" and (name == "sender" or facts["own_key"])
-            return "ses.key_inactive" if inactive else "ses.key_invalid"
-    return ""
+@dataclass(frozen=True)
+class Refusal:
+    """AWS takes a key not. code: what that means. sending: whether it is the key that sends, or only that to ask with."""
+
+    code: str
+    sending: bool
+    answer: Mapping[str, Any]
+
+
+def refused(facts: Mapping[str, Any]) -> Refusal | None:
+    """Return the first refusal of a key, that of the sending key before that of another one to ask with; None when AWS takes them.
+
+    STS is asked about both. Where it cannot be reached, SES's own answers tell of the key to ask with.
+    """
+    asking = [answers_of(facts, "caller"), *of_ses(facts).values()]
+    for answer, sending in ((answers_of(facts, "sender"), True), *((one, bool(facts["own_key"])) for one in asking)):
+        if answer["state"] in REFUSED:
+            inactive = sending and (facts.get("active") or {}).get("status") == "Inactive" and answer["state"] != "clock"
+            return Refusal("ses.key_inactive" if inactive else REFUSED[answer["state"]], sending, answer)
+    return None
 
 
 def denied(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:

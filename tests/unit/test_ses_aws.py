@@ -216,6 +216,30 @@ def test_ses_alone_is_silent_while_the_rest_of_aws_answers(aws, ask):
         assert [finding.evidence["blocked_by"] for finding in h.conclude(check, facts)] == ["ses.unreachable"]
 
 
+def own_key(aws, folder, **changed):
+    """The key of the monitor is the one that sends, too."""
+    given = h.options(aws, folder, sender_from=None, **changed)
+    return _ses.read(**given)
+
+
+def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp_path):
+    aws.people.change_key("tank-monitor", delete=True)
+    nowhere = {**dict.fromkeys(h.SERVICES, aws.url), "sts": "http://127.0.0.1:1", "iam": "http://127.0.0.1:1"}
+    facts = own_key(aws, tmp_path, endpoint_urls=nowhere, identities=["example.com"])
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.code, finding.severity, finding.subject) == ("ses.key_invalid", "P0", "sending key")
+    assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
+
+
+def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not_ses(aws, ask):
+    nowhere = {**dict.fromkeys(h.SERVICES, aws.url), **dict.fromkeys(("sts", "iam"), "http://127.0.0.1:1")}
+    facts = ask(endpoint_urls=nowhere)
+    assert h.codes(h.conclude("ses.reach", facts)) == []
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.status, "blocked_by" in finding.evidence) == ("unknown", False)
+    assert finding.evidence["reason"].startswith("STS cannot be reached")
+
+
 def test_a_black_hole_and_a_closed_port(ask, aws):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
