@@ -74,7 +74,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "key_ends_in": facts["key_id"],
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
-            "not_asked": denied(facts, ("last_used", "keys", "simulated")),
+            "not_asked": [*denied(facts, ("last_used", "keys", "simulated")), *_undecided(facts)],
         }
     )
 
@@ -83,14 +83,24 @@ def _days_since(last: Mapping[str, Any], now: float) -> int | None:
     return round((now - last["LastUsedDate"]) / DAY) if last.get("LastUsedDate") else None
 
 
+def _simulated(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (data_of(facts, "simulated") or {}).get("EvaluationResults") or []
+
+
+def _is_open(entry: Mapping[str, Any]) -> bool:
+    """Return whether a denial depends on what only the real request has: an allowance with a condition, or a guard-rail (aws:SourceIp)."""
+    return entry["EvalDecision"] != "allowed" and bool(entry.get("MissingContextValues"))
+
+
 def _decisions(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return by action whether the policies allow it; what depends on the mail itself (conditions) is left out."""
-    results = (data_of(facts, "simulated") or {}).get("EvaluationResults") or []
-    return {
-        entry["EvalActionName"]: entry["EvalDecision"]
-        for entry in results
-        if not (entry["EvalDecision"] == "implicitDeny" and entry.get("MissingContextValues"))
-    }
+    """Return by action whether the policies allow it; what is open is left out."""
+    return {entry["EvalActionName"]: entry["EvalDecision"] for entry in _simulated(facts) if not _is_open(entry)}
+
+
+def _undecided(facts: Mapping[str, Any]) -> list[str]:
+    """Name the sending actions that are open and on what they depend, as evidence.not_asked."""
+    told = [entry for entry in _simulated(facts) if entry["EvalActionName"] in SENDING and _is_open(entry)]
+    return [f"{entry['EvalActionName']}: depends on {', '.join(entry['MissingContextValues'])} of the request" for entry in told]
 
 
 def _may_send(check: str, facts: Mapping[str, Any]) -> list[Finding]:

@@ -300,6 +300,31 @@ def test_a_root_key_may_do_everything():
     ]
 
 
+@pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
+def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
+    """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
+    result = {"EvalActionName": "ses:SendRawEmail", "EvalDecision": decision, "MissingContextValues": ["aws:SourceIp"]}
+    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on aws:SourceIp of the request"]
+    (finding,) = h.conclude("ses.key", key_facts({**result, "MissingContextValues": []}), now=NOW)
+    assert finding.code == "ses.access_denied"
+
+
+def key_facts(*results):
+    """Facts of a key that STS takes, with the results of the simulation."""
+    arn = "arn:aws:iam::123456789012:user/tank"
+    answers = {
+        "caller": {"state": "ok", "data": {"Arn": arn, "Account": "123456789012"}},
+        "last_used": {"state": "ok", "data": {}},
+        "keys": {"state": "ok"},
+        "simulated": {"state": "ok", "data": {"EvaluationResults": list(results)}},
+    }
+    active = {"status": "Active", "created": NOW - 86400, "user": "tank"}
+    shared = {"own_key": True, "offset_s": 0.0, "region": "ap-southeast-1", "key_id": "ABCD", "env_file": ""}
+    return {**shared, "answers": answers, "active": active}
+
+
 def test_an_unlimited_quota_is_never_used_up():
     data = {"Max24HourSend": -1.0, "MaxSendRate": 14.0, "SentLast24Hours": 1e6}
     facts = {"answers": {"quota": {"state": "ok", "data": data}}, "region": "x", "parallel": None}
