@@ -138,8 +138,8 @@ def ask(
 
     access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for all that SES lists. meanwhile: called when all questions are under way.
-    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late, skipped), ``action``,
-    ``ms``, and ``data``, or ``code`` and ``said``. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
+    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
+    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()
@@ -291,12 +291,18 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
         name = iam_user or (used.get("data") or {}).get("UserName") or _user_of(_arn(run))
         if name:
             _ask(run, "keys", "iam", "list_access_keys", UserName=name)
+        else:
+            # Only users have keys that grow old.
+            _leave_out(run, "keys", needless=bool(_arn(run)))
 
     def simulated() -> None:
         arn = principal(_arn(run))
         if arn:
             actions = [*SENDING, *BEYOND]
             _ask(run, "simulated", "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=actions)
+        else:
+            # The root of an account may do everything; a federated user has policies that cannot be simulated.
+            _leave_out(run, "simulated", needless=_arn(run).endswith(":root"))
 
     return [
         caller,
@@ -353,6 +359,16 @@ def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **
             run.answers[key or question] = answer
             run.changed.notify_all()
     return answer
+
+
+def _leave_out(run: Run, question: str, *, needless: bool) -> None:
+    """Say that a question was not asked: because there is nothing to ask, or because whom it is about is not known or not fit for it."""
+    said = "" if needless else f"about {_arn(run) or 'a key whose owner nobody told'}"
+    answer = {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said}
+    with run.changed:
+        if not run.over:
+            run.answers[question] = answer
+            run.changed.notify_all()
 
 
 def _plain(value: Any) -> Any:

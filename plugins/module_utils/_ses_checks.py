@@ -14,7 +14,7 @@ from typing import Any
 from . import _ses_rates
 from ._finding import Finding, fault, ok, unknown
 from ._ses_rates import Point, percent
-from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, denied, filled, of_ses, ses_is_silent
+from ._ses_told import DAY, FACTS, cannot, data_of, filled, not_told, of_ses, ses_is_silent
 from ._sources import Asked
 
 
@@ -123,7 +123,7 @@ def _quota_evidence(
         "unlimited": unlimited or None,
         "max_rate": limits["rate"],
         "parallel": facts["parallel"],
-        "not_asked": denied(facts, ("quota", "statistics")),
+        "not_asked": not_told(facts, ("quota", "statistics")),
     }
     if points is not None:
         peak = _ses_rates.peak([point for point in points if point.start >= now - DAY])
@@ -133,8 +133,6 @@ def _quota_evidence(
             told = _ses_rates.forecast(points, now, limits["used"], limits["limit"], parameters["forecast_hours"])
             rounded = {key: None if value is None else round(value, 1) for key, value in told._asdict().items() if key != "unusual"}
             evidence["forecast"] = filled({**rounded, "unusual": told.unusual or None})
-    elif answers_of(facts, "statistics")["state"] != "denied":
-        evidence["not_asked"].append(f"ses:GetSendStatistics: {answers_of(facts, 'statistics')['state']}")
     return filled(evidence)
 
 
@@ -189,7 +187,7 @@ def reputation(asked: Asked) -> list[Finding]:
     seen, missing = _cloudwatch(facts)
     if points is None and not seen:
         return [cannot(check, facts, "statistics", facts["region"])]
-    notes = [*denied(facts, ("statistics", "reputation")), *missing]
+    notes = [*not_told(facts, ("statistics", "reputation")), *missing]
     shared = {"region": facts["region"], "not_asked": notes}
     found = [finding for kind in _KINDS for finding in _kind(check, asked.parameters, shared, points or [], seen, now, kind)]
     rates = rates_of(points or [], now)
@@ -214,8 +212,7 @@ def _cloudwatch(facts: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
     """Return AWS's own rates in percent by kind, and which of them it does not tell: no datapoint is unknown, not nought."""
     data = data_of(facts, "reputation")
     if data is None:
-        state = answers_of(facts, "reputation")["state"]
-        return {}, [] if state == "denied" else [f"cloudwatch:GetMetricData: {state}"]
+        return {}, []  # the check names it
     seen, missing = {}, []
     by_label = {entry.get("Id"): entry for entry in data.get("MetricDataResults") or []}
     for label in ("Bounce", "Complaint"):

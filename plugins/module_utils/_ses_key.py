@@ -13,7 +13,7 @@ from typing import Any
 
 from ._finding import Finding, fault, ok
 from ._ses_ask import BEYOND, SENDING
-from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, denied, filled, refused
+from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused
 from ._sources import Asked
 
 
@@ -29,9 +29,22 @@ def key(asked: Asked) -> list[Finding]:
     if told:
         return [_refused(check, facts, told)]
     found = [*_may_send(check, facts), *_too_wide(check, facts), *_old(check, parameters, facts, asked.now)]
-    if not found and answers_of(facts, "caller")["state"] != "ok":
-        return [cannot(check, facts, "caller", SENDING_KEY)]
+    unanswered = _unanswered(facts)
+    if not found and unanswered:
+        return [cannot(check, facts, unanswered, SENDING_KEY)]
     return found or [ok(check, SENDING_KEY, evidence=_key_evidence(facts, asked.now))]
+
+
+def _unanswered(facts: Mapping[str, Any]) -> str:
+    """Return the first question that leaves nothing to say of the key: neither its permission is told nor its age; "" for none.
+
+    What a permission is missing for is named beside the answer instead, as is what does not fit the key (a role has none that grows old).
+    """
+    states = {name: answers_of(facts, name)["state"] for name in ("simulated", "keys")}
+    if "ok" in states.values() or not set(states.values()) - {"denied", "needless"}:
+        return ""
+    who = "caller" if facts["own_key"] else "sender"
+    return next(name for name in (who, *states) if answers_of(facts, name)["state"] not in ("ok", "denied", "needless"))
 
 
 def _said(facts: Mapping[str, Any], state: str) -> str:
@@ -54,7 +67,7 @@ def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
         "env_file": facts["env_file"],
         "user": (facts.get("active") or {}).get("user"),
         "region": facts["region"],
-        "not_asked": denied(facts, ("last_used", "keys")),
+        "not_asked": not_told(facts, ("last_used", "keys")),
     }
     return fault(refusal.code, check, subject, evidence=filled(evidence))
 
@@ -74,7 +87,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "key_ends_in": facts["key_id"],
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
-            "not_asked": [*denied(facts, ("last_used", "keys", "simulated")), *_undecided(facts)],
+            "not_asked": [*not_told(facts, ("last_used", "keys", "simulated")), *_undecided(facts)],
         }
     )
 

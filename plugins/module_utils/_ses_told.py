@@ -36,7 +36,7 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
     """Say why a question has no answer; the finding that explains it is named where there is one."""
     answer = answers_of(facts, name)
     state, code = answer["state"], answer.get("code") or ""
-    said = f" ({code}: {answer['said']})" if answer.get("said") else f" ({code})" if code else ""
+    said = f" ({': '.join(text for text in (code, answer.get('said')) if text)})" if code or answer.get("said") else ""
     if state == "denied":
         return unknown(check, f"the key may not call {answer['action']}; allow it in the policy of the key that asks", subject=subject)
     if state in REFUSED:
@@ -49,6 +49,8 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
     if state == "late":
         reason = f"{service} did not answer in time; give more of it (timeout), or look at the network"
         return unknown(check, reason, code="run.check_timeout", blocked_by=silent, subject=subject)
+    if state == "skipped":
+        return unknown(check, f"{answer['action']} was not asked{said}", subject=subject)
     if state == "throttled":
         return unknown(check, f"{service} throttles the questions of this check, also when asked again{said}", subject=subject)
     if state == "server":
@@ -88,10 +90,14 @@ def refused(facts: Mapping[str, Any]) -> Refusal | None:
     return None
 
 
-def denied(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Name what could not be asked for want of a permission, as evidence.not_asked."""
-    told = [answers_of(facts, name) for name in names]
-    return [f"{answer['action']}: not allowed" for answer in told if answer["state"] == "denied"]
+def not_told(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Name the questions that have no answer, each with the reason, as evidence.not_asked."""
+    found = []
+    for answer in (answers_of(facts, name) for name in names):
+        if answer["state"] not in ("ok", "needless"):
+            code = f" ({answer['code']})" if answer["state"] == "failed" and answer.get("code") else ""
+            found.append(f"{answer['action']}: {'not allowed' if answer['state'] == 'denied' else answer['state']}{code}")
+    return found
 
 
 def filled(evidence: Mapping[str, Any]) -> dict[str, Any]:

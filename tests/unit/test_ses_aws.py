@@ -240,6 +240,13 @@ def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not
     assert finding.evidence["reason"].startswith("STS cannot be reached")
 
 
+def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
+    (finding,) = h.conclude("ses.key", ask(timeout=2.0))
+    assert (finding.code, finding.subject) == ("run.check_timeout", "sending key")
+    assert finding.evidence["reason"].startswith("IAM did not answer")
+
+
 def test_a_black_hole_and_a_closed_port(ask, aws):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]

@@ -311,6 +311,32 @@ def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
     assert finding.code == "ses.access_denied"
 
 
+def missing(state, **more):
+    return {"state": state, "action": "iam:SimulatePrincipalPolicy", "code": "", "said": "", **more}
+
+
+@pytest.mark.parametrize("state", ["unreachable", "late", "throttled", "server", "failed", "skipped"])
+def test_a_key_of_which_neither_permission_nor_age_is_told_is_unknown(state):
+    facts = {**key_facts(), "active": None}
+    facts["answers"] |= {"simulated": missing(state), "keys": missing("denied", action="iam:ListAccessKeys")}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.status == "unknown"
+    facts["answers"]["keys"] = {"state": "ok"}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == [f"iam:SimulatePrincipalPolicy: {state}"]
+
+
+def test_a_role_whose_policies_were_not_simulated_is_unknown_and_one_that_may_send_is_well():
+    facts = {**key_facts(), "active": None}
+    facts["answers"] |= {"simulated": missing("failed", code="NoSuchEntity", said="no such role"), "keys": missing("needless")}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, "NoSuchEntity" in finding.evidence["reason"]) == ("unknown", True)
+    facts["answers"]["simulated"] = {"state": "ok", "data": {"EvaluationResults": []}}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, "not_asked" in finding.evidence) == ("ok", False)
+
+
 def key_facts(*results):
     """Facts of a key that STS takes, with the results of the simulation."""
     arn = "arn:aws:iam::123456789012:user/tank"
