@@ -9,12 +9,13 @@ Rules: manual 1 section 7 (causes by error), manual 2 section 8 (quota, rate, bo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import _ses_rates
 from ._finding import Finding, fault, ok, unknown
 from ._ses_rates import Point, percent
-from ._ses_told import DAY, FACTS, cannot, data_of, filled, not_told, of_ses, ses_is_silent
+from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, filled, not_told, of_ses, ses_is_silent
 from ._sources import Asked
 
 
@@ -180,16 +181,23 @@ _KINDS = (
 
 
 def reputation(asked: Asked) -> list[Finding]:
-    """Say whether bounces, complaints and rejects are over the lines, or rising before they reach them."""
+    """Say whether bounces, complaints and rejects are over the lines, or rising before they reach them.
+
+    Without SES's statistics, CloudWatch's two rates are judged all the same; the rest is unknown, or named where it is not allowed.
+    """
     check = "ses.reputation"
     facts, now = asked.read(FACTS), asked.now
     points = _points(facts, now)
     seen, missing = _cloudwatch(facts)
-    if points is None and not seen:
-        return [cannot(check, facts, "statistics", facts["region"])]
     notes = [*not_told(facts, ("statistics", "reputation")), *missing]
+    if points is None:
+        # CloudWatch knows bounces and complaints only, and no rise.
+        notes += ["rejects and rises: told by ses:GetSendStatistics only"]
     shared = {"region": facts["region"], "not_asked": notes}
     found = [finding for kind in _KINDS for finding in _kind(check, asked.parameters, shared, points or [], seen, now, kind)]
+    if points is None and (not seen or answers_of(facts, "statistics")["state"] != "denied"):
+        reason = cannot(check, facts, "statistics", facts["region"])
+        found.append(replace(reason, evidence=filled({**reason.evidence, **shared, "cloudwatch": seen})))
     rates = rates_of(points or [], now)
     return found or [ok(check, facts["region"], evidence=filled({**shared, "rates": rates, "cloudwatch": seen}))]
 

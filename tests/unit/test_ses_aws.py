@@ -168,6 +168,17 @@ def test_a_key_that_may_only_send_leaves_all_unknown_but_itself(aws, tmp_path):
     assert "iam:SimulatePrincipalPolicy: not allowed" in h.conclude("ses.key", facts)[0].evidence["not_asked"]
 
 
+def test_cloudwatch_is_believed_where_the_statistics_do_not_come_and_the_rest_is_unknown(aws, ask):
+    aws.reputation(bounce=0.06)
+    aws.do("fault.set", {"kind": "throttle", "actions": ["ses:GetSendStatistics"]})
+    assert h.codes(h.conclude("ses.reputation", ask())) == ["ses.bounce_5", "run.check_unknown"]
+    aws.front.conditions.clear()
+    aws.people.allow("tank-monitor", ["ses:GetSendStatistics"], effect="Deny", policy="less")
+    (finding,) = h.conclude("ses.reputation", ask())
+    assert finding.code == "ses.bounce_5"
+    assert "rejects and rises: told by ses:GetSendStatistics only" in finding.evidence["not_asked"]
+
+
 def test_throttling_is_asked_again_with_a_bound(aws, ask):
     aws.do("fault.set", {"kind": "throttle", "actions": ["ses:GetSendStatistics"], "times": 2})
     assert h.every_code(ask()) == set()
@@ -194,7 +205,9 @@ def test_one_question_that_hangs_costs_no_other(aws, ask):
     facts = ask(timeout=2.0)
     assert time.monotonic() - started < 2.5
     assert h.codes(h.conclude("ses.account", facts)) == []
-    assert h.codes(h.conclude("ses.reputation", facts)) == []
+    (finding,) = h.conclude("ses.reputation", facts)
+    assert (finding.code, finding.evidence["cloudwatch"]["Bounce"]) == ("run.check_timeout", 0.6)
+    assert "ses:GetSendStatistics: late" in finding.evidence["not_asked"]
     assert "ses:GetSendStatistics: late" in h.conclude("ses.quota", facts)[0].evidence["not_asked"]
 
 
