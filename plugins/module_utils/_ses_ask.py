@@ -40,6 +40,7 @@ ACTIONS = {
     "keys": "iam:ListAccessKeys",
     "last_used": "iam:GetAccessKeyLastUsed",
     "simulated": "iam:SimulatePrincipalPolicy",
+    "rights": "iam:SimulatePrincipalPolicy",
 }
 SENDING = ("ses:SendEmail", "ses:SendRawEmail")
 # What no mail sender needs: each stands for a part of AWS that a wide policy would open.
@@ -104,6 +105,7 @@ class Run:
     offsets: list[float] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     errors: Any = None
+    names: list[str] | None = None
     over: bool = False
 
     def client(self, name: str) -> Any:
@@ -116,6 +118,17 @@ class Run:
         if isinstance(made, Exception):
             raise made
         return made
+
+    def tell_names(self, names: list[str]) -> None:
+        with self.changed:
+            self.names = names
+            self.changed.notify_all()
+
+    def known_names(self) -> list[str]:
+        """Wait for the names of the identities; none where SES does not list them."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.names is not None, timeout=max(0.0, self.until - time.monotonic()))
+            return list(self.names or [])
 
     def answer(self, name: str) -> dict[str, Any]:
         """Wait for the answer to another question."""
@@ -275,6 +288,7 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
             listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=100)
             found = [entry["IdentityName"] for entry in (listed.get("data") or {}).get("EmailIdentities", [])]
         chosen = found[:MOST_IDENTITIES]
+        run.tell_names(chosen)
         threads = [_start(lambda name=name: _ask_identity(run, name)) for name in chosen]
         for thread in threads:
             thread.join(max(0.0, run.until - time.monotonic()))
@@ -296,19 +310,18 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
             _leave_out(run, "keys", needless=bool(_arn(run)))
 
     def simulated() -> None:
-        arn = principal(_arn(run))
-        if arn:
-            actions = [*SENDING, *BEYOND]
-            _ask(run, "simulated", "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=actions)
-        else:
-            # The root of an account may do everything; a federated user has policies that cannot be simulated.
-            _leave_out(run, "simulated", needless=_arn(run).endswith(":root"))
+        resources = identity_arns(_arn(run), run.region, run.known_names())
+        _simulate(run, "simulated", SENDING, **({"ResourceArns": resources} if resources else {}))
+
+    def rights() -> None:
+        _simulate(run, "rights", BEYOND)
 
     return [
         caller,
         sender,
         iam,
         simulated,
+        rights,
         lambda: _ask(run, "account", "sesv2", "get_account") and None,
         named,
         lambda: _ask(run, "quota", "ses", "get_send_quota") and None,
@@ -326,6 +339,22 @@ def _arn(run: Run) -> str:
     """Return the ARN of who sends."""
     answer = run.answer("sender" if run.sender.key_id else "caller")
     return str((answer.get("data") or {}).get("Arn") or "")
+
+
+def _simulate(run: Run, question: str, actions: Sequence[str], **more: Any) -> None:
+    """Ask whether the policies of who sends allow actions; without ResourceArns, on everything (``*``)."""
+    arn = principal(_arn(run))
+    if arn:
+        _ask(run, question, "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=list(actions), **more)
+    else:
+        # The root of an account may do everything; a federated user has policies that cannot be simulated.
+        _leave_out(run, question, needless=_arn(run).endswith(":root"))
+
+
+def identity_arns(arn: str, region: str, names: Sequence[str]) -> list[str]:
+    """Return the ARNs of identities in the account of a caller; policies for sending name these (SES developer guide, access control)."""
+    told = re.match(r"arn:([\w-]+):[a-z]+::(\d+):", arn)
+    return [f"arn:{told[1]}:ses:{region}:{told[2]}:identity/{name}" for name in names] if told else []
 
 
 def principal(arn: str) -> str:

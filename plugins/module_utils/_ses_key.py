@@ -9,6 +9,7 @@ Rules: manual 1 sections 7 and 13, manual 2 section 8.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ._finding import Finding, fault, ok
@@ -87,7 +88,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "key_ends_in": facts["key_id"],
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
-            "not_asked": [*not_told(facts, ("last_used", "keys", "simulated")), *_undecided(facts)],
+            "not_asked": [*not_told(facts, ("last_used", "keys", "simulated", "rights")), *_undecided(facts)],
         }
     )
 
@@ -96,29 +97,52 @@ def _days_since(last: Mapping[str, Any], now: float) -> int | None:
     return round((now - last["LastUsedDate"]) / DAY) if last.get("LastUsedDate") else None
 
 
-def _simulated(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return (data_of(facts, "simulated") or {}).get("EvaluationResults") or []
+@dataclass(frozen=True)
+class _Decision:
+    """What the policies say of one action on one resource. missing: what only the real request has and the decision depends on."""
+
+    action: str
+    resource: str
+    said: str
+    missing: tuple[str, ...]
+
+    @property
+    def open(self) -> str:
+        """Say on what a denial still depends: a condition (aws:SourceIp), or the identity where none is known; "" for nothing."""
+        if self.missing:
+            return f"depends on {', '.join(self.missing)} of the request"
+        return "depends on the identity, and none is known" if self.resource == "*" else ""
 
 
-def _is_open(entry: Mapping[str, Any]) -> bool:
-    """Return whether a denial depends on what only the real request has: an allowance with a condition, or a guard-rail (aws:SourceIp)."""
-    return entry["EvalDecision"] != "allowed" and bool(entry.get("MissingContextValues"))
+def _decisions(facts: Mapping[str, Any], question: str) -> list[_Decision]:
+    """Return what a simulation said; where it was about resources, their own decisions and not the strictest of all (IAM, EvaluationResult)."""
+    found = []
+    for entry in (data_of(facts, question) or {}).get("EvaluationResults") or []:
+        for one in entry.get("ResourceSpecificResults") or [entry]:
+            said = one.get("EvalResourceDecision") or entry["EvalDecision"]
+            missing = tuple(one.get("MissingContextValues") or ())
+            found.append(_Decision(entry["EvalActionName"], one.get("EvalResourceName") or "*", said, missing))
+    return found
 
 
-def _decisions(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return by action whether the policies allow it; what is open is left out."""
-    return {entry["EvalActionName"]: entry["EvalDecision"] for entry in _simulated(facts) if not _is_open(entry)}
+def _sending(facts: Mapping[str, Any], action: str) -> tuple[str, str]:
+    """Return (allowed, explicitDeny, implicitDeny or open) and on what it depends; allowed when it is so for one identity."""
+    told = [decision for decision in _decisions(facts, "simulated") if decision.action == action]
+    if not told or any(decision.said == "allowed" for decision in told):
+        return "allowed", ""
+    depends = next((decision.open for decision in told if decision.open), "")
+    return ("open", depends) if depends else (told[0].said, "")
 
 
 def _undecided(facts: Mapping[str, Any]) -> list[str]:
     """Name the sending actions that are open and on what they depend, as evidence.not_asked."""
-    told = [entry for entry in _simulated(facts) if entry["EvalActionName"] in SENDING and _is_open(entry)]
-    return [f"{entry['EvalActionName']}: depends on {', '.join(entry['MissingContextValues'])} of the request" for entry in told]
+    told = {action: _sending(facts, action) for action in SENDING}
+    return [f"{action}: {depends}" for action, (_said, depends) in told.items() if depends]
 
 
 def _may_send(check: str, facts: Mapping[str, Any]) -> list[Finding]:
-    decisions = _decisions(facts)
-    lacking = [action for action in SENDING if decisions.get(action, "allowed") != "allowed"]
+    decisions = {action: _sending(facts, action)[0] for action in SENDING}
+    lacking = [action for action, said in decisions.items() if said not in ("allowed", "open")]
     if not lacking:
         return []
     explicit = [action for action in lacking if decisions[action] == "explicitDeny"]
@@ -134,8 +158,7 @@ def _too_wide(check: str, facts: Mapping[str, Any]) -> list[Finding]:
     arn = _sender_arn(facts)
     if arn.endswith(":root"):
         return [fault("ses.policy_too_wide", check, SENDING_KEY, evidence={"reason": "root", "arn": arn, "rights": []})]
-    decisions = _decisions(facts)
-    rights = [action for action in BEYOND if decisions.get(action) == "allowed"]
+    rights = [decision.action for decision in _decisions(facts, "rights") if decision.said == "allowed"]
     if not rights:
         return []
     evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND)}

@@ -97,7 +97,7 @@ def not_told(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         if answer["state"] not in ("ok", "needless"):
             code = f" ({answer['code']})" if answer["state"] == "failed" and answer.get("code") else ""
             found.append(f"{answer['action']}: {'not allowed' if answer['state'] == 'denied' else answer['state']}{code}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def filled(evidence: Mapping[str, Any]) -> dict[str, Any]:

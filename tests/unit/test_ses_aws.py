@@ -45,6 +45,36 @@ def client(aws, service, user="tank-sender"):
     return boto3.client(service, endpoint_url=aws.url, region_name=h.REGION, aws_access_key_id=key[0], aws_secret_access_key=key[1])
 
 
+IDENTITY = f"arn:aws:ses:{h.REGION}:123456789012:identity/example.com"
+
+
+def test_the_least_policy_that_names_the_identity_is_enough(aws, ask):
+    """AWS's own advice: Resource is the identity, so that sending on everything (*) is denied."""
+    aws.people.allow("tank-sender", ["ses:SendEmail", "ses:SendRawEmail"], resource=IDENTITY)
+    assert client(aws, "ses").send_raw_email(RawMessage={"Data": b"From: a@example.com\r\nTo: b@example.org\r\n\r\n"})["MessageId"]
+    assert h.every_code(ask()) == set()
+    aws.people.allow("tank-sender", ["ses:SendEmail", "ses:SendRawEmail"], resource=IDENTITY.replace("example", "other"))
+    with pytest.raises(ClientError, match="on resource: arn"):
+        client(aws, "ses").send_raw_email(RawMessage={"Data": b"From: a@example.com\r\nTo: b@example.org\r\n\r\n"})
+    assert h.every_code(ask()) == {"ses.access_denied"}
+    assert h.codes(h.conclude("ses.key", ask(identities=["example.com", "other.com"]))) == []
+
+
+def test_the_stand_in_simulates_by_resource_as_iam_does(aws):
+    aws.people.allow("tank-sender", ["ses:SendEmail"], resource=IDENTITY)
+    arns = [IDENTITY, IDENTITY.replace("example", "other")]
+    user = "arn:aws:iam::123456789012:user/tank-sender"
+    iam = client(aws, "iam", "tank-monitor")
+    (told,) = iam.simulate_principal_policy(PolicySourceArn=user, ActionNames=["ses:SendEmail"], ResourceArns=arns)["EvaluationResults"]
+    assert told["EvalDecision"] == "implicitDeny"
+    assert [(one["EvalResourceName"], one["EvalResourceDecision"]) for one in told["ResourceSpecificResults"]] == [
+        (arns[0], "allowed"),
+        (arns[1], "implicitDeny"),
+    ]
+    (told,) = iam.simulate_principal_policy(PolicySourceArn=user, ActionNames=["ses:SendEmail"])["EvaluationResults"]
+    assert (told["EvalResourceName"], told["EvalDecision"]) == ("*", "implicitDeny")
+
+
 def test_all_is_well_and_all_is_asked(ask):
     facts = ask()
     assert {name: answer["state"] for name, answer in facts["answers"].items() if answer["state"] != "ok"} == {}

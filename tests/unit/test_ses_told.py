@@ -303,12 +303,48 @@ def test_a_root_key_may_do_everything():
 @pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
 def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
     """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
-    result = {"EvalActionName": "ses:SendRawEmail", "EvalDecision": decision, "MissingContextValues": ["aws:SourceIp"]}
-    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision, missing=["aws:SourceIp"])), now=NOW)
     assert finding.status == "ok"
     assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on aws:SourceIp of the request"]
-    (finding,) = h.conclude("ses.key", key_facts({**result, "MissingContextValues": []}), now=NOW)
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision)), now=NOW)
     assert finding.code == "ses.access_denied"
+
+
+def simulated(*decisions, missing=()):
+    """One action, on one identity for each decision, as IAM answers; all of them denied together where one is."""
+    arn = "arn:aws:ses:ap-southeast-1:123456789012:identity/{}"
+    single = [
+        {"EvalResourceName": arn.format(number), "EvalResourceDecision": decision, "MissingContextValues": list(missing)}
+        for number, decision in enumerate(decisions)
+    ]
+    strictest = next((decision for decision in decisions if decision != "allowed"), "allowed")
+    return {"EvalActionName": "ses:SendRawEmail", "EvalDecision": strictest, "ResourceSpecificResults": single}
+
+
+def test_what_may_be_sent_from_one_identity_may_be_sent():
+    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "allowed")), now=NOW)
+    assert finding.status == "ok"
+    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "explicitDeny")), now=NOW)
+    assert finding.code == "ses.access_denied"
+
+
+def test_a_denial_in_general_is_none_for_an_identity_that_nobody_knows():
+    result = {"EvalActionName": "ses:SendRawEmail", "EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
+    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on the identity, and none is known"]
+
+
+@pytest.mark.parametrize(
+    "arn, expected",
+    [
+        ("arn:aws:iam::123456789012:user/tank", ["arn:aws:ses:eu-west-1:123456789012:identity/example.com"]),
+        ("arn:aws-cn:sts::123456789012:assumed-role/app/i-1", ["arn:aws-cn:ses:eu-west-1:123456789012:identity/example.com"]),
+        ("", []),
+    ],
+)
+def test_what_the_right_to_send_is_asked_for(arn, expected):
+    assert _ses_ask.identity_arns(arn, "eu-west-1", ["example.com"]) == expected
 
 
 def missing(state, **more):
@@ -345,6 +381,7 @@ def key_facts(*results):
         "last_used": {"state": "ok", "data": {}},
         "keys": {"state": "ok"},
         "simulated": {"state": "ok", "data": {"EvaluationResults": list(results)}},
+        "rights": {"state": "ok", "data": {"EvaluationResults": []}},
     }
     active = {"status": "Active", "created": NOW - 86400, "user": "tank"}
     shared = {"own_key": True, "offset_s": 0.0, "region": "ap-southeast-1", "key_id": "ABCD", "env_file": ""}

@@ -157,6 +157,10 @@ class Account:
             said = f"The MAIL FROM domain {sender.mail_from} is not verified."
             raise SesError("MailFromDomainNotVerifiedException", said)
 
+    def identity_of(self, address: str) -> str:
+        """The identity that a mail from this address goes out from: the address where it is one, otherwise its domain."""
+        return address if address in self.identities else address.rpartition("@")[2]
+
     def _verified(self, address: str) -> bool:
         known = [self.identities.get(name) for name in (address, address.rpartition("@")[2])]
         return any(identity is not None and identity.verified for identity in known)
