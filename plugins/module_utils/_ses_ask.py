@@ -55,6 +55,7 @@ BEYOND = (
     "ec2:RunInstances",
     "sns:Publish",
 )
+NO_IDENTITY = ("NotFoundException", "NotFound")
 MOST_IDENTITIES = 20
 CONNECT_WITHIN = 3.0
 READ_WITHIN = 4.0
@@ -152,7 +153,8 @@ def ask(
     access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for all that SES lists. meanwhile: called when all questions are under way.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
-    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
+    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
+    that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()
@@ -370,11 +372,39 @@ def _user_of(arn: str) -> str:
 
 
 def _ask_identity(run: Run, name: str) -> None:
-    _ask(run, "identity", "sesv2", "get_email_identity", key=f"identity {name}", EmailIdentity=name)
+    """Ask about an identity; where SES has none of that name, about the domains above it, whose verification covers it (``through``)."""
+    answer: dict[str, Any] = {}
+    for one in (name, *above(name)):
+        answer = _answer(run, "identity", "sesv2", "get_email_identity", EmailIdentity=one)
+        if answer.get("code") not in NO_IDENTITY:
+            answer["through"] = "" if one == name else one
+            break
+    _keep(run, f"identity {name}", answer)
 
 
-def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **arguments: Any) -> dict[str, Any]:
+def above(name: str) -> list[str]:
+    """Return the domains that an address or a domain is in, the nearest first; never a bare top-level domain."""
+    domain = name.rpartition("@")[2].split(".")
+    first = 0 if "@" in name else 1
+    return [".".join(domain[number:]) for number in range(first, len(domain) - 1)]
+
+
+def _ask(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
     """Ask one question and keep its answer; never raises."""
+    answer = _answer(run, question, client, operation, **arguments)
+    _keep(run, question, answer)
+    return answer
+
+
+def _keep(run: Run, key: str, answer: dict[str, Any]) -> None:
+    with run.changed:
+        if not run.over:
+            run.answers[key] = answer
+            run.changed.notify_all()
+
+
+def _answer(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    """Return the answer to one question; never raises."""
     started = time.monotonic()
     try:
         data = getattr(run.client(client), operation)(**arguments)
@@ -382,22 +412,13 @@ def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **
         told: dict[str, Any] = {"state": "ok", "data": _plain(data)}
     except Exception as error:
         told = _failure(run, error)
-    answer = {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
-    with run.changed:
-        if not run.over:
-            run.answers[key or question] = answer
-            run.changed.notify_all()
-    return answer
+    return {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
 
 
 def _leave_out(run: Run, question: str, *, needless: bool) -> None:
     """Say that a question was not asked: because there is nothing to ask, or because whom it is about is not known or not fit for it."""
     said = "" if needless else f"about {_arn(run) or 'a key whose owner nobody told'}"
-    answer = {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said}
-    with run.changed:
-        if not run.over:
-            run.answers[question] = answer
-            run.changed.notify_all()
+    _keep(run, question, {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said})
 
 
 def _plain(value: Any) -> Any:

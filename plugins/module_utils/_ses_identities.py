@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
+from ._ses_ask import NO_IDENTITY
 from ._ses_told import FACTS, MOST, answers_of, cannot, data_of, filled
 from ._sources import Asked
 
@@ -29,14 +30,16 @@ def identities(asked: Asked) -> list[Finding]:
             return [cannot(check, facts, "identity_list", facts["region"])]
         evidence = {"reason": "none", "region": facts["region"]}
         return [fault("ses.identity_unverified", check, facts["region"], evidence=evidence)]
-    return [finding for name in sorted(names) for finding in _identity(check, facts, name)]
+    found = [finding for name in sorted(names) for finding in _identity(check, facts, name)]
+    covering = {facts["answers"][f"identity {name}"].get("through") for name in names} - {"", None, *names}
+    return [*found, *(finding for domain in sorted(covering) for finding in _covering(check, facts, domain))]
 
 
 def _identity(check: str, facts: Mapping[str, Any], name: str) -> list[Finding]:
     answer = answers_of(facts, f"identity {name}")
-    shared = {"region": facts["region"], "identity": name}
+    shared = filled({"region": facts["region"], "identity": name, "through": answer.get("through")})
     if answer["state"] != "ok":
-        if answer.get("code") in ("NotFoundException", "NotFound"):
+        if answer.get("code") in NO_IDENTITY:
             return [fault("ses.identity_unverified", check, name, evidence={**shared, "reason": "missing"})]
         return [cannot(check, facts, f"identity {name}", name)]
     data = answer["data"]
@@ -44,13 +47,22 @@ def _identity(check: str, facts: Mapping[str, Any], name: str) -> list[Finding]:
     if not data.get("VerifiedForSendingStatus"):
         evidence = {**shared, "reason": "unverified", "status": str(data.get("VerificationStatus") or "")}
         found.append(fault("ses.identity_unverified", check, name, evidence=filled(evidence)))
-    if "@" not in name:
-        found += [
-            *_spf(check, facts, name, shared),
-            *_dkim(check, facts, name, data, shared),
-            *_mail_from(check, facts, name, data, shared),
-        ]
-    return found or [ok(check, name, evidence=filled({**shared, "dmarc": dmarc_of(facts, name)}))]
+    if not answer.get("through"):
+        found += _in_dns(check, facts, name, data)
+    return found or [ok(check, name, evidence=filled({**shared, "dmarc": dmarc_of(facts, answer.get("through") or name)}))]
+
+
+def _covering(check: str, facts: Mapping[str, Any], domain: str) -> list[Finding]:
+    """Say once what DNS lacks of a domain that was not asked about itself, but covers names that were."""
+    told = [answer for answer in facts["answers"].values() if answer.get("through") == domain and answer["state"] == "ok"]
+    return _in_dns(check, facts, domain, told[0]["data"]) if told else []
+
+
+def _in_dns(check: str, facts: Mapping[str, Any], name: str, data: Mapping[str, Any]) -> list[Finding]:
+    shared = {"region": facts["region"], "identity": name}
+    if "@" in name:
+        return []
+    return [*_spf(check, facts, name, shared), *_dkim(check, facts, name, data, shared), *_mail_from(check, facts, name, data, shared)]
 
 
 def _records(facts: Mapping[str, Any], name: str, kind: str) -> Mapping[str, Any]:

@@ -396,6 +396,29 @@ def test_a_missing_library_is_named(monkeypatch, aws, tmp_path):
     assert caught.value.details["libraries"] == ["boto3"]
 
 
+@pytest.mark.parametrize("name", ["noreply@example.com", "mail.example.com", "noreply@news.mail.example.com"])
+def test_a_verified_domain_covers_its_addresses_and_subdomains(name, aws, ask):
+    sender = name if "@" in name else f"noreply@{name}"
+    raw = f"From: {sender}\r\nTo: b@example.org\r\nSubject: x\r\n\r\ny".encode()
+    assert client(aws, "ses").send_raw_email(RawMessage={"Data": raw})["MessageId"]
+    facts = ask(identities=[name])
+    (finding,) = h.conclude("ses.identities", facts)
+    assert (finding.status, finding.subject, finding.evidence["through"]) == ("ok", name, "example.com")
+    aws.record("example.com", "TXT", ['"v=spf1 mx -all"'])
+    other = "other@mail.example.com"
+    for names in ([name], [name, other], [name, "example.com"]):
+        findings = h.conclude("ses.identities", ask(identities=names))
+        assert [(one.subject, one.evidence["record"]) for one in findings if one.code] == [("example.com", "TXT example.com")]
+        assert {one.subject for one in findings} == {*names, "example.com"}
+    aws.change(identity={"name": "example.com", "verified": False})
+    assert "ses.identity_unverified" in h.codes(h.conclude("ses.identities", ask(identities=[name])))
+
+
+def test_an_identity_that_neither_is_there_nor_covered(ask):
+    (finding,) = h.conclude("ses.identities", ask(identities=["noreply@mail.example.org"]))
+    assert (finding.code, finding.evidence["reason"]) == ("ses.identity_unverified", "missing")
+
+
 # --- DNS
 
 
