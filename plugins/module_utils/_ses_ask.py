@@ -15,7 +15,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -56,7 +56,8 @@ BEYOND = (
     "sns:Publish",
 )
 NO_IDENTITY = ("NotFoundException", "NotFound")
-MOST_IDENTITIES = 20
+MOST_IDENTITIES = 20  # of those that SES lists; names that were given are all asked about, so many at a time
+LARGEST_PAGE = 1000
 CONNECT_WITHIN = 3.0
 READ_WITHIN = 4.0
 ATTEMPTS = 3  # botocore's standard mode waits longer each time, with jitter
@@ -107,6 +108,7 @@ class Run:
     changed: threading.Condition = field(default_factory=threading.Condition)
     errors: Any = None
     names: list[str] | None = None
+    names_left: str = ""
     over: bool = False
 
     def client(self, name: str) -> Any:
@@ -120,9 +122,9 @@ class Run:
             raise made
         return made
 
-    def tell_names(self, names: list[str]) -> None:
+    def tell_names(self, names: list[str], left: str) -> None:
         with self.changed:
-            self.names = names
+            self.names, self.names_left = names, left
             self.changed.notify_all()
 
     def known_names(self) -> list[str]:
@@ -148,10 +150,11 @@ def ask(
     until: float,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Ask everything; returns ``answers`` by question, ``identities`` by name, ``offset_s`` and ``key_id``.
+    """Ask everything; returns ``answers`` by question, ``names`` of the identities asked about, ``offset_s`` and ``key_id``.
 
     access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
-    endpoints. identities: names, none for all that SES lists. meanwhile: called when all questions are under way.
+    endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
+    meanwhile: called when all questions are under way.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
     question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
     that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
@@ -177,10 +180,13 @@ def ask(
     with run.changed:
         run.over = True
         answers = dict(run.answers)
+        names, left = list(run.names or []), run.names_left
         offsets = sorted(run.offsets)
     return {
         "region": run.region,
         "answers": answers,
+        "names": names,
+        "names_left": left,
         "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
         "key_id": key_id,
     }
@@ -285,13 +291,17 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
         _ask(run, "reputation", "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=now)
 
     def named() -> None:
-        found = list(identities)
-        if not found:
-            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=100)
-            found = [entry["IdentityName"] for entry in (listed.get("data") or {}).get("EmailIdentities", [])]
-        chosen = found[:MOST_IDENTITIES]
-        run.tell_names(chosen)
-        threads = [_start(lambda name=name: _ask_identity(run, name)) for name in chosen]
+        chosen, left = list(dict.fromkeys(identities)), ""
+        if not chosen:
+            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=LARGEST_PAGE).get("data") or {}
+            found = [entry["IdentityName"] for entry in listed.get("EmailIdentities", [])]
+            # Domains first: they cover their addresses.
+            chosen = sorted(found, key=lambda name: "@" in name)[:MOST_IDENTITIES]
+            more = len(found) - len(chosen)
+            left = f"{more} or more" if listed.get("NextToken") else str(more or "")
+        run.tell_names(chosen, left)
+        queue = iter(chosen)
+        threads = [_start(lambda: _ask_identities(run, queue)) for _one in range(min(len(chosen), MOST_IDENTITIES))]
         for thread in threads:
             thread.join(max(0.0, run.until - time.monotonic()))
 
@@ -369,6 +379,16 @@ def principal(arn: str) -> str:
 
 def _user_of(arn: str) -> str:
     return arn.rpartition("/")[2] if ":user/" in arn else ""
+
+
+def _ask_identities(run: Run, names: Iterator[str]) -> None:
+    """Ask about one after the other until none is left; the body of several threads."""
+    while True:
+        with run.changed:
+            name = next(names, None)
+        if name is None or run.over:
+            return
+        _ask_identity(run, name)
 
 
 def _ask_identity(run: Run, name: str) -> None:

@@ -9,6 +9,7 @@ Rules: manual 1 section 7 and the product facts (sending).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
@@ -23,7 +24,7 @@ def identities(asked: Asked) -> list[Finding]:
     """Say for each identity whether SES may send from it, and whether DNS says what it must."""
     check = "ses.identities"
     facts = asked.read(FACTS)
-    names = [key.partition(" ")[2] for key in facts["answers"] if key.startswith("identity ")]
+    names = facts["names"]
     if not names:
         listed = data_of(facts, "identity_list")
         if listed is None:
@@ -31,8 +32,12 @@ def identities(asked: Asked) -> list[Finding]:
         evidence = {"reason": "none", "region": facts["region"]}
         return [fault("ses.identity_unverified", check, facts["region"], evidence=evidence)]
     found = [finding for name in sorted(names) for finding in _identity(check, facts, name)]
-    covering = {facts["answers"][f"identity {name}"].get("through") for name in names} - {"", None, *names}
-    return [*found, *(finding for domain in sorted(covering) for finding in _covering(check, facts, domain))]
+    covering = {answers_of(facts, f"identity {name}").get("through") for name in names} - {"", None, *names}
+    found += [finding for domain in sorted(covering) for finding in _covering(check, facts, domain)]
+    if facts["names_left"]:
+        note = f"{facts['names_left']} more identities: only {len(names)} of those that SES lists were asked about; name those that matter"
+        found[0] = replace(found[0], evidence={**found[0].evidence, "not_asked": [note]})
+    return found
 
 
 def _identity(check: str, facts: Mapping[str, Any], name: str) -> list[Finding]:
@@ -41,7 +46,8 @@ def _identity(check: str, facts: Mapping[str, Any], name: str) -> list[Finding]:
     if answer["state"] != "ok":
         if answer.get("code") in NO_IDENTITY:
             return [fault("ses.identity_unverified", check, name, evidence={**shared, "reason": "missing"})]
-        return [cannot(check, facts, f"identity {name}", name)]
+        reason = cannot(check, facts, f"identity {name}", name)
+        return [replace(reason, evidence={**reason.evidence, **shared})]
     data = answer["data"]
     found = []
     if not data.get("VerifiedForSendingStatus"):

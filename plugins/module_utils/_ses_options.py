@@ -50,7 +50,7 @@ READING_PARAMETERS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "str",
         "default": [],
-        "description": f"Domains and addresses that mails are sent from, by default all that SES lists ({MOST_IDENTITIES} at most).",
+        "description": f"Domains and addresses that mails are sent from, by default those that SES lists ({MOST_IDENTITIES} at most).",
     },
     "resolver": {
         "type": "list",

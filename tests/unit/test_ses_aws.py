@@ -12,7 +12,7 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns
+from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from botocore.exceptions import ClientError
 
@@ -417,6 +417,25 @@ def test_a_verified_domain_covers_its_addresses_and_subdomains(name, aws, ask):
 def test_an_identity_that_neither_is_there_nor_covered(ask):
     (finding,) = h.conclude("ses.identities", ask(identities=["noreply@mail.example.org"]))
     assert (finding.code, finding.evidence["reason"]) == ("ses.identity_unverified", "missing")
+
+
+def test_every_name_that_was_given_is_told_also_the_late_ones(aws, ask):
+    names = [f"n{number:02}.example.com" for number in range(30)]
+    assert [finding.subject for finding in h.conclude("ses.identities", ask(identities=names))] == names
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetEmailIdentity"], "seconds": 3})
+    findings = h.conclude("ses.identities", ask(identities=["example.com"], timeout=2.0))
+    assert [(finding.code, finding.subject) for finding in findings] == [("run.check_timeout", "example.com")]
+    assert [one["status"] for one in _ses_door.in_short([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
+
+
+def test_identities_beyond_those_that_are_asked_about_are_counted_and_domains_go_first(aws, ask):
+    for number in range(25):
+        aws.account.identities[f"a{number}@example.com"] = h.Identity(f"a{number}@example.com")
+    aws.account.identities["z.example"] = h.Identity("z.example")
+    findings = h.conclude("ses.identities", ask())
+    assert len({finding.subject for finding in findings}) == _ses_ask.MOST_IDENTITIES
+    assert {"example.com", "z.example"} <= {finding.subject for finding in findings}
+    assert next(note for finding in findings for note in finding.evidence.get("not_asked", [])).startswith("7 more identities")
 
 
 # --- DNS
