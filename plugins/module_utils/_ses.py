@@ -162,7 +162,7 @@ def wanted_records(answers: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, 
     """Return the questions to DNS that the identities bring: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
     asked: list[tuple[str, str]] = []
     for key, answer in answers.items():
-        name = key.partition(" ")[2]
+        name = answer.get("through") or key.partition(" ")[2]
         if key.startswith("identity ") and answer["state"] == "ok" and "@" not in name:
             asked += _of_domain(name)
             asked += [(f"{token}._domainkey.{name}", "CNAME") for token in tokens(answer["data"])]

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import _ses, _ses_checks
+from . import _ses, _ses_checks, _ses_identities, _ses_key, _ses_options, _ses_told
 from ._check import Check
 from ._finding import Finding
 from ._sources import Asked, Source
 
-FACTS = Source(_ses_checks.FACTS, _ses.read, _ses.PARAMETERS, limits=_ses.LIMITS)
+FACTS = Source(_ses_told.FACTS, _ses.read, _ses.PARAMETERS, limits=_ses.LIMITS)
 
 
 def _of_aws(identifier: str, question: str, function: Callable[[Asked], list[Finding]], parameters: Mapping[str, Any]) -> Check:
@@ -22,25 +22,25 @@ def _of_aws(identifier: str, question: str, function: Callable[[Asked], list[Fin
 
 
 CHECKS = (
-    _of_aws("ses.reach", "Can the API and SMTP of SES be reached?", _ses_checks.reach, _ses_checks.READING_PARAMETERS),
-    _of_aws("ses.key", "Is the key taken, may it send and no more, and is it young enough?", _ses_checks.key, _ses_checks.KEY_PARAMETERS),
-    _of_aws("ses.account", "Does AWS let this account send?", _ses_checks.account, _ses_checks.READING_PARAMETERS),
+    _of_aws("ses.reach", "Can the API and SMTP of SES be reached?", _ses_checks.reach, _ses_options.READING_PARAMETERS),
+    _of_aws("ses.key", "Is the key taken, may it send and no more, and is it young enough?", _ses_key.key, _ses_options.KEY_PARAMETERS),
+    _of_aws("ses.account", "Does AWS let this account send?", _ses_checks.account, _ses_options.READING_PARAMETERS),
     _of_aws(
         "ses.quota",
         "How much of quota and send rate is used, and when does the quota run out?",
         _ses_checks.quota,
-        _ses_checks.QUOTA_PARAMETERS,
+        _ses_options.QUOTA_PARAMETERS,
     ),
     _of_aws(
         "ses.reputation",
         "Are bounces, complaints and rejects low, and not rising?",
         _ses_checks.reputation,
-        _ses_checks.REPUTATION_PARAMETERS,
+        _ses_options.REPUTATION_PARAMETERS,
     ),
     _of_aws(
         "ses.identities",
         "Are the identities verified, and does DNS have their records?",
-        _ses_checks.identities,
-        _ses_checks.READING_PARAMETERS,
+        _ses_identities.identities,
+        _ses_options.READING_PARAMETERS,
     ),
 )

@@ -15,7 +15,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -40,6 +40,7 @@ ACTIONS = {
     "keys": "iam:ListAccessKeys",
     "last_used": "iam:GetAccessKeyLastUsed",
     "simulated": "iam:SimulatePrincipalPolicy",
+    "rights": "iam:SimulatePrincipalPolicy",
 }
 SENDING = ("ses:SendEmail", "ses:SendRawEmail")
 # What no mail sender needs: each stands for a part of AWS that a wide policy would open.
@@ -54,7 +55,9 @@ BEYOND = (
     "ec2:RunInstances",
     "sns:Publish",
 )
-MOST_IDENTITIES = 20
+NO_IDENTITY = ("NotFoundException", "NotFound")
+MOST_IDENTITIES = 20  # of those that SES lists; names that were given are all asked about, so many at a time
+LARGEST_PAGE = 1000
 CONNECT_WITHIN = 3.0
 READ_WITHIN = 4.0
 ATTEMPTS = 3  # botocore's standard mode waits longer each time, with jitter
@@ -104,6 +107,8 @@ class Run:
     offsets: list[float] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     errors: Any = None
+    names: list[str] | None = None
+    names_left: str = ""
     over: bool = False
 
     def client(self, name: str) -> Any:
@@ -116,6 +121,17 @@ class Run:
         if isinstance(made, Exception):
             raise made
         return made
+
+    def tell_names(self, names: list[str], left: str) -> None:
+        with self.changed:
+            self.names, self.names_left = names, left
+            self.changed.notify_all()
+
+    def known_names(self) -> list[str]:
+        """Wait for the names of the identities; none where SES does not list them."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.names is not None, timeout=max(0.0, self.until - time.monotonic()))
+            return list(self.names or [])
 
     def answer(self, name: str) -> dict[str, Any]:
         """Wait for the answer to another question."""
@@ -134,12 +150,14 @@ def ask(
     until: float,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Ask everything; returns ``answers`` by question, ``identities`` by name, ``offset_s`` and ``key_id``.
+    """Ask everything; returns ``answers`` by question, ``names`` of the identities asked about, ``offset_s`` and ``key_id``.
 
     access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
-    endpoints. identities: names, none for all that SES lists. meanwhile: called when all questions are under way.
-    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late, skipped), ``action``,
-    ``ms``, and ``data``, or ``code`` and ``said``. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
+    endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
+    meanwhile: called when all questions are under way.
+    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
+    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
+    that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()
@@ -162,10 +180,13 @@ def ask(
     with run.changed:
         run.over = True
         answers = dict(run.answers)
+        names, left = list(run.names or []), run.names_left
         offsets = sorted(run.offsets)
     return {
         "region": run.region,
         "answers": answers,
+        "names": names,
+        "names_left": left,
         "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
         "key_id": key_id,
     }
@@ -270,12 +291,17 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
         _ask(run, "reputation", "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=now)
 
     def named() -> None:
-        found = list(identities)
-        if not found:
-            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=100)
-            found = [entry["IdentityName"] for entry in (listed.get("data") or {}).get("EmailIdentities", [])]
-        chosen = found[:MOST_IDENTITIES]
-        threads = [_start(lambda name=name: _ask_identity(run, name)) for name in chosen]
+        chosen, left = list(dict.fromkeys(identities)), ""
+        if not chosen:
+            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=LARGEST_PAGE).get("data") or {}
+            found = [entry["IdentityName"] for entry in listed.get("EmailIdentities", [])]
+            # Domains first: they cover their addresses.
+            chosen = sorted(found, key=lambda name: "@" in name)[:MOST_IDENTITIES]
+            more = len(found) - len(chosen)
+            left = f"{more} or more" if listed.get("NextToken") else str(more or "")
+        run.tell_names(chosen, left)
+        queue = iter(chosen)
+        threads = [_start(lambda: _ask_identities(run, queue)) for _one in range(min(len(chosen), MOST_IDENTITIES))]
         for thread in threads:
             thread.join(max(0.0, run.until - time.monotonic()))
 
@@ -291,18 +317,23 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
         name = iam_user or (used.get("data") or {}).get("UserName") or _user_of(_arn(run))
         if name:
             _ask(run, "keys", "iam", "list_access_keys", UserName=name)
+        else:
+            # Only users have keys that grow old.
+            _leave_out(run, "keys", needless=bool(_arn(run)))
 
     def simulated() -> None:
-        arn = principal(_arn(run))
-        if arn:
-            actions = [*SENDING, *BEYOND]
-            _ask(run, "simulated", "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=actions)
+        resources = identity_arns(_arn(run), run.region, run.known_names())
+        _simulate(run, "simulated", SENDING, **({"ResourceArns": resources} if resources else {}))
+
+    def rights() -> None:
+        _simulate(run, "rights", BEYOND)
 
     return [
         caller,
         sender,
         iam,
         simulated,
+        rights,
         lambda: _ask(run, "account", "sesv2", "get_account") and None,
         named,
         lambda: _ask(run, "quota", "ses", "get_send_quota") and None,
@@ -322,6 +353,22 @@ def _arn(run: Run) -> str:
     return str((answer.get("data") or {}).get("Arn") or "")
 
 
+def _simulate(run: Run, question: str, actions: Sequence[str], **more: Any) -> None:
+    """Ask whether the policies of who sends allow actions; without ResourceArns, on everything (``*``)."""
+    arn = principal(_arn(run))
+    if arn:
+        _ask(run, question, "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=list(actions), **more)
+    else:
+        # The root of an account may do everything; a federated user has policies that cannot be simulated.
+        _leave_out(run, question, needless=_arn(run).endswith(":root"))
+
+
+def identity_arns(arn: str, region: str, names: Sequence[str]) -> list[str]:
+    """Return the ARNs of identities in the account of a caller; policies for sending name these (SES developer guide, access control)."""
+    told = re.match(r"arn:([\w-]+):[a-z]+::(\d+):", arn)
+    return [f"arn:{told[1]}:ses:{region}:{told[2]}:identity/{name}" for name in names] if told else []
+
+
 def principal(arn: str) -> str:
     """Return the user or role behind a caller's ARN whose policies can be simulated, "" for none (the root of an account)."""
     role = re.match(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/", arn)
@@ -334,12 +381,50 @@ def _user_of(arn: str) -> str:
     return arn.rpartition("/")[2] if ":user/" in arn else ""
 
 
+def _ask_identities(run: Run, names: Iterator[str]) -> None:
+    """Ask about one after the other until none is left; the body of several threads."""
+    while True:
+        with run.changed:
+            name = next(names, None)
+        if name is None or run.over:
+            return
+        _ask_identity(run, name)
+
+
 def _ask_identity(run: Run, name: str) -> None:
-    _ask(run, "identity", "sesv2", "get_email_identity", key=f"identity {name}", EmailIdentity=name)
+    """Ask about an identity; where SES has none of that name, about the domains above it, whose verification covers it (``through``)."""
+    answer: dict[str, Any] = {}
+    for one in (name, *above(name)):
+        answer = _answer(run, "identity", "sesv2", "get_email_identity", EmailIdentity=one)
+        if answer.get("code") not in NO_IDENTITY:
+            answer["through"] = "" if one == name else one
+            break
+    _keep(run, f"identity {name}", answer)
 
 
-def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **arguments: Any) -> dict[str, Any]:
+def above(name: str) -> list[str]:
+    """Return the domains that an address or a domain is in, the nearest first; never a bare top-level domain."""
+    domain = name.rpartition("@")[2].split(".")
+    first = 0 if "@" in name else 1
+    return [".".join(domain[number:]) for number in range(first, len(domain) - 1)]
+
+
+def _ask(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
     """Ask one question and keep its answer; never raises."""
+    answer = _answer(run, question, client, operation, **arguments)
+    _keep(run, question, answer)
+    return answer
+
+
+def _keep(run: Run, key: str, answer: dict[str, Any]) -> None:
+    with run.changed:
+        if not run.over:
+            run.answers[key] = answer
+            run.changed.notify_all()
+
+
+def _answer(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    """Return the answer to one question; never raises."""
     started = time.monotonic()
     try:
         data = getattr(run.client(client), operation)(**arguments)
@@ -347,12 +432,13 @@ def _ask(run: Run, question: str, client: str, operation: str, key: str = "", **
         told: dict[str, Any] = {"state": "ok", "data": _plain(data)}
     except Exception as error:
         told = _failure(run, error)
-    answer = {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
-    with run.changed:
-        if not run.over:
-            run.answers[key or question] = answer
-            run.changed.notify_all()
-    return answer
+    return {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
+
+
+def _leave_out(run: Run, question: str, *, needless: bool) -> None:
+    """Say that a question was not asked: because there is nothing to ask, or because whom it is about is not known or not fit for it."""
+    said = "" if needless else f"about {_arn(run) or 'a key whose owner nobody told'}"
+    _keep(run, question, {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said})
 
 
 def _plain(value: Any) -> Any:

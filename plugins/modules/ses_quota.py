@@ -139,7 +139,7 @@ options:
         type: str
   identities:
     description: >-
-      Domains and addresses that mails are sent from, by default all that SES lists (20 at most).
+      Domains and addresses that mails are sent from, by default those that SES lists (20 at most).
     type: list
     elements: str
     default: []

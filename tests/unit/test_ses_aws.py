@@ -12,7 +12,7 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns
+from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from botocore.exceptions import ClientError
 
@@ -43,6 +43,36 @@ def ask(aws, tmp_path):
 def client(aws, service, user="tank-sender"):
     key = aws.people.keys[user]
     return boto3.client(service, endpoint_url=aws.url, region_name=h.REGION, aws_access_key_id=key[0], aws_secret_access_key=key[1])
+
+
+IDENTITY = f"arn:aws:ses:{h.REGION}:123456789012:identity/example.com"
+
+
+def test_the_least_policy_that_names_the_identity_is_enough(aws, ask):
+    """AWS's own advice: Resource is the identity, so that sending on everything (*) is denied."""
+    aws.people.allow("tank-sender", ["ses:SendEmail", "ses:SendRawEmail"], resource=IDENTITY)
+    assert client(aws, "ses").send_raw_email(RawMessage={"Data": b"From: a@example.com\r\nTo: b@example.org\r\n\r\n"})["MessageId"]
+    assert h.every_code(ask()) == set()
+    aws.people.allow("tank-sender", ["ses:SendEmail", "ses:SendRawEmail"], resource=IDENTITY.replace("example", "other"))
+    with pytest.raises(ClientError, match="on resource: arn"):
+        client(aws, "ses").send_raw_email(RawMessage={"Data": b"From: a@example.com\r\nTo: b@example.org\r\n\r\n"})
+    assert h.every_code(ask()) == {"ses.access_denied"}
+    assert h.codes(h.conclude("ses.key", ask(identities=["example.com", "other.com"]))) == []
+
+
+def test_the_stand_in_simulates_by_resource_as_iam_does(aws):
+    aws.people.allow("tank-sender", ["ses:SendEmail"], resource=IDENTITY)
+    arns = [IDENTITY, IDENTITY.replace("example", "other")]
+    user = "arn:aws:iam::123456789012:user/tank-sender"
+    iam = client(aws, "iam", "tank-monitor")
+    (told,) = iam.simulate_principal_policy(PolicySourceArn=user, ActionNames=["ses:SendEmail"], ResourceArns=arns)["EvaluationResults"]
+    assert told["EvalDecision"] == "implicitDeny"
+    assert [(one["EvalResourceName"], one["EvalResourceDecision"]) for one in told["ResourceSpecificResults"]] == [
+        (arns[0], "allowed"),
+        (arns[1], "implicitDeny"),
+    ]
+    (told,) = iam.simulate_principal_policy(PolicySourceArn=user, ActionNames=["ses:SendEmail"])["EvaluationResults"]
+    assert (told["EvalResourceName"], told["EvalDecision"]) == ("*", "implicitDeny")
 
 
 def test_all_is_well_and_all_is_asked(ask):
@@ -168,6 +198,17 @@ def test_a_key_that_may_only_send_leaves_all_unknown_but_itself(aws, tmp_path):
     assert "iam:SimulatePrincipalPolicy: not allowed" in h.conclude("ses.key", facts)[0].evidence["not_asked"]
 
 
+def test_cloudwatch_is_believed_where_the_statistics_do_not_come_and_the_rest_is_unknown(aws, ask):
+    aws.reputation(bounce=0.06)
+    aws.do("fault.set", {"kind": "throttle", "actions": ["ses:GetSendStatistics"]})
+    assert h.codes(h.conclude("ses.reputation", ask())) == ["ses.bounce_5", "run.check_unknown"]
+    aws.front.conditions.clear()
+    aws.people.allow("tank-monitor", ["ses:GetSendStatistics"], effect="Deny", policy="less")
+    (finding,) = h.conclude("ses.reputation", ask())
+    assert finding.code == "ses.bounce_5"
+    assert "rejects and rises: told by ses:GetSendStatistics only" in finding.evidence["not_asked"]
+
+
 def test_throttling_is_asked_again_with_a_bound(aws, ask):
     aws.do("fault.set", {"kind": "throttle", "actions": ["ses:GetSendStatistics"], "times": 2})
     assert h.every_code(ask()) == set()
@@ -194,7 +235,9 @@ def test_one_question_that_hangs_costs_no_other(aws, ask):
     facts = ask(timeout=2.0)
     assert time.monotonic() - started < 2.5
     assert h.codes(h.conclude("ses.account", facts)) == []
-    assert h.codes(h.conclude("ses.reputation", facts)) == []
+    (finding,) = h.conclude("ses.reputation", facts)
+    assert (finding.code, finding.evidence["cloudwatch"]["Bounce"]) == ("run.check_timeout", 0.6)
+    assert "ses:GetSendStatistics: late" in finding.evidence["not_asked"]
     assert "ses:GetSendStatistics: late" in h.conclude("ses.quota", facts)[0].evidence["not_asked"]
 
 
@@ -204,6 +247,47 @@ def test_an_api_that_takes_connections_and_says_nothing(aws, ask):
     (api, smtp) = h.conclude("ses.reach", facts)
     assert (api.code, api.evidence["reason"], smtp.code) == ("ses.unreachable", "no_answer", "")
     assert {finding.evidence["blocked_by"] for finding in h.conclude("ses.quota", facts)} == {"ses.unreachable"}
+
+
+def test_ses_alone_is_silent_while_the_rest_of_aws_answers(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 3})
+    facts = ask(timeout=2.0, identities=["example.com"])
+    assert facts["answers"]["caller"]["state"] == "ok"
+    (api, smtp) = h.conclude("ses.reach", facts)
+    assert (api.code, api.evidence["reason"], smtp.code) == ("ses.unreachable", "no_answer", "")
+    for check in ("ses.account", "ses.quota"):
+        assert [finding.evidence["blocked_by"] for finding in h.conclude(check, facts)] == ["ses.unreachable"]
+
+
+def own_key(aws, folder, **changed):
+    """The key of the monitor is the one that sends, too."""
+    given = h.options(aws, folder, sender_from=None, **changed)
+    return _ses.read(**given)
+
+
+def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp_path):
+    aws.people.change_key("tank-monitor", delete=True)
+    nowhere = {**dict.fromkeys(h.SERVICES, aws.url), "sts": "http://127.0.0.1:1", "iam": "http://127.0.0.1:1"}
+    facts = own_key(aws, tmp_path, endpoint_urls=nowhere, identities=["example.com"])
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.code, finding.severity, finding.subject) == ("ses.key_invalid", "P0", "sending key")
+    assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
+
+
+def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not_ses(aws, ask):
+    nowhere = {**dict.fromkeys(h.SERVICES, aws.url), **dict.fromkeys(("sts", "iam"), "http://127.0.0.1:1")}
+    facts = ask(endpoint_urls=nowhere)
+    assert h.codes(h.conclude("ses.reach", facts)) == []
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.status, "blocked_by" in finding.evidence) == ("unknown", False)
+    assert finding.evidence["reason"].startswith("STS cannot be reached")
+
+
+def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
+    (finding,) = h.conclude("ses.key", ask(timeout=2.0))
+    assert (finding.code, finding.subject) == ("run.check_timeout", "sending key")
+    assert finding.evidence["reason"].startswith("IAM did not answer")
 
 
 def test_a_black_hole_and_a_closed_port(ask, aws):
@@ -310,6 +394,48 @@ def test_a_missing_library_is_named(monkeypatch, aws, tmp_path):
     with pytest.raises(DriverMissing) as caught:
         h.read(aws, tmp_path)
     assert caught.value.details["libraries"] == ["boto3"]
+
+
+@pytest.mark.parametrize("name", ["noreply@example.com", "mail.example.com", "noreply@news.mail.example.com"])
+def test_a_verified_domain_covers_its_addresses_and_subdomains(name, aws, ask):
+    sender = name if "@" in name else f"noreply@{name}"
+    raw = f"From: {sender}\r\nTo: b@example.org\r\nSubject: x\r\n\r\ny".encode()
+    assert client(aws, "ses").send_raw_email(RawMessage={"Data": raw})["MessageId"]
+    facts = ask(identities=[name])
+    (finding,) = h.conclude("ses.identities", facts)
+    assert (finding.status, finding.subject, finding.evidence["through"]) == ("ok", name, "example.com")
+    aws.record("example.com", "TXT", ['"v=spf1 mx -all"'])
+    other = "other@mail.example.com"
+    for names in ([name], [name, other], [name, "example.com"]):
+        findings = h.conclude("ses.identities", ask(identities=names))
+        assert [(one.subject, one.evidence["record"]) for one in findings if one.code] == [("example.com", "TXT example.com")]
+        assert {one.subject for one in findings} == {*names, "example.com"}
+    aws.change(identity={"name": "example.com", "verified": False})
+    assert "ses.identity_unverified" in h.codes(h.conclude("ses.identities", ask(identities=[name])))
+
+
+def test_an_identity_that_neither_is_there_nor_covered(ask):
+    (finding,) = h.conclude("ses.identities", ask(identities=["noreply@mail.example.org"]))
+    assert (finding.code, finding.evidence["reason"]) == ("ses.identity_unverified", "missing")
+
+
+def test_every_name_that_was_given_is_told_also_the_late_ones(aws, ask):
+    names = [f"n{number:02}.example.com" for number in range(30)]
+    assert [finding.subject for finding in h.conclude("ses.identities", ask(identities=names))] == names
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetEmailIdentity"], "seconds": 3})
+    findings = h.conclude("ses.identities", ask(identities=["example.com"], timeout=2.0))
+    assert [(finding.code, finding.subject) for finding in findings] == [("run.check_timeout", "example.com")]
+    assert [one["status"] for one in _ses_door.in_short([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
+
+
+def test_identities_beyond_those_that_are_asked_about_are_counted_and_domains_go_first(aws, ask):
+    for number in range(25):
+        aws.account.identities[f"a{number}@example.com"] = h.Identity(f"a{number}@example.com")
+    aws.account.identities["z.example"] = h.Identity("z.example")
+    findings = h.conclude("ses.identities", ask())
+    assert len({finding.subject for finding in findings}) == _ses_ask.MOST_IDENTITIES
+    assert {"example.com", "z.example"} <= {finding.subject for finding in findings}
+    assert next(note for finding in findings for note in finding.evidence.get("not_asked", [])).startswith("7 more identities")
 
 
 # --- DNS

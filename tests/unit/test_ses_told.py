@@ -14,7 +14,7 @@ from ansible_collections.ops.remediation.plugins.module_utils import (
     _log_checks,
     _logsdb_mails,
     _ses_ask,
-    _ses_checks,
+    _ses_identities,
     _ses_sent,
     _signatures,
     _sources,
@@ -272,7 +272,7 @@ def test_the_readmes_policy_is_what_is_called():
     ],
 )
 def test_spf(values, problem):
-    assert _ses_checks.spf_problem(values) == problem
+    assert _ses_identities.spf_problem(values) == problem
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,94 @@ def test_a_root_key_may_do_everything():
     assert [finding.code for finding in h.conclude("ses.key", {**facts, "active": None, "key_id": "", "env_file": ""})] == [
         "ses.policy_too_wide"
     ]
+
+
+@pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
+def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
+    """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision, missing=["aws:SourceIp"])), now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on aws:SourceIp of the request"]
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision)), now=NOW)
+    assert finding.code == "ses.access_denied"
+
+
+def simulated(*decisions, missing=()):
+    """One action, on one identity for each decision, as IAM answers; all of them denied together where one is."""
+    arn = "arn:aws:ses:ap-southeast-1:123456789012:identity/{}"
+    single = [
+        {"EvalResourceName": arn.format(number), "EvalResourceDecision": decision, "MissingContextValues": list(missing)}
+        for number, decision in enumerate(decisions)
+    ]
+    strictest = next((decision for decision in decisions if decision != "allowed"), "allowed")
+    return {"EvalActionName": "ses:SendRawEmail", "EvalDecision": strictest, "ResourceSpecificResults": single}
+
+
+def test_what_may_be_sent_from_one_identity_may_be_sent():
+    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "allowed")), now=NOW)
+    assert finding.status == "ok"
+    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "explicitDeny")), now=NOW)
+    assert finding.code == "ses.access_denied"
+
+
+def test_a_denial_in_general_is_none_for_an_identity_that_nobody_knows():
+    result = {"EvalActionName": "ses:SendRawEmail", "EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
+    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on the identity, and none is known"]
+
+
+@pytest.mark.parametrize(
+    "arn, expected",
+    [
+        ("arn:aws:iam::123456789012:user/tank", ["arn:aws:ses:eu-west-1:123456789012:identity/example.com"]),
+        ("arn:aws-cn:sts::123456789012:assumed-role/app/i-1", ["arn:aws-cn:ses:eu-west-1:123456789012:identity/example.com"]),
+        ("", []),
+    ],
+)
+def test_what_the_right_to_send_is_asked_for(arn, expected):
+    assert _ses_ask.identity_arns(arn, "eu-west-1", ["example.com"]) == expected
+
+
+def missing(state, **more):
+    return {"state": state, "action": "iam:SimulatePrincipalPolicy", "code": "", "said": "", **more}
+
+
+@pytest.mark.parametrize("state", ["unreachable", "late", "throttled", "server", "failed", "skipped"])
+def test_a_key_of_which_neither_permission_nor_age_is_told_is_unknown(state):
+    facts = {**key_facts(), "active": None}
+    facts["answers"] |= {"simulated": missing(state), "keys": missing("denied", action="iam:ListAccessKeys")}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.status == "unknown"
+    facts["answers"]["keys"] = {"state": "ok"}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.status == "ok"
+    assert finding.evidence["not_asked"] == [f"iam:SimulatePrincipalPolicy: {state}"]
+
+
+def test_a_role_whose_policies_were_not_simulated_is_unknown_and_one_that_may_send_is_well():
+    facts = {**key_facts(), "active": None}
+    facts["answers"] |= {"simulated": missing("failed", code="NoSuchEntity", said="no such role"), "keys": missing("needless")}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, "NoSuchEntity" in finding.evidence["reason"]) == ("unknown", True)
+    facts["answers"]["simulated"] = {"state": "ok", "data": {"EvaluationResults": []}}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, "not_asked" in finding.evidence) == ("ok", False)
+
+
+def key_facts(*results):
+    """Facts of a key that STS takes, with the results of the simulation."""
+    arn = "arn:aws:iam::123456789012:user/tank"
+    answers = {
+        "caller": {"state": "ok", "data": {"Arn": arn, "Account": "123456789012"}},
+        "last_used": {"state": "ok", "data": {}},
+        "keys": {"state": "ok"},
+        "simulated": {"state": "ok", "data": {"EvaluationResults": list(results)}},
+        "rights": {"state": "ok", "data": {"EvaluationResults": []}},
+    }
+    active = {"status": "Active", "created": NOW - 86400, "user": "tank"}
+    shared = {"own_key": True, "offset_s": 0.0, "region": "ap-southeast-1", "key_id": "ABCD", "env_file": ""}
+    return {**shared, "answers": answers, "active": active}
 
 
 def test_an_unlimited_quota_is_never_used_up():

@@ -87,6 +87,12 @@ class History:
         return round(self.daily / 48) if 8 <= hour < 20 else 0
 
 
+def _covering(address: str) -> list[str]:
+    """The names whose verification covers an address: itself, its domain, and the domains above that."""
+    labels = address.rpartition("@")[2].split(".")
+    return [address, *(".".join(labels[number:]) for number in range(len(labels) - 1))]
+
+
 class Account:
     """One region's account. Thread-safe; times are epoch seconds."""
 
@@ -152,13 +158,17 @@ class Account:
                 f"Email address is not verified. The following identities failed the check in region {region.upper()}: {', '.join(failed)}"
             )
             raise SesError("MessageRejected", said)
-        sender = self.identities.get(addresses[0].rpartition("@")[2])
+        sender = self.identities.get(self.identity_of(addresses[0]))
         if sender and sender.mail_from and sender.mail_from_status != "SUCCESS" and sender.on_mx_failure == "REJECT_MESSAGE":
             said = f"The MAIL FROM domain {sender.mail_from} is not verified."
             raise SesError("MailFromDomainNotVerifiedException", said)
 
+    def identity_of(self, address: str) -> str:
+        """The identity that a mail from this address goes out from: the address, its domain or one above, the nearest that there is."""
+        return next((name for name in _covering(address) if name in self.identities), address.rpartition("@")[2])
+
     def _verified(self, address: str) -> bool:
-        known = [self.identities.get(name) for name in (address, address.rpartition("@")[2])]
+        known = [self.identities.get(name) for name in _covering(address)]
         return any(identity is not None and identity.verified for identity in known)
 
     def _within_limits(self, count: int, now: float) -> None:

@@ -101,10 +101,22 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+def _both(port: int) -> list[Any]:
+    """UDP and TCP on one port; of a port that is chosen freely, TCP may be in use, and then another one is tried."""
+    for _try in range(20):
+        udp = _UdpServer(("127.0.0.1", port), _Udp)
+        try:
+            return [udp, _TcpServer(udp.server_address, _Tcp)]
+        except OSError:
+            udp.server_close()
+            if port:
+                raise
+    raise OSError("no port is free for both UDP and TCP")
+
+
 def serve(zone: Zone, port: int) -> list[Any]:
     """Answer on a loopback port, UDP and TCP; returns the servers."""
-    servers: list[Any] = [_UdpServer(("127.0.0.1", port), _Udp)]
-    servers.append(_TcpServer(servers[0].server_address, _Tcp))
+    servers = _both(port)
     for server in servers:
         server.zone = zone
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -19,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from . import ses_api
 from .account import Account, SesError
-from .people import People, Refused
+from .people import SENDING, People, Refused
 
 HANG_S = 60
 _OPERATION_HEADER = "Smithy-Protocol"
@@ -27,7 +28,7 @@ _TARGET_HEADER = "X-Amz-Target"
 
 
 class Front:
-    """A WSGI application. conditions: what is set against it, by kind (see README)."""
+    """A WSGI application. conditions: what is set against it, by kind (see README); their actions may have `*`, as in policies."""
 
     def __init__(self, account: Account, people: People, region: str):
         self.account, self.people, self.region = account, people, region
@@ -61,10 +62,15 @@ class Front:
             self.calls[action] += 1
         self._conditions(action)
         user, service, region = self.people.authenticate(request, self.now())
-        self.people.must_be_allowed(user, action)
+        account = self.account if region == self.region else self.elsewhere
+        resource = "*"
+        if action in SENDING:
+            # As AWS does, the right to send is one on the identity that it goes out from.
+            sender = ses_api.sender_v2(body) if request.path.startswith("/v2/") else ses_api.sender_v1(request.form)
+            resource = f"arn:aws:ses:{region}:{DEFAULT_ACCOUNT_ID}:identity/{account.identity_of(sender)}"
+        self.people.must_be_allowed(user, action, resource)
         now = time.time()
         if service == "ses":
-            account = self.account if region == self.region else self.elsewhere
             name = action.partition(":")[2]
             if request.path.startswith("/v2/"):
                 return Response(json.dumps(ses_api.answer_v2(account, name, request.path, body, region, now)), mimetype="application/json")
@@ -73,14 +79,16 @@ class Front:
             form = request.form
             asked = form["PolicySourceArn"].rpartition("/")[2]
             names = [value for name, value in form.items() if name.startswith("ActionNames.member.")]
-            return Response(ses_api.simulation_xml({name: self.people.decision(asked, name) for name in names}), mimetype="text/xml")
+            resources = [value for name, value in form.items() if name.startswith("ResourceArns.member.")] or ["*"]
+            decisions = {name: {one: self.people.decision(asked, name, one) for one in resources} for name in names}
+            return Response(ses_api.simulation_xml(decisions), mimetype="text/xml")
         return Response.from_app(self.moto, _rewound(request, body))
 
     def _conditions(self, action: str) -> None:
         """Raise, or wait, as the conditions that are set for this call say."""
         for kind in ("slow", "hang", "throttle", "server_error", "deny", "expired"):
             condition = self.conditions.get(kind)
-            if condition is None or (condition.get("actions") and action not in condition["actions"]):
+            if condition is None or not any(fnmatchcase(action, pattern) for pattern in condition.get("actions") or ["*"]):
                 continue
             if kind == "slow":
                 time.sleep(condition["seconds"])

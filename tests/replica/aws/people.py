@@ -71,8 +71,8 @@ class People:
         self.keys[name] = [key.access_key_id, key.secret_access_key]
         key.create_date = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=21)
 
-    def allow(self, name: str, actions: list[str], effect: str = "Allow", policy: str = "tank") -> None:
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": actions, "Resource": "*"}]}
+    def allow(self, name: str, actions: list[str], effect: str = "Allow", policy: str = "tank", resource: str | list[str] = "*") -> None:
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": actions, "Resource": resource}]}
         backend().put_user_policy(name, policy, json.dumps(document))
 
     def key_of(self, name: str) -> Any:
@@ -88,9 +88,9 @@ class People:
         if days_old and key:
             key.create_date = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days_old)
 
-    def decision(self, user: str, action: str) -> str:
+    def decision(self, user: str, action: str, resource: str = "*") -> str:
         """allowed, explicitDeny or implicitDeny."""
-        results = {IAMPolicy(document).is_action_permitted(action) for document in backend().users[user].policies.values()}
+        results = {IAMPolicy(document).is_action_permitted(action, resource) for document in backend().users[user].policies.values()}
         if PermissionResult.DENIED in results:
             return "explicitDeny"
         return "allowed" if PermissionResult.PERMITTED in results else "implicitDeny"
@@ -149,9 +149,10 @@ class People:
         made.context["timestamp"] = request.headers["X-Amz-Date"]
         return auth.signature(auth.string_to_sign(made, auth.canonical_request(made)), made)
 
-    def must_be_allowed(self, user: str, action: str) -> None:
-        if action == "sts:GetCallerIdentity" or self.decision(user, action) == "allowed":
+    def must_be_allowed(self, user: str, action: str, resource: str = "*") -> None:
+        if action == "sts:GetCallerIdentity" or self.decision(user, action, resource) == "allowed":
             return
         arn = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:user/{user}"
-        said = f"User: {arn} is not authorized to perform: {action} because no identity-based policy allows the {action} action"
+        where = "" if resource == "*" else f" on resource: {resource}"
+        said = f"User: {arn} is not authorized to perform: {action}{where} because no identity-based policy allows the {action} action"
         raise Refused("AccessDenied", said, "AccessDeniedException")

@@ -40,6 +40,17 @@ def answer_v1(account: Account, form: Mapping[str, str], region: str, now: float
     raise SesError("InvalidAction", f"Could not find operation {action} for version 2010-12-01")
 
 
+def sender_v1(form: Mapping[str, str]) -> str:
+    """The address that a mail is sent from."""
+    if form.get("Source"):
+        return _bare(form["Source"])
+    return _sender_of(_decoded(form.get("RawMessage.Data", "")))
+
+
+def _sender_of(raw: bytes) -> str:
+    return _bare(str(email.message_from_bytes(raw).get("From", "")))
+
+
 def _members(form: Mapping[str, str]) -> list[str]:
     return [value for name, value in form.items() if name.startswith("Destinations.member.")]
 
@@ -77,15 +88,30 @@ def error_xml(code: str, message: str, namespace: str = _NAMESPACE) -> str:
     return f'<ErrorResponse xmlns="{namespace}">{error}<RequestId>{REQUEST_ID}</RequestId></ErrorResponse>'
 
 
-def simulation_xml(decisions: Mapping[str, str]) -> str:
-    """The answer of iam:SimulatePrincipalPolicy."""
-    members = "".join(
-        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>*</EvalResourceName><EvalDecision>{decision}</EvalDecision>"
-        "<MatchedStatements/><MissingContextValues/></member>"
-        for action, decision in decisions.items()
-    )
+_STRICTEST = ("explicitDeny", "implicitDeny", "allowed")
+
+
+def simulation_xml(decisions: Mapping[str, Mapping[str, str]]) -> str:
+    """The answer of iam:SimulatePrincipalPolicy: by action and resource. One member for an action, with the strictest decision; those on
+    single resources are below it, unless all of them (*) were asked about."""
+    members = "".join(_evaluation(action, by_resource) for action, by_resource in decisions.items())
     inner = f"<IsTruncated>false</IsTruncated><EvaluationResults>{members}</EvaluationResults>"
     return result_xml("SimulatePrincipalPolicy", inner, _IAM_NAMESPACE)
+
+
+def _evaluation(action: str, by_resource: Mapping[str, str]) -> str:
+    strictest = min(by_resource.values(), key=_STRICTEST.index)
+    single = "".join(
+        f"<member><EvalResourceName>{resource}</EvalResourceName><EvalResourceDecision>{decision}</EvalResourceDecision>"
+        "<MatchedStatements/><MissingContextValues/></member>"
+        for resource, decision in by_resource.items()
+        if resource != "*"
+    )
+    specific = f"<ResourceSpecificResults>{single}</ResourceSpecificResults>" if single else ""
+    return (
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{next(iter(by_resource))}</EvalResourceName>"
+        f"<EvalDecision>{strictest}</EvalDecision><MatchedStatements/><MissingContextValues/>{specific}</member>"
+    )
 
 
 # Version 2
@@ -132,6 +158,14 @@ def answer_v2(account: Account, action: str, path: str, body: bytes, region: str
         return {"MessageId": _send_raw(account, _decoded(content["Raw"]["Data"]), wanted.get("FromEmailAddress", ""), to, region)}
     to = [address for addresses in wanted["Destination"].values() for address in addresses]
     return {"MessageId": account.send(_bare(wanted["FromEmailAddress"]), to, region)}
+
+
+def sender_v2(body: bytes) -> str:
+    """The address that a mail is sent from."""
+    wanted = json.loads(body)
+    if wanted.get("FromEmailAddress"):
+        return _bare(wanted["FromEmailAddress"])
+    return _sender_of(_decoded(wanted["Content"].get("Raw", {}).get("Data", "")))
 
 
 def _identity(account: Account, name: str) -> dict[str, Any]:

@@ -206,5 +206,12 @@ SES_FAULTS = (
         (_aws("fault.set", kind="hang", seconds=20), restore_and_settle),
         subject="",
     ),
+    _ses(
+        "unreachable",
+        "SES alone is silent, as behind a firewall that lets the rest of AWS through",
+        (_aws("fault.set", kind="hang", actions=["ses:*"], seconds=20), restore_and_settle),
+        "ses_alone",
+        subject="",
+    ),
     _ses("unreachable", "nothing listens on the port of SMTP", told("", _aws("smtp", state="closed")), "smtp", subject=""),
 )
