@@ -157,15 +157,12 @@ class Way:
             with contextlib.suppress(RemediationError):
                 self.journal.note(entry["id"], UNDONE, proved=False)
             return f"{why}; there was no former release to put back: {entry['app']} is left as it is"
-        try:
-            if swap.in_place() != FORMER:
-                with contextlib.suppress(RemediationError):
-                    self.stop()
-            swap.backward()
-            self._clear_staging(entry)
-        except Exception as error:
+        trouble = self._bring_back(entry, swap)
+        if swap.in_place() != FORMER:
             where = swap.former_tree() or "an unknown place"
-            return f"{why}; the former release could not be put back ({said(error)}): it is whole in {where}; run this again"
+            return f"{why}; the former release could not be put back ({trouble}): it is whole in {where}; run this again"
+        if trouble:
+            self.result.warnings.append(f"the former release is back in {entry['app']}, but not all was put in order: {trouble}")
         problem = self._prove_former(entry)
         with contextlib.suppress(RemediationError):
             self.journal.note(entry["id"], UNDONE, proved=not problem)
@@ -175,6 +172,23 @@ class Way:
             return f"{why}; the former release is back in {entry['app']}, but it does not run: {problem}{before}"
         self.result.state = BACK
         return f"{why}; the former release is back in {entry['app']} and runs"
+
+    def _bring_back(self, entry: Mapping[str, Any], swap: Swap) -> str:
+        """Do what brings the former release back, each of it whatever became of the one before; returns what failed, "" for nothing."""
+        problems = []
+        try:
+            if swap.in_place() != FORMER:
+                with contextlib.suppress(RemediationError):
+                    self.stop()
+            swap.backward()
+        except Exception as error:
+            problems.append(said(error))
+        for put_in_order in (swap.give_env_back, lambda: self._clear_staging(entry)):
+            try:
+                put_in_order()
+            except Exception as error:
+                problems.append(said(error))
+        return "; ".join(problems)
 
     def _prove_former(self, entry: Mapping[str, Any]) -> str:
         """Start the former release; returns why it does not run, "" when it does."""
