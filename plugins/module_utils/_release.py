@@ -150,6 +150,7 @@ class Rollback:
         code = self.tools.bounded(lambda: code_of(target.path), READ_WITHIN)
         return {
             "id": number,
+            "events": [],
             "asked": self.request.to,
             "app": place.app,
             "layout": place.layout,
@@ -182,7 +183,7 @@ class Rollback:
         return {one["name"]: one["status"] for one in found}
 
     def _run(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
-        self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name != "id"})
+        self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name not in ("id", "events")})
         self.way.do(entry, steps)
         self.result.state = ROLLED_BACK
         self.result.message = (

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import ActionFailed
-from ._release_journal import ABANDONED, UNDOING, Journal
+from ._release_journal import ABANDONED, PLACED, UNDOING, Journal
 from ._release_layout import READ_WITHIN, code_of
 from ._release_request import FINISHED_EARLIER, PLANNED, Request, Result, Tools
 from ._release_swap import FORMER, NOTHING, OTHER, TARGET, Swap
-from ._release_way import PLACED, Way
+from ._release_way import Way
 
 
 class Recovery:
@@ -69,7 +69,7 @@ class Recovery:
         steps = self.way.bring_up(opened, swap)
         if PLACED not in opened["events"] and self.tools.applications:
             # A reboot may have started them meanwhile, before .env was what it shall be.
-            steps.insert(0, ("stop what runs", self.way.stop))
+            steps.insert(0, ("stop what runs", lambda: self.way.stop(opened)))
         self.result.steps += [f"finish the interrupted rollback: {label}" for label, _do in steps]
         self.way.do(opened, steps)
         self.result.state = FINISHED_EARLIER

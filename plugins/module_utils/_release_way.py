@@ -15,13 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ._errors import ActionFailed, RemediationError
-from ._release_journal import FINISHED, STAGED, UNDOING, UNDONE, Journal
+from ._release_journal import FINISHED, PLACED, STAGED, STOPPING, UNDOING, UNDONE, Journal
 from ._release_layout import LINK, inode_of, place_of
 from ._release_preflight import COPY
 from ._release_request import BACK, BROKEN, Request, Result, Tools, said, told
 from ._release_swap import FORMER, Swap
-
-PLACED = "placed"
 
 
 class Way:
@@ -45,7 +43,7 @@ class Way:
             steps.append((f"copy {entry['target_path']} to {entry['staging']}, and have it on the disk", lambda: self._stage(entry)))
         if self.tools.applications:
             names = ", ".join(sorted(entry["before"], key=self._stops_last)) or "nothing (no process of it is in PM2's list)"
-            steps.append((f"stop {names}", self.stop))
+            steps.append((f"stop {names}", lambda: self.stop(entry)))
         steps.append((self._swap_label(entry, swap), swap.forward))
         steps += self.bring_up(entry, swap)
         return steps
@@ -121,7 +119,11 @@ class Way:
         entry["target_inode"] = inode_of(target)
         self.journal.note(entry["id"], STAGED, target_inode=entry["target_inode"])
 
-    def stop(self) -> None:
+    def stop(self, entry: dict[str, Any]) -> None:
+        """Stop all; the journal says first that from here on what runs may not be what is in place."""
+        if STOPPING not in entry["events"]:
+            self.journal.note(entry["id"], STOPPING)
+            entry["events"].append(STOPPING)
         self._down_since = time.monotonic()
         if self.tools.applications:
             self.tools.applications.stop(self.app)
@@ -178,8 +180,8 @@ class Way:
         problems = []
         try:
             if swap.in_place() != FORMER:
-                with contextlib.suppress(RemediationError):
-                    self.stop()
+                with contextlib.suppress(RemediationError):  # what does not stop now is started anew afterwards
+                    self.stop(entry)
             swap.backward()
         except Exception as error:
             problems.append(said(error))
@@ -193,15 +195,17 @@ class Way:
     def _prove_former(self, entry: Mapping[str, Any]) -> str:
         """Start the former release; returns why it does not run, "" when it does."""
         applications, app = self.tools.applications, entry["app"]
+        # What was started before the former release came back may be a process of the other one that could not be stopped.
+        since = _renamed_at(app) if STOPPING in entry["events"] else 0.0
         problems = []
         for part in (part for part in ("backend", "worker") if applications and part in self.request.parts):
             try:
-                applications.start(app, part)
+                applications.start(app, part, since)
             except RemediationError as error:
                 problems.append(error.message)
         try:
             if applications:
-                applications.start_others(app, self._others(entry["before"]))
+                applications.start_others(app, self._others(entry["before"]), since)
             self._reload()
             if applications and not problems:
                 applications.watch(app, self.request.parts)
@@ -221,3 +225,14 @@ class Way:
         with contextlib.suppress(OSError):
             self.tools.files.make_folder(attic, like=os.path.dirname(attic))
             self.tools.files.rename(staging, os.path.join(attic, f"failed-{entry['target_id']}-{entry['id']}"))
+
+
+def _renamed_at(app: str) -> float:
+    """Return when what is in place came there, in epoch seconds: a rename and a new link both set the moment of change.
+
+    It may be later, where something was made in the folder itself since; then more is started anew than must be.
+    """
+    try:
+        return os.lstat(app).st_ctime
+    except OSError:
+        return time.time()

@@ -399,6 +399,41 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     assert folder.tree_of("H").exists()
 
 
+@pytest.mark.parametrize("layout", ["folder", "link"])
+def test_processes_that_do_not_stop_for_the_undo_are_not_taken_for_the_former_release(tmp_path, layout):
+    """The worker of the bad release crashes; its backend runs, is healthy, and cannot be stopped."""
+    place = Installation(tmp_path / "opt", layout, worker=CRASHES).start()
+    stop, stops = place.applications.stop, []
+
+    def stop_once(app):
+        stops.append(app)
+        if len(stops) > 1:
+            raise ActionFailed("backend: not finished within the deadline of 60 s")
+        stop(app)
+
+    place.applications.stop = stop_once
+    undone(place, place.id["B"])
+    assert len(stops) == 2
+    place.applications.stop = stop
+    place.end()
+
+
+def test_processes_that_were_never_stopped_are_not_started_anew(tmp_path):
+    """Copying fails, or nothing of it is possible: what runs is of the release in place, and may be sending mails."""
+    place = Installation(tmp_path / "opt").start()
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+
+    def no_copy(name):
+        if name.startswith("copy "):
+            (place.app / "a.pid").touch()
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ActionFailed):
+        place.roll_back("latest", no_copy, copy=True)
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    place.end()
+
+
 # --- disks
 
 
