@@ -81,8 +81,7 @@ class Swap:
         self.files.rename(self.source, app)
 
     def backward(self) -> None:
-        """Put the former release in place, and the target back to where it was with its own .env. Raises ActionFailed; OSError."""
-        self.give_env_back()
+        """Put the former release in place, and the target back to where it was. Raises ActionFailed; OSError."""
         place = self.in_place()
         if place == FORMER:
             return

@@ -399,7 +399,83 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     assert folder.tree_of("H").exists()
 
 
+@pytest.mark.parametrize("layout", ["folder", "link"])
+def test_processes_that_do_not_stop_for_the_undo_are_not_taken_for_the_former_release(tmp_path, layout):
+    """The worker of the bad release crashes; its backend runs, is healthy, and cannot be stopped."""
+    place = Installation(tmp_path / "opt", layout, worker=CRASHES).start()
+    stop, stops = place.applications.stop, []
+
+    def stop_once(app):
+        stops.append(app)
+        if len(stops) > 1:
+            raise ActionFailed("backend: not finished within the deadline of 60 s")
+        stop(app)
+
+    place.applications.stop = stop_once
+    undone(place, place.id["B"])
+    assert len(stops) == 2
+    place.applications.stop = stop
+    place.end()
+
+
+def test_processes_that_were_never_stopped_are_not_started_anew(tmp_path):
+    """Copying fails, or nothing of it is possible: what runs is of the release in place, and may be sending mails."""
+    place = Installation(tmp_path / "opt").start()
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+
+    def no_copy(name):
+        if name.startswith("copy "):
+            (place.app / "a.pid").touch()
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ActionFailed):
+        place.roll_back("latest", no_copy, copy=True)
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    place.end()
+
+
 # --- disks
+
+
+@pytest.mark.parametrize("layout", ["folder", "link"])
+@pytest.mark.parametrize("worker", ["lives", "crashes"])
+def test_an_installation_whose_folder_is_reached_through_a_link(tmp_path, layout, worker):
+    """As /opt that leads to /data/opt: there and, with a release that does not run, back again."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "opt").symlink_to("data")
+    place = Installation(tmp_path / "opt/here", layout, **({"worker": CRASHES} if worker == "crashes" else {}))
+    place.folder.rename(tmp_path / "data/there")
+    (tmp_path / "data/here").symlink_to("there")
+    place.start()
+    if worker == "lives":
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+        assert place.running() == "B"
+    else:
+        undone(place, place.id["B"])
+    assert {digest(path.resolve()) for path in place.paths.values() if path.exists()} <= set(place.digests.values())
+    place.applications.end()
+
+
+def test_a_former_release_that_is_back_is_started_although_something_failed_on_the_way(tmp_path):
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    back = []
+
+    def no_sync(name):
+        """The disk cannot take the names any more, once the former release is renamed back."""
+        if name.startswith("rename tank-mail-app-aside-"):
+            back.append(name)
+        elif name.startswith("sync ") and len(back) == 1:
+            back.append(name)
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ActionFailed) as error:
+        place.roll_back("latest", no_sync)
+    assert len(back) == 2
+    assert place.running() == "A"
+    assert error.value.details["partial"].state == "undone"
+    assert "not all was put in order: Input/output error" in error.value.details["partial"].warnings[0]
+    assert place.lost() == []
+    place.end()
 
 
 def test_a_backup_on_another_file_system_is_copied(folder, small_disk):
