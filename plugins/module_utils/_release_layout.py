@@ -134,9 +134,9 @@ def place_of(app_dir: str, releases_dir: str | None = None, backup_dirs: Sequenc
     if os.path.islink(app):
         behind = os.path.realpath(app)
         live = behind if os.path.isdir(behind) else ""
-        return Place(app, LINK, os.path.normpath(releases_dir or os.path.dirname(behind)), live)
+        return Place(app, LINK, os.path.realpath(releases_dir or os.path.dirname(behind)), live)
     if releases_dir and not os.path.lexists(app):
-        return Place(app, LINK, os.path.normpath(releases_dir), "")
+        return Place(app, LINK, os.path.realpath(releases_dir), "")
     if os.path.lexists(app) and not os.path.isdir(app):
         raise WrongQuestion("app_dir", app_dir, "is not a folder, and no link to one", "give the installation's path")
     live = app if os.path.isdir(app) else ""
@@ -152,6 +152,15 @@ def inode_of(path: str) -> int:
     return status.st_ino if stat.S_ISDIR(status.st_mode) else 0
 
 
+def same_folder(one: str, other: str) -> bool:
+    """Whether two paths lead to one folder; a folder above them may be a link, or mounted twice."""
+    try:
+        first, second = os.stat(one), os.stat(other)
+    except OSError:
+        return False
+    return stat.S_ISDIR(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
 # --- what there is
 
 
@@ -162,10 +171,10 @@ def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[st
     if place.layout == FOLDER and running:
         # A copy of a backup runs while the backup itself is still there; one that was renamed is nowhere else.
         found = found if running in {one.id for one in found} else [*found, Candidate(running, place.live, BACKUP)]
-    away = {entry["former_path"] for entry in finished if place.layout == LINK and entry.get("former_path")}
+    away = {os.path.realpath(entry["former_path"]) for entry in finished if place.layout == LINK and entry.get("former_path")}
     for one in found:
-        one.running = one.id == running if place.layout == FOLDER else one.path == place.live
-        one.rolled_away = one.path in away and not one.running
+        one.running = one.id == running if place.layout == FOLDER else same_folder(one.path, place.live)
+        one.rolled_away = os.path.realpath(one.path) in away and not one.running
         _look(one, parts, place.live, env)
     return sorted(found, key=lambda one: (_digits(one.id), one.id), reverse=True)
 
@@ -186,8 +195,12 @@ def _digits(identity: str) -> str:
 
 def _backups(place: Place) -> list[Candidate]:
     pattern = re.compile(rf"{re.escape(place.name)}-(?:(backup)-([0-9]{{12}})|(aside)-([0-9]{{14}}))")
-    found = []
-    for folder in dict.fromkeys((place.releases, *place.backup_folders)):
+    found: list[Candidate] = []
+    folders: list[str] = []
+    for folder in (place.releases, *place.backup_folders):
+        if not any(same_folder(folder, known) for known in folders):
+            folders.append(folder)
+    for folder in folders:
         for name in _names(folder):
             match = pattern.fullmatch(name)
             path = os.path.join(folder, name)
@@ -199,7 +212,7 @@ def _backups(place: Place) -> list[Candidate]:
 def _releases(place: Place) -> list[Candidate]:
     paths = [os.path.join(place.releases, name) for name in _names(place.releases) if _IDENTITY.fullmatch(name)]
     found = [Candidate(os.path.basename(path), path, RELEASE) for path in paths if inode_of(path)]
-    if place.live and place.live not in paths:
+    if place.live and not any(same_folder(path, place.live) for path in paths):
         found.append(Candidate(os.path.basename(place.live), place.live, RELEASE))
     return found
 

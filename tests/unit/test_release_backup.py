@@ -141,6 +141,17 @@ def test_behind_a_link_the_checksums_of_the_live_release_are_written(tmp_path):
     place.end()
 
 
+def test_behind_a_link_retention_never_takes_the_live_release_for_an_old_one(tmp_path):
+    """/releases may lead to another folder; the live release must not be met there under another name."""
+    place = Installation(tmp_path / "data", "link")
+    Files().point(str(place.app), "releases/20261110")
+    (tmp_path / "releases").symlink_to(place.folder / "releases")
+    back_up(place, releases_dir=str(tmp_path / "releases"), keep=1)
+    assert (place.app / "backend/dist/main.js").is_file()
+    assert place.paths["C"].is_dir()
+    place.end()
+
+
 # --- archives
 
 
