@@ -9,7 +9,6 @@ its name only when all of it is on the disk. Old ones are renamed into an attic;
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -24,7 +23,21 @@ from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._process import call
 from ._release_files import Files, digest_of, manifest_of, read_plain, sha256_of
 from ._release_journal import Journal
-from ._release_layout import ASIDE, ENV, LINK, MANIFEST, PARTS, READ_WITHIN, Candidate, Place, Refused, candidates, missing_in, place_of
+from ._release_layout import (
+    ASIDE,
+    ENV,
+    LINK,
+    MANIFEST,
+    PARTS,
+    READ_WITHIN,
+    Candidate,
+    Place,
+    Refused,
+    candidates,
+    inode_of,
+    missing_in,
+    place_of,
+)
 from ._release_preflight import MEGABYTE
 
 LEFT_OUT = ("backend/logs/*", "worker/logs/*", "worker/spool/*", "config/.env.before-*")
@@ -142,13 +155,13 @@ class Backup:
 
     def _make(self, path: str, fill: Callable[[str], dict[str, dict[str, Any]]], **more: str) -> None:
         """Have a folder filled beside its place; it gets its name when it and its manifest are on the disk."""
-        unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+        unfinished = _unfinished_of(path)
 
         def work() -> dict[str, Any]:
             try:
                 return {"manifest": fill(unfinished)}
             except (OSError, tarfile.TarError) as error:
-                return {"problem": str(error)}
+                return {"problem": _said(error)}
 
         try:
             done = self._bounded(work)
@@ -156,15 +169,21 @@ class Backup:
                 raise ActionFailed(f"{path} could not be made: {done['problem']}; nothing else was changed")
             self._write_manifest(path, done["manifest"], **more)
             self.files.rename(unfinished, path)
-        except (RemediationError, OSError):
-            self.files.remove_copy(unfinished)
+        except RemediationError:
+            self._forget(path)
             raise
+        except OSError as error:
+            self._forget(path)
+            raise ActionFailed(f"{path} could not be made: {_said(error)}; nothing else was changed") from error
         self.result.sha256 = digest_of(done["manifest"])
 
     def _write_manifest(self, path: str, manifest: dict[str, dict[str, Any]], **more: str) -> None:
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now()))
         kept = {"made_at": made, "sha256": digest_of(manifest), **more, "files": manifest}
-        self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
+        try:
+            self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise ActionFailed(f"the checksums {path}{MANIFEST} could not be written: {_said(error)}; nothing else was changed") from error
 
     def _note_down(self) -> None:
         """Write the checksums of the live release behind a link; the release itself stays where it is."""
@@ -254,13 +273,34 @@ class Backup:
                     self.files.rename(one.path + MANIFEST, _free(there + MANIFEST))
 
     def _clear(self) -> None:
-        """Remove what a killed run left unfinished; it has no name of a backup, and its source is still there."""
-        pattern = os.path.join(glob.escape(self.place.releases), f".*{UNFINISHED}")
-        for path in sorted(glob.glob(pattern)):
-            if self.check_mode:
-                self.result.steps.append(f"remove the unfinished {path}")
-            else:
-                self.files.remove_copy(path)
+        """Remove what a killed run of this installation left unfinished; it has no name of a backup, and its source is still there."""
+        folder = self._folder()
+        for name in self._bounded(lambda: sorted(os.listdir(folder))):
+            match = self._unfinished.fullmatch(name)
+            path = os.path.join(folder, name)
+            if not match or not inode_of(path):
+                continue
+            self.result.steps.append(f"remove the unfinished {path}")
+            if not self.check_mode:
+                self._forget(os.path.join(folder, match[1]))
+
+    @property
+    def _unfinished(self) -> re.Pattern[str]:
+        """Return what the name of an unfinished backup of this installation is like; those of others may be in the making."""
+        prefix = "" if self.place.layout == LINK else re.escape(f"{self.place.name}-backup-")
+        return re.compile(rf"\.({prefix}[0-9]{{12}}){re.escape(UNFINISHED)}")
+
+    def _forget(self, path: str) -> None:
+        """Remove an unfinished backup and what is known of it; one that cannot be removed is told, and hinders nobody."""
+        unfinished = _unfinished_of(path)
+        try:
+            self.files.forget(path + MANIFEST)
+            if os.path.lexists(path + MANIFEST) and not os.path.lexists(path):
+                self.files.before("remove the manifest")
+                os.unlink(path + MANIFEST)
+            self.files.remove_copy(unfinished)
+        except OSError as error:
+            self.result.steps.append(f"{unfinished} could not be removed ({error.strerror}); remove it by hand")
 
     # --- shared
 
@@ -301,6 +341,18 @@ class Backup:
 
     def _bounded(self, function: Callable[[], Any]) -> Any:
         return call(function, max(self.request.timeout, READ_WITHIN)).get()
+
+
+def _unfinished_of(path: str) -> str:
+    """Return the name that a backup has while it is made."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+
+
+def _said(error: Exception) -> str:
+    """Return what the system said, and where, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    return " ".join(str(error).split())
 
 
 def _kept(path: str) -> dict[str, Any]:

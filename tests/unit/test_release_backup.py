@@ -107,12 +107,58 @@ def test_a_full_disk_leaves_no_half_backup(place, monkeypatch):
     assert names(place) == before
 
 
+def test_a_full_disk_while_the_checksums_are_written_leaves_no_half_backup(place, monkeypatch):
+    whole = Files.replace
+
+    def full(self, old, new):
+        if new.endswith(".manifest.json"):
+            raise OSError(28, "No space left on device", new)
+        whole(self, old, new)
+
+    before = names(place)
+    monkeypatch.setattr(Files, "replace", full)
+    with pytest.raises(ActionFailed, match=r"checksums .* could not be written: No space left on device"):
+        back_up(place)
+    assert names(place) == before
+
+
+def test_a_full_disk_behind_a_link_is_one_line(tmp_path, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    place = Installation(tmp_path / "srv", "link")
+    monkeypatch.setattr(Files, "write", full)
+    with pytest.raises(ActionFailed, match=r"20261121.manifest.json could not be written: No space left on device"):
+        back_up(place, releases_dir=str(place.folder / "releases"))
+    place.end()
+
+
+def test_only_the_leavings_of_this_installation_are_removed(place, tmp_path):
+    """Another installation's backup may be in the making just now, and a stranger's folder is nobody's to remove."""
+    store = tmp_path / "store"
+    foreign = [".other-app-backup-202611210930.unfinished", ".tank-mail-app.unfinished", ".202611210930.unfinished"]
+    own = ".tank-mail-app-backup-202611210930.unfinished"
+    for folder in (place.folder, store):
+        for name in (*foreign, own):
+            (folder / name / "backend").mkdir(parents=True)
+    (store / ".tank-mail-app-backup-202611210931.unfinished").write_text("a file")
+    (store / "tank-mail-app-backup-202611210930.manifest.json").write_text("{}")
+    (store / "tank-mail-app-backup-202611200930.manifest.json").write_text("{}")
+    would = back_up(place, check_mode=True, backup_dirs=[str(store)])
+    assert f"remove the unfinished {store / own}" in would.steps
+    back_up(place, backup_dirs=[str(store)])
+    left = {path.name for path in store.iterdir()}
+    assert {*foreign, ".tank-mail-app-backup-202611210931.unfinished", "tank-mail-app-backup-202611200930.manifest.json"} <= left
+    assert not {own, "tank-mail-app-backup-202611210930.manifest.json"} & left
+    assert {*foreign, own} <= set(os.listdir(place.folder))
+
+
 def test_killed_at_every_operation_the_next_run_makes_it_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(_release_backup, "call", lambda function, _deadline: Outcome(function()))
     place = Installation(tmp_path / "0")
     steps = operations(lambda hook: back_up(place, hook))
     assert len(steps) > 20
-    for number in range(1, len(steps) + 1, 3):
+    for number in range(1, len(steps) + 1):
         place = Installation(tmp_path / str(number))
         assert killed_at(number, lambda hook, place=place: back_up(place, hook))
         backups = [name for name in names(place) if "-backup-" in name and not name.startswith(".") and not name.endswith(".json")]
@@ -120,7 +166,8 @@ def test_killed_at_every_operation_the_next_run_makes_it_whole(tmp_path, monkeyp
         assert all(one["complete"] for one in whole), number
         made = back_up(place, now=MORNING + 3600)
         assert os.path.isdir(made.path), number
-        assert not [name for name in names(place) if name.startswith(".")], number
+        assert not [name for name in names(place) if name.startswith(".") or ".ops-remediation-new" in name], number
+        assert {name.removesuffix(".manifest.json") for name in names(place)} <= {path.name for path in place.trees()}, number
         place.end()
 
 
