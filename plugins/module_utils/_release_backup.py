@@ -21,7 +21,7 @@ from typing import Any
 
 from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._process import call
-from ._release_files import Files, digest_of, manifest_of, read_plain, sha256_of
+from ._release_files import Files, differences, digest_of, manifest_of, read_plain, sha256_of
 from ._release_journal import Journal
 from ._release_layout import (
     ASIDE,
@@ -37,6 +37,7 @@ from ._release_layout import (
     inode_of,
     missing_in,
     place_of,
+    read_manifest,
 )
 from ._release_preflight import MEGABYTE
 
@@ -138,7 +139,7 @@ class Backup:
                 f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be of no use; mend it first"
             )
             raise Refused("incomplete", message, path=place.live, missing=lacking[:20])
-        same = next((one for one in self._backups() if _kept_digest(one.path) == wanted), None)
+        same = next((one for one in self._backups() if _kept_digest(one.path) == wanted and self._holds(one, wanted)), None)
         self.result.sha256 = wanted
         if same is not None:
             self.result.id, self.result.path = same.id, same.path
@@ -152,6 +153,10 @@ class Backup:
         self.result.message = f"backup {path} {'would be made' if self.check_mode else 'is made'}"
         if not self.check_mode:
             self._make(path, lambda target: self.files.copy_tree(place.live, target, self.request.leave_out))
+
+    def _holds(self, one: Candidate, wanted: str) -> bool:
+        """Whether a backup is complete and its content, read again, is just that."""
+        return one.complete and self._bounded(lambda: digest_of(manifest_of(one.path, self.request.leave_out))) == wanted
 
     def _make(self, path: str, fill: Callable[[str], dict[str, dict[str, Any]]], **more: str) -> None:
         """Have a folder filled beside its place; it gets its name when it and its manifest are on the disk."""
@@ -208,7 +213,7 @@ class Backup:
         if found != wanted:
             message = f"{archive} is not what was delivered: its SHA-256 is {found}, not {wanted}; have it delivered again"
             raise Refused("archive", message, path=archive, found=found, wanted=wanted)
-        existing = next((one for one in self._backups() if _unpacked_from(one.path) == wanted), None)
+        existing = next((one for one in self._backups() if _unpacked_from(one.path) == wanted and self._is_whole(one)), None)
         if existing is not None:
             self.result.id, self.result.path = existing.id, existing.path
             self.result.message = f"release {existing.id} was unpacked from this archive already"
@@ -222,6 +227,11 @@ class Backup:
         self.result.message = f"release {self.result.id} {'would be' if self.check_mode else 'is'} unpacked to {path}"
         if not self.check_mode:
             self._make(path, lambda target: self._fill_from(archive, target), archive=wanted)
+
+    def _is_whole(self, one: Candidate) -> bool:
+        """Whether a release is complete and its files, read again, are as they were unpacked."""
+        manifest = read_manifest(one.path)
+        return one.complete and manifest is not None and not self._bounded(lambda: differences(one.path, manifest, hashes=True))
 
     def _sum_of(self, archive: str) -> str:
         if not os.path.isabs(archive):

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import tarfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_backup
@@ -81,6 +82,22 @@ def test_a_backup_that_was_changed_is_damaged_and_refused(place):
     with pytest.raises(Refused) as refused:
         place.roll_back(made.id)
     assert "backend/dist/main.js not as backed up (SHA-256)" in str(refused.value)
+
+
+@pytest.mark.parametrize("spoil", ["a letter", "a file more", "a file less"])
+def test_a_damaged_backup_does_not_count_as_one_of_what_runs(place, spoil):
+    made = back_up(place)
+    script = Path(made.path, "backend/dist/main.js")
+    if spoil == "a letter":
+        script.write_text("#" + script.read_text()[1:])  # the size stays
+    elif spoil == "a file more":
+        script.with_name("more.js").write_text("x")
+    else:
+        Path(made.path, "frontend/build/assets/app-A.css").unlink()
+    again = back_up(place, now=MORNING + 3600)
+    assert again.changed
+    assert again.id != made.id
+    assert back_up(place, now=MORNING + 7200).id == again.id
 
 
 def test_a_release_that_is_incomplete_is_not_backed_up(place):
@@ -222,6 +239,14 @@ def test_an_archive_becomes_a_release_that_can_be_rolled_back_to(place, archive)
     assert place.roll_back(made.id).state == "rolled_back"
     assert place.applications.says("worker") == "D"
     assert "ADDED_LATER" in (place.app / "config/.env").read_text()
+
+
+def test_an_archive_whose_release_was_damaged_is_unpacked_again(place, archive):
+    made = back_up(place, archive=archive, archive_sha256=f"{archive}.sha256")
+    script = Path(made.path, "worker/dist/worker.js")
+    script.write_text("#" + script.read_text()[1:])
+    again = back_up(place, now=MORNING + 3600, archive=archive, archive_sha256=f"{archive}.sha256")
+    assert (again.changed, again.id != made.id) == (True, True)
 
 
 def test_an_archive_that_was_not_delivered_so_is_refused(place, archive):
