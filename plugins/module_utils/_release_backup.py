@@ -266,21 +266,32 @@ class Backup:
     # --- old ones
 
     def _put_away(self) -> None:
-        """Rename what is older than the newest ``keep`` into the attic; nothing that runs or that a link leads to."""
-        found = [one for one in self._backups(with_asides=True) if not one.running and one.path != self.result.path]
-        room = self.request.keep - (1 if self.result.path else 0)
-        too_many = [*[one for one in found if one.kind != ASIDE][room:], *[one for one in found if one.kind == ASIDE][self.request.keep :]]
-        attic = f"{self.place.app}-attic"
-        for one in too_many:
-            there = os.path.join(attic, os.path.basename(one.path))
+        """Rename what is older than the newest ``keep`` complete ones into the attic; nothing that runs or that was just made."""
+        found = [one for one in self._found() if not one.running]
+        made = self.result.path
+        planned = 1 if made and made != self.place.live and made not in {one.path for one in found} else 0  # in check mode
+        backups = [one for one in found if one.kind != ASIDE and os.path.dirname(one.path) == self._folder()]
+        asides = [one for one in found if one.kind == ASIDE]
+        for one in [*_too_old(backups, self.request.keep, made, planned), *_too_old(asides, self.request.keep)]:
+            attic = os.path.join(os.path.dirname(one.path), f"{self.place.name}-attic")  # on the same file system
+            there = _free(os.path.join(attic, os.path.basename(one.path)))
             self.result.attic.append(there)
             self.result.changed = True
             self.result.steps.append(f"rename {one.path} to {there}")
             if not self.check_mode:
-                self.files.make_folder(attic, like=os.path.dirname(attic))
-                self.files.rename(one.path, _free(there))
-                if os.path.lexists(one.path + MANIFEST):
-                    self.files.rename(one.path + MANIFEST, _free(there + MANIFEST))
+                self._move(one.path, there)
+
+    def _move(self, path: str, there: str) -> None:
+        """Rename a release, and what is written down about it. Raises ActionFailed."""
+        try:
+            self.files.make_folder(os.path.dirname(there), like=os.path.dirname(path))
+            self.files.rename(path, there)
+            if os.path.lexists(path + MANIFEST):
+                self.files.rename(path + MANIFEST, _free(there + MANIFEST))
+        except OSError as error:
+            raise ActionFailed(
+                f"{self.result.message}, but {path} could not be put away to {there}: {_said(error)}; move it by hand"
+            ) from error
 
     def _clear(self) -> None:
         """Remove what a killed run of this installation left unfinished; it has no name of a backup, and its source is still there."""
@@ -314,11 +325,15 @@ class Backup:
 
     # --- shared
 
-    def _backups(self, *, with_asides: bool = False) -> list[Candidate]:
-        """Return the backups in the folder where new ones are made, newest first."""
-        place = Place(self.place.app, self.place.layout, self._folder(), self.place.live)
-        found = candidates(place, self.request.parts, self.journal.finished(), self._env())
-        return [one for one in found if with_asides or one.kind != ASIDE]
+    def _backups(self) -> list[Candidate]:
+        """Return the backups, newest first."""
+        return [one for one in self._found() if one.kind != ASIDE]
+
+    def _found(self) -> list[Candidate]:
+        """Return all that lies in the folder where new backups are made, and beside the installation; newest first."""
+        folders = () if self.place.layout == LINK else (self._folder(),)
+        place = Place(self.place.app, self.place.layout, self.place.releases, self.place.live, folders)
+        return candidates(place, self.request.parts, self.journal.finished(), self._env())
 
     def _folder(self) -> str:
         return self.place.backup_folders[0] if self.place.backup_folders and self.place.layout != LINK else self.place.releases
@@ -379,6 +394,20 @@ def _kept_digest(path: str) -> str:
 
 def _unpacked_from(path: str) -> str:
     return str(_kept(path).get("archive", ""))
+
+
+def _too_old(found: Sequence[Candidate], keep: int, made: str = "", planned: int = 0) -> list[Candidate]:
+    """Return what is older than the newest ``keep`` that are complete, but not what was made just now.
+
+    found: newest first; planned: how many newer ones would be there. An incomplete one is no way back, so it takes nobody's room; while
+    it is newer than what is kept, it may be in the making.
+    """
+    old, complete = [], planned
+    for one in found:
+        if complete >= keep and one.path != made:
+            old.append(one)
+        complete += one.complete
+    return old
 
 
 def _size(folder: str, leave_out: Sequence[str]) -> int:

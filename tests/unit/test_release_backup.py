@@ -9,7 +9,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,66 @@ def test_old_ones_go_to_the_attic_and_nothing_is_lost(place):
     assert place.lost() == []
     assert place.paths["B"].exists()
     assert os.path.exists(made.path)
+
+
+def test_incomplete_backups_take_no_room_and_the_newest_complete_one_stays(place):
+    for stamp in ("202611201000", "202611201100"):
+        make_release(place.folder / f"tank-mail-app-backup-{stamp}", "X")
+        (place.folder / f"tank-mail-app-backup-{stamp}/backend/dist/main.js").unlink()
+    made = back_up(place, keep=2)
+    assert [os.path.basename(path) for path in made.attic] == [place.paths["C"].name]
+    assert place.paths["B"].is_dir()
+    older = back_up(place, now=MORNING - 30 * 86400, archive=_packed(place, "E"), archive_sha256=str(place.folder / "sum"), keep=1)
+    assert os.path.isdir(older.path), "what was just made goes nowhere"
+
+
+def _packed(place, version):
+    """Pack a delivered release, its SHA-256 in the file ``sum``; returns its path."""
+    path = place.folder / "delivered.tar"
+    with tarfile.open(path, "w") as packed:
+        packed.add(make_release(place.folder / "delivered", version), "tank")
+    shutil.rmtree(place.folder / "delivered")
+    (place.folder / "sum").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+    return str(path)
+
+
+def test_behind_a_link_the_only_way_back_stays(tmp_path):
+    place = Installation(tmp_path / "srv", "link")
+    made = back_up(place, releases_dir=str(place.folder / "releases"), keep=1)
+    assert [os.path.basename(path) for path in made.attic] == ["20261110"]
+    assert place.paths["B"].is_dir()
+    place.end()
+
+
+@pytest.fixture
+def other_file_system(tmp_path):
+    """A folder on another file system than tmp_path."""
+    memory = "/dev/shm"
+    if not os.access(memory, os.W_OK) or os.stat(memory).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is no other file system here")
+    with tempfile.TemporaryDirectory(dir=memory, prefix="release-") as name:
+        yield Path(name)
+
+
+def test_the_attic_is_beside_what_is_put_away_also_on_another_file_system(place, other_file_system):
+    for stamp in ("20261101120000", "20261102120000"):
+        make_release(place.folder / f"tank-mail-app-aside-{stamp}", "X")
+    first = back_up(place, backup_dirs=[str(other_file_system)], keep=1)
+    (place.app / "worker/dist/worker.js").write_text("another one")
+    second = back_up(place, backup_dirs=[str(other_file_system)], keep=1, now=MORNING + 3600)
+    assert first.attic == [str(place.folder / "tank-mail-app-attic/tank-mail-app-aside-20261101120000")]
+    there = other_file_system / "tank-mail-app-attic"
+    assert second.attic == [str(there / os.path.basename(first.path))]
+    assert {path.name for path in there.iterdir()} == {os.path.basename(first.path), f"{os.path.basename(first.path)}.manifest.json"}
+    assert place.paths["B"].is_dir(), "backups in other folders are not counted"
+    assert place.lost() == ["A"], "only the release that was changed by hand"
+
+
+def test_what_cannot_be_put_away_is_one_line_after_the_backup(place):
+    (place.folder / "tank-mail-app-attic").write_text("a file")
+    with pytest.raises(ActionFailed, match=r"^backup .* is made, but .*202611100930 could not be put away to .*; move it by hand$"):
+        back_up(place, keep=2)
+    assert back_up(place, keep=5).changed is False
 
 
 def test_a_backup_that_was_changed_is_damaged_and_refused(place):
