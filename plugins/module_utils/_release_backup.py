@@ -21,6 +21,7 @@ from typing import Any
 
 from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._process import call
+from ._release_archive import delivered_sum, unpack
 from ._release_files import Files, differences, digest_of, manifest_of, read_plain, sha256_of
 from ._release_journal import Journal
 from ._release_layout import (
@@ -43,8 +44,8 @@ from ._release_preflight import MEGABYTE
 
 LEFT_OUT = ("backend/logs/*", "worker/logs/*", "worker/spool/*", "config/.env.before-*")
 UNFINISHED = ".unfinished"
-MOST_MEMBERS = 500_000
-_SHA256 = re.compile(r"\b([0-9a-fA-F]{64})\b")
+# Without these the applications do not start, and an archive of a build has none of them.
+WRITTEN_TO = {"backend": ("backend/logs",), "worker": ("worker/logs", "worker/spool")}
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Backup:
 
     def _unpack(self, archive: str) -> None:
         """Make a release out of an archive, after its SHA-256 was compared with the delivered one."""
-        wanted = _delivered_sum(self.request.archive_sha256)
+        wanted = delivered_sum(self.request.archive_sha256)
         found = self._sum_of(archive)
         if found != wanted:
             message = f"{archive} is not what was delivered: its SHA-256 is {found}, not {wanted}; have it delivered again"
@@ -245,23 +246,31 @@ class Backup:
         """Unpack, take the present .env, give all of it to the owner of the running release, and demand that it is complete."""
         self.files.before("unpack")
         os.mkdir(target, 0o700)
-        with tarfile.open(archive) as packed:
-            _extract(packed, target)
+        unpack(archive, target)
         like = os.lstat(self.place.live) if self.place.live else os.lstat(os.path.dirname(self.place.app))
-        env = os.path.join(target, self._env())
-        present = os.path.join(self.place.live, self._env())
-        if "env" in self.request.parts and not os.path.exists(env) and self.place.live and os.path.exists(present):
-            os.makedirs(os.path.dirname(env), exist_ok=True)
-            self.files.write(env, read_plain(present), like=like)
-        for part in ("backend", "worker"):
-            os.makedirs(os.path.join(target, part, "logs"), mode=0o700, exist_ok=True)
+        if "env" in self.request.parts:
+            self._fill_env(target, like)
+        for folder in (folder for part in self.request.parts for folder in WRITTEN_TO.get(part, ())):
+            os.makedirs(os.path.join(target, folder), mode=0o700, exist_ok=True)
         _give_all(target, like)
+        os.chmod(target, stat.S_IMODE(like.st_mode))
         lacking = missing_in(target, self.request.parts, self.place.live, self._env())
         if lacking:
             raise OSError(f"the archive has no {', '.join(lacking[:5])}")
         self.files.before("sync all")
         os.sync()
         return manifest_of(target, self.request.leave_out)
+
+    def _fill_env(self, target: str, like: os.stat_result) -> None:
+        """Give a release that came without an .env the present one; where that is a link to a shared file, the same link."""
+        env, present = os.path.join(target, self._env()), os.path.join(self.place.live, self._env())
+        if os.path.lexists(env) or not self.place.live or not os.path.exists(present):
+            return
+        os.makedirs(os.path.dirname(env), mode=0o755, exist_ok=True)
+        if os.path.islink(present):
+            self.files.link(env, os.readlink(present))
+        else:
+            self.files.write(env, read_plain(present), like=like)
 
     # --- old ones
 
@@ -420,57 +429,6 @@ def _free(path: str) -> str:
     while os.path.lexists(free):
         number, free = number + 1, f"{path}.{number}"
     return free
-
-
-def _delivered_sum(given: str | None) -> str:
-    """Return the SHA-256 that was delivered: given itself, or in a file as ``sha256sum`` writes it."""
-    if not given:
-        raise WrongQuestion(
-            "archive_sha256", given, "is needed with an archive", "give its SHA-256, or the path of the delivered .sha256 file"
-        )
-    text = given
-    if os.path.isabs(given):
-        try:
-            with open(given, encoding="utf-8", errors="replace") as file:
-                text = file.read(4096)
-        except OSError as error:
-            raise WrongQuestion("archive_sha256", given, f"cannot be read ({error.strerror})", "copy it to the host first") from error
-    match = _SHA256.search(text)
-    if match is None:
-        raise WrongQuestion("archive_sha256", given[:80], "is no SHA-256 (64 hexadecimal digits)", "give the one that was delivered")
-    return match[1].lower()
-
-
-def _extract(packed: tarfile.TarFile, target: str) -> None:
-    """Unpack files, folders and links that stay within the target; anything else is refused before a byte is written."""
-    members = packed.getmembers()
-    if len(members) > MOST_MEMBERS:
-        raise OSError(f"the archive has {len(members)} members")
-    for member in members:
-        if not _harmless(member):
-            raise OSError(f"the archive has {member.name!r}, which would lie outside or is no file, folder or link")
-    top = {member.name.split("/")[0] for member in members}
-    for member in members:
-        member.mode = (member.mode & 0o755) | (stat.S_IRWXU if member.isdir() else stat.S_IRUSR | stat.S_IWUSR)
-    packed.extractall(target, members=members)  # noqa: S202 - every member was looked at above
-    if len(top) == 1 and "backend" not in top:
-        # All in one folder, as archives of a version often are.
-        inner = os.path.join(target, top.pop())
-        for name in os.listdir(inner):
-            os.rename(os.path.join(inner, name), os.path.join(target, name))
-        os.rmdir(inner)
-
-
-def _harmless(member: tarfile.TarInfo) -> bool:
-    def within(path: str) -> bool:
-        path = os.path.normpath(path)
-        return not os.path.isabs(path) and path != ".." and not path.startswith("../")
-
-    if member.issym():
-        return within(member.name) and within(os.path.join(os.path.dirname(member.name), member.linkname))
-    if member.islnk():
-        return within(member.name) and within(member.linkname)
-    return within(member.name) and (member.isreg() or member.isdir())
 
 
 def _give_all(folder: str, like: os.stat_result) -> None:

@@ -86,11 +86,11 @@ def test_incomplete_backups_take_no_room_and_the_newest_complete_one_stays(place
     assert os.path.isdir(older.path), "what was just made goes nowhere"
 
 
-def _packed(place, version):
-    """Pack a delivered release, its SHA-256 in the file ``sum``; returns its path."""
+def _packed(place, version, name="tank", kind="w"):
+    """Pack a delivered release under a name, its SHA-256 in the file ``sum``; returns its path."""
     path = place.folder / "delivered.tar"
-    with tarfile.open(path, "w") as packed:
-        packed.add(make_release(place.folder / "delivered", version), "tank")
+    with tarfile.open(path, kind) as packed:
+        packed.add(make_release(place.folder / "delivered", version), name)
     shutil.rmtree(place.folder / "delivered")
     (place.folder / "sum").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
     return str(path)
@@ -301,6 +301,88 @@ def test_an_archive_becomes_a_release_that_can_be_rolled_back_to(place, archive)
     assert place.roll_back(made.id).state == "rolled_back"
     assert place.applications.says("worker") == "D"
     assert "ADDED_LATER" in (place.app / "config/.env").read_text()
+
+
+@pytest.mark.parametrize("name", [".", "./tank", "tank//1.2.0/..", "tank"])
+@pytest.mark.parametrize("kind", ["w:gz", "w"])
+def test_an_archive_may_be_packed_in_each_usual_way(place, name, kind):
+    place.start()
+    place.app.chmod(0o751)
+    made = back_up(place, archive=_packed(place, "E", name, kind), archive_sha256=str(place.folder / "sum"))
+    assert Path(made.path).stat().st_mode & 0o777 == 0o751
+    assert sorted(path.name for path in Path(made.path).iterdir()) == ["backend", "config", "frontend", "worker"]
+    assert Path(made.path, "worker/spool").is_dir()
+    assert place.roll_back(made.id).state == "rolled_back"
+    assert place.applications.says("worker") == "E"
+
+
+def test_an_archive_of_the_page_alone(tmp_path):
+    """All of it lies in one folder, which is none around the release; its folders have no entries, as zip tools pack them."""
+    place = Installation(tmp_path / "opt")
+    tree = make_release(tmp_path / "delivered", "E")
+    path = tmp_path / "page.tar"
+    with tarfile.open(path, "w") as packed:
+        for file in sorted((tree / "frontend").rglob("*.*")):
+            packed.add(file, file.relative_to(tree))
+    before = os.umask(0o077)
+    try:
+        made = back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), parts=["frontend"])
+    finally:
+        os.umask(before)
+    assert (Path(made.path) / "frontend/build/index.html").is_file()
+    assert [path.stat().st_mode & 0o777 for path in Path(made.path).rglob("*") if path.is_dir()] == [0o755] * 3
+    assert not (Path(made.path) / "worker").exists()
+    place.end()
+
+
+def test_an_archive_gets_the_link_to_a_shared_env(place, archive):
+    shared = place.folder / "shared.env"
+    shared.write_text("SHARED=1\n")
+    (place.app / "config/.env").unlink()
+    (place.app / "config/.env").symlink_to(shared)
+    made = back_up(place, archive=archive, archive_sha256=f"{archive}.sha256")
+    assert os.readlink(f"{made.path}/config/.env") == str(shared)
+
+
+def test_links_within_an_archive_stay(place, tmp_path):
+    tree = make_release(tmp_path / "delivered", "E")
+    (tree / "node_modules/.store/a").mkdir(parents=True)
+    (tree / "node_modules/.store/a/cli.js").write_text("x")
+    (tree / "node_modules/a").symlink_to(".store/a")
+    (tree / "node_modules/.bin").mkdir()
+    (tree / "node_modules/.bin/a").symlink_to("../a/cli.js")
+    os.link(tree / "node_modules/.store/a/cli.js", tree / "node_modules/hard.js")
+    path = tmp_path / "linked.tar"
+    with tarfile.open(path, "w") as packed:
+        packed.add(tree, "tank")
+    made = back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert Path(made.path, "node_modules/.bin/a").read_text() == "x"
+    assert Path(made.path, "node_modules/hard.js").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("x", ""), ("x/up", ".."), ("l", "x/up/../..")],
+        [("x", ""), ("x/up", ".."), ("l", "x/up/../outside")],
+        [("x", ""), ("l", "x"), ("l/file", None)],
+        [("l", "."), ("l", None)],
+        [("loop", "loop")],
+        [("top", ""), ("top/l", "../outside")],
+    ],
+)
+def test_links_of_an_archive_cannot_lead_outside_through_each_other(place, tmp_path, members):
+    path = tmp_path / "bad.tar"
+    with tarfile.open(path, "w") as packed:
+        for name, link in members:
+            member = tarfile.TarInfo(name)
+            member.type = tarfile.SYMTYPE if link else tarfile.REGTYPE if link is None else tarfile.DIRTYPE
+            member.linkname = link or ""
+            packed.addfile(member, io.BytesIO(b""))
+    before = names(place)
+    with pytest.raises(ActionFailed, match="would lie outside or is no file"):
+        back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert names(place) == before
 
 
 def test_an_archive_whose_release_was_damaged_is_unpacked_again(place, archive):
