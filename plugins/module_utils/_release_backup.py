@@ -35,6 +35,7 @@ from ._release_layout import (
     Place,
     Refused,
     candidates,
+    code_manifest,
     inode_of,
     missing_in,
     place_of,
@@ -192,9 +193,9 @@ class Backup:
             raise ActionFailed(f"the checksums {path}{MANIFEST} could not be written: {_said(error)}; nothing else was changed") from error
 
     def _note_down(self) -> None:
-        """Write the checksums of the live release behind a link; the release itself stays where it is."""
+        """Write the checksums of what was built in the live release behind a link; the release itself stays where it is."""
         live = self.place.live
-        manifest = self._bounded(lambda: manifest_of(live, self.request.leave_out))
+        manifest = self._bounded(lambda: code_manifest(live, self.request.leave_out))
         self.result.id, self.result.path, self.result.sha256 = os.path.basename(live), live, digest_of(manifest)
         if _kept_digest(live) == self.result.sha256:
             self.result.message = f"the checksums of release {self.result.id} are written down already"
@@ -259,7 +260,7 @@ class Backup:
             raise OSError(f"the archive has no {', '.join(lacking[:5])}")
         self.files.before("sync all")
         os.sync()
-        return manifest_of(target, self.request.leave_out)
+        return (code_manifest if self.place.layout == LINK else manifest_of)(target, self.request.leave_out)
 
     def _fill_env(self, target: str, like: os.stat_result) -> None:
         """Give a release that came without an .env the present one; where that is a link to a shared file, the same link."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from ._errors import RemediationError, WrongQuestion
 from ._process import call
-from ._release_files import differences, digest_of, manifest_of, size_of
+from ._release_files import differences, digest_of, left_out, manifest_of, size_of
 
 FOLDER, LINK = "folder", "link"
 BACKUP, ASIDE, RELEASE, LIVE = "backup", "aside", "release", "live"
@@ -32,6 +32,8 @@ ENV = "config/.env"
 # What a release has besides where the one that runs has it: without its modules an application does not start.
 _ALSO = ("node_modules", "backend/node_modules", "worker/node_modules")
 _CODE = ("backend/dist", "worker/dist", "frontend/build")
+_BUILT = ("dist", "build", "node_modules")  # folders of these names hold what was built, and nothing that an application writes
+_CACHES = (".cache/*", "*/.cache/*")  # but for these in them
 MANIFEST = ".manifest.json"  # beside a backup, made by release_backup
 LATEST = "latest"
 _IDENTITY = re.compile(r"[0-9]{8,14}(?:[._-][A-Za-z0-9._-]{1,40})?")
@@ -287,6 +289,28 @@ def read_manifest(path: str) -> dict[str, Any] | None:
         return dict(kept["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def code_manifest(tree: str, leave_out: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Return the manifest of what stays as it was built while a release runs: all in ``dist``, ``build`` and ``node_modules``.
+
+    Behind a link a release runs where its checksums were written down, so its .env, pid files and uploads change without damage.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    waiting = [""]
+    while waiting:
+        within = waiting.pop()
+        with os.scandir(os.path.join(tree, within)) as entries:
+            folders = [entry for entry in entries if entry.is_symlink() or entry.is_dir(follow_symlinks=False)]
+        for entry in folders:
+            path = os.path.join(within, entry.name)
+            if entry.name not in _BUILT:
+                waiting += [] if entry.is_symlink() else [path]
+            elif entry.is_symlink():
+                found[path] = {"link": os.readlink(entry.path)}
+            else:
+                found.update({os.path.join(path, below): known for below, known in manifest_of(entry.path, _CACHES).items()})
+    return {path: entry for path, entry in found.items() if not left_out(path, leave_out)}
 
 
 def code_of(tree: str) -> str:

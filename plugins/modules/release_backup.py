@@ -14,7 +14,8 @@ author:
 description:
   - Copies the running release to C(<app_dir>-backup-YYYYMMDDHHMM) with checksums of all files. It gets that name only when all of it is on the
     disk. Where the newest backup holds just the same, no other one is made.
-  - For releases behind a link only the checksums of the live one are written down, since it stays where it is.
+  - For releases behind a link only the checksums of what was built in the live one (C(dist), C(build), C(node_modules)) are written down, since it
+    stays where it is.
   - With O(archive), a release is unpacked instead, after the SHA-256 of the archive was compared with the delivered one.
   - Old backups are renamed into a folder C(<name>-attic) beside them, such as C(/opt/tank-mail-app-attic). Nothing is deleted.
 attributes:

@@ -267,6 +267,45 @@ def test_behind_a_link_the_checksums_of_the_live_release_are_written(tmp_path):
     place.end()
 
 
+def test_behind_a_link_what_a_running_release_writes_is_no_damage(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    place.app.joinpath("tools/node_modules").mkdir(parents=True)
+    made = back_up(place, releases_dir=str(place.folder / "releases"))
+    (place.app / "config/.env").write_text("PORT=3000\nEDITED_LATER=1\n")
+    (place.app / "backend/backend.pid").write_text("77")
+    (place.app / "tools/node_modules/.cache").mkdir()
+    (place.app / "tools/node_modules/.cache/terser").write_text("x")
+    assert back_up(place, releases_dir=str(place.folder / "releases")).changed is False
+    place.roll_back(place.id["B"])
+    shutil.rmtree(place.paths["A"] / "tools/node_modules/.cache")
+    (place.paths["A"] / "backend/backend.pid").write_text("4242")
+    assert place.roll_back(made.id).state == "rolled_back"
+    place.roll_back(place.id["B"])
+    script = place.paths["A"] / "worker/dist/worker.js"
+    script.write_text(script.read_text() + "# mended by hand\n")
+    with pytest.raises(Refused) as refused:
+        place.roll_back(made.id)
+    assert f"since {place.paths['A']}.manifest.json was made, add damaged to emergency_rollback_override" in str(refused.value)
+    assert place.roll_back(made.id, override=["damaged"]).state == "rolled_back"
+    place.end()
+
+
+@pytest.mark.parametrize("more", ["", "# longer\n"])
+def test_a_damaged_backup_is_taken_where_that_is_overridden_but_never_one_that_lacks_something(place, more):
+    made = back_up(place)
+    place.start()
+    (place.app / "worker/dist/worker.js").write_text("another one")
+    script = Path(made.path, "backend/dist/main.js")
+    script.write_text(script.read_text().replace("300", "301") + more)
+    with pytest.raises(Refused, match=r"tank-mail-app-backup-\d+.manifest.json was made, add damaged to emergency_rollback_override"):
+        place.roll_back(made.id)
+    moved = Path(made.path, "config/.env").rename(place.folder / "moved")
+    with pytest.raises(Refused, match=r"config/.env missing"):
+        place.roll_back(made.id, override=["damaged"])
+    moved.rename(Path(made.path, "config/.env"))
+    assert place.roll_back(made.id, override=["damaged"]).state == "rolled_back"
+
+
 def test_behind_a_link_retention_never_takes_the_live_release_for_an_old_one(tmp_path):
     """/releases may lead to another folder; the live release must not be met there under another name."""
     place = Installation(tmp_path / "data", "link")
