@@ -9,7 +9,6 @@ its name only when all of it is on the disk. Old ones are renamed into an attic;
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -22,15 +21,32 @@ from typing import Any
 
 from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._process import call
-from ._release_files import Files, digest_of, manifest_of, read_plain, sha256_of
+from ._release_archive import delivered_sum, unpack
+from ._release_files import Files, differences, digest_of, manifest_of, read_plain, sha256_of
 from ._release_journal import Journal
-from ._release_layout import ASIDE, ENV, LINK, MANIFEST, PARTS, READ_WITHIN, Candidate, Place, Refused, candidates, missing_in, place_of
+from ._release_layout import (
+    ASIDE,
+    ENV,
+    LINK,
+    MANIFEST,
+    PARTS,
+    READ_WITHIN,
+    Candidate,
+    Place,
+    Refused,
+    candidates,
+    code_manifest,
+    inode_of,
+    missing_in,
+    place_of,
+    read_manifest,
+)
 from ._release_preflight import MEGABYTE
 
 LEFT_OUT = ("backend/logs/*", "worker/logs/*", "worker/spool/*", "config/.env.before-*")
 UNFINISHED = ".unfinished"
-MOST_MEMBERS = 500_000
-_SHA256 = re.compile(r"\b([0-9a-fA-F]{64})\b")
+# Without these the applications do not start, and an archive of a build has none of them.
+WRITTEN_TO = {"backend": ("backend/logs",), "worker": ("worker/logs", "worker/spool")}
 
 
 @dataclass(frozen=True)
@@ -125,7 +141,7 @@ class Backup:
                 f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be of no use; mend it first"
             )
             raise Refused("incomplete", message, path=place.live, missing=lacking[:20])
-        same = next((one for one in self._backups() if _kept_digest(one.path) == wanted), None)
+        same = next((one for one in self._backups() if _kept_digest(one.path) == wanted and self._holds(one, wanted)), None)
         self.result.sha256 = wanted
         if same is not None:
             self.result.id, self.result.path = same.id, same.path
@@ -140,15 +156,19 @@ class Backup:
         if not self.check_mode:
             self._make(path, lambda target: self.files.copy_tree(place.live, target, self.request.leave_out))
 
+    def _holds(self, one: Candidate, wanted: str) -> bool:
+        """Whether a backup is complete and its content, read again, is just that."""
+        return one.complete and self._bounded(lambda: digest_of(manifest_of(one.path, self.request.leave_out))) == wanted
+
     def _make(self, path: str, fill: Callable[[str], dict[str, dict[str, Any]]], **more: str) -> None:
         """Have a folder filled beside its place; it gets its name when it and its manifest are on the disk."""
-        unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+        unfinished = _unfinished_of(path)
 
         def work() -> dict[str, Any]:
             try:
                 return {"manifest": fill(unfinished)}
             except (OSError, tarfile.TarError) as error:
-                return {"problem": str(error)}
+                return {"problem": _said(error)}
 
         try:
             done = self._bounded(work)
@@ -156,20 +176,26 @@ class Backup:
                 raise ActionFailed(f"{path} could not be made: {done['problem']}; nothing else was changed")
             self._write_manifest(path, done["manifest"], **more)
             self.files.rename(unfinished, path)
-        except (RemediationError, OSError):
-            self.files.remove_copy(unfinished)
+        except RemediationError:
+            self._forget(path)
             raise
+        except OSError as error:
+            self._forget(path)
+            raise ActionFailed(f"{path} could not be made: {_said(error)}; nothing else was changed") from error
         self.result.sha256 = digest_of(done["manifest"])
 
     def _write_manifest(self, path: str, manifest: dict[str, dict[str, Any]], **more: str) -> None:
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now()))
         kept = {"made_at": made, "sha256": digest_of(manifest), **more, "files": manifest}
-        self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
+        try:
+            self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise ActionFailed(f"the checksums {path}{MANIFEST} could not be written: {_said(error)}; nothing else was changed") from error
 
     def _note_down(self) -> None:
-        """Write the checksums of the live release behind a link; the release itself stays where it is."""
+        """Write the checksums of what was built in the live release behind a link; the release itself stays where it is."""
         live = self.place.live
-        manifest = self._bounded(lambda: manifest_of(live, self.request.leave_out))
+        manifest = self._bounded(lambda: code_manifest(live, self.request.leave_out))
         self.result.id, self.result.path, self.result.sha256 = os.path.basename(live), live, digest_of(manifest)
         if _kept_digest(live) == self.result.sha256:
             self.result.message = f"the checksums of release {self.result.id} are written down already"
@@ -184,12 +210,12 @@ class Backup:
 
     def _unpack(self, archive: str) -> None:
         """Make a release out of an archive, after its SHA-256 was compared with the delivered one."""
-        wanted = _delivered_sum(self.request.archive_sha256)
+        wanted = delivered_sum(self.request.archive_sha256)
         found = self._sum_of(archive)
         if found != wanted:
             message = f"{archive} is not what was delivered: its SHA-256 is {found}, not {wanted}; have it delivered again"
             raise Refused("archive", message, path=archive, found=found, wanted=wanted)
-        existing = next((one for one in self._backups() if _unpacked_from(one.path) == wanted), None)
+        existing = next((one for one in self._backups() if _unpacked_from(one.path) == wanted and self._is_whole(one)), None)
         if existing is not None:
             self.result.id, self.result.path = existing.id, existing.path
             self.result.message = f"release {existing.id} was unpacked from this archive already"
@@ -204,6 +230,11 @@ class Backup:
         if not self.check_mode:
             self._make(path, lambda target: self._fill_from(archive, target), archive=wanted)
 
+    def _is_whole(self, one: Candidate) -> bool:
+        """Whether a release is complete and its files, read again, are as they were unpacked."""
+        manifest = read_manifest(one.path)
+        return one.complete and manifest is not None and not self._bounded(lambda: differences(one.path, manifest, hashes=True))
+
     def _sum_of(self, archive: str) -> str:
         if not os.path.isabs(archive):
             raise WrongQuestion("archive", archive, "is not an absolute path", "give the full path of the archive on the host")
@@ -216,59 +247,103 @@ class Backup:
         """Unpack, take the present .env, give all of it to the owner of the running release, and demand that it is complete."""
         self.files.before("unpack")
         os.mkdir(target, 0o700)
-        with tarfile.open(archive) as packed:
-            _extract(packed, target)
+        unpack(archive, target)
         like = os.lstat(self.place.live) if self.place.live else os.lstat(os.path.dirname(self.place.app))
-        env = os.path.join(target, self._env())
-        present = os.path.join(self.place.live, self._env())
-        if "env" in self.request.parts and not os.path.exists(env) and self.place.live and os.path.exists(present):
-            os.makedirs(os.path.dirname(env), exist_ok=True)
-            self.files.write(env, read_plain(present), like=like)
-        for part in ("backend", "worker"):
-            os.makedirs(os.path.join(target, part, "logs"), mode=0o700, exist_ok=True)
+        if "env" in self.request.parts:
+            self._fill_env(target, like)
+        for folder in (folder for part in self.request.parts for folder in WRITTEN_TO.get(part, ())):
+            os.makedirs(os.path.join(target, folder), mode=0o700, exist_ok=True)
         _give_all(target, like)
+        os.chmod(target, stat.S_IMODE(like.st_mode))
         lacking = missing_in(target, self.request.parts, self.place.live, self._env())
         if lacking:
             raise OSError(f"the archive has no {', '.join(lacking[:5])}")
         self.files.before("sync all")
         os.sync()
-        return manifest_of(target, self.request.leave_out)
+        return (code_manifest if self.place.layout == LINK else manifest_of)(target, self.request.leave_out)
+
+    def _fill_env(self, target: str, like: os.stat_result) -> None:
+        """Give a release that came without an .env the present one; where that is a link to a shared file, the same link."""
+        env, present = os.path.join(target, self._env()), os.path.join(self.place.live, self._env())
+        if os.path.lexists(env) or not self.place.live or not os.path.exists(present):
+            return
+        os.makedirs(os.path.dirname(env), mode=0o755, exist_ok=True)
+        if os.path.islink(present):
+            self.files.link(env, os.readlink(present))
+        else:
+            self.files.write(env, read_plain(present), like=like)
 
     # --- old ones
 
     def _put_away(self) -> None:
-        """Rename what is older than the newest ``keep`` into the attic; nothing that runs or that a link leads to."""
-        found = [one for one in self._backups(with_asides=True) if not one.running and one.path != self.result.path]
-        room = self.request.keep - (1 if self.result.path else 0)
-        too_many = [*[one for one in found if one.kind != ASIDE][room:], *[one for one in found if one.kind == ASIDE][self.request.keep :]]
-        attic = f"{self.place.app}-attic"
-        for one in too_many:
-            there = os.path.join(attic, os.path.basename(one.path))
+        """Rename what is older than the newest ``keep`` complete ones into the attic; nothing that runs or that was just made."""
+        found = [one for one in self._found() if not one.running]
+        made = self.result.path
+        planned = 1 if made and made != self.place.live and made not in {one.path for one in found} else 0  # in check mode
+        backups = [one for one in found if one.kind != ASIDE and os.path.dirname(one.path) == self._folder()]
+        asides = [one for one in found if one.kind == ASIDE]
+        for one in [*_too_old(backups, self.request.keep, made, planned), *_too_old(asides, self.request.keep)]:
+            attic = os.path.join(os.path.dirname(one.path), f"{self.place.name}-attic")  # on the same file system
+            there = _free(os.path.join(attic, os.path.basename(one.path)))
             self.result.attic.append(there)
             self.result.changed = True
             self.result.steps.append(f"rename {one.path} to {there}")
             if not self.check_mode:
-                self.files.make_folder(attic, like=os.path.dirname(attic))
-                self.files.rename(one.path, _free(there))
-                if os.path.lexists(one.path + MANIFEST):
-                    self.files.rename(one.path + MANIFEST, _free(there + MANIFEST))
+                self._move(one.path, there)
+
+    def _move(self, path: str, there: str) -> None:
+        """Rename a release, and what is written down about it. Raises ActionFailed."""
+        try:
+            self.files.make_folder(os.path.dirname(there), like=os.path.dirname(path))
+            self.files.rename(path, there)
+            if os.path.lexists(path + MANIFEST):
+                self.files.rename(path + MANIFEST, _free(there + MANIFEST))
+        except OSError as error:
+            raise ActionFailed(
+                f"{self.result.message}, but {path} could not be put away to {there}: {_said(error)}; move it by hand"
+            ) from error
 
     def _clear(self) -> None:
-        """Remove what a killed run left unfinished; it has no name of a backup, and its source is still there."""
-        pattern = os.path.join(glob.escape(self.place.releases), f".*{UNFINISHED}")
-        for path in sorted(glob.glob(pattern)):
-            if self.check_mode:
-                self.result.steps.append(f"remove the unfinished {path}")
-            else:
-                self.files.remove_copy(path)
+        """Remove what a killed run of this installation left unfinished; it has no name of a backup, and its source is still there."""
+        folder = self._folder()
+        for name in self._bounded(lambda: sorted(os.listdir(folder))):
+            match = self._unfinished.fullmatch(name)
+            path = os.path.join(folder, name)
+            if not match or not inode_of(path):
+                continue
+            self.result.steps.append(f"remove the unfinished {path}")
+            if not self.check_mode:
+                self._forget(os.path.join(folder, match[1]))
+
+    @property
+    def _unfinished(self) -> re.Pattern[str]:
+        """Return what the name of an unfinished backup of this installation is like; those of others may be in the making."""
+        prefix = "" if self.place.layout == LINK else re.escape(f"{self.place.name}-backup-")
+        return re.compile(rf"\.({prefix}[0-9]{{12}}){re.escape(UNFINISHED)}")
+
+    def _forget(self, path: str) -> None:
+        """Remove an unfinished backup and what is known of it; one that cannot be removed is told, and hinders nobody."""
+        unfinished = _unfinished_of(path)
+        try:
+            self.files.forget(path + MANIFEST)
+            if os.path.lexists(path + MANIFEST) and not os.path.lexists(path):
+                self.files.before("remove the manifest")
+                os.unlink(path + MANIFEST)
+            self.files.remove_copy(unfinished)
+        except OSError as error:
+            self.result.steps.append(f"{unfinished} could not be removed ({error.strerror}); remove it by hand")
 
     # --- shared
 
-    def _backups(self, *, with_asides: bool = False) -> list[Candidate]:
-        """Return the backups in the folder where new ones are made, newest first."""
-        place = Place(self.place.app, self.place.layout, self._folder(), self.place.live)
-        found = candidates(place, self.request.parts, self.journal.finished(), self._env())
-        return [one for one in found if with_asides or one.kind != ASIDE]
+    def _backups(self) -> list[Candidate]:
+        """Return the backups, newest first."""
+        return [one for one in self._found() if one.kind != ASIDE]
+
+    def _found(self) -> list[Candidate]:
+        """Return all that lies in the folder where new backups are made, and beside the installation; newest first."""
+        folders = () if self.place.layout == LINK else (self._folder(),)
+        place = Place(self.place.app, self.place.layout, self.place.releases, self.place.live, folders)
+        return candidates(place, self.request.parts, self.journal.finished(), self._env())
 
     def _folder(self) -> str:
         return self.place.backup_folders[0] if self.place.backup_folders and self.place.layout != LINK else self.place.releases
@@ -303,6 +378,18 @@ class Backup:
         return call(function, max(self.request.timeout, READ_WITHIN)).get()
 
 
+def _unfinished_of(path: str) -> str:
+    """Return the name that a backup has while it is made."""
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+
+
+def _said(error: Exception) -> str:
+    """Return what the system said, and where, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
+    return " ".join(str(error).split())
+
+
 def _kept(path: str) -> dict[str, Any]:
     try:
         with open(path + MANIFEST, encoding="utf-8") as file:
@@ -319,6 +406,20 @@ def _unpacked_from(path: str) -> str:
     return str(_kept(path).get("archive", ""))
 
 
+def _too_old(found: Sequence[Candidate], keep: int, made: str = "", planned: int = 0) -> list[Candidate]:
+    """Return what is older than the newest ``keep`` that are complete, but not what was made just now.
+
+    found: newest first; planned: how many newer ones would be there. An incomplete one is no way back, so it takes nobody's room; while
+    it is newer than what is kept, it may be in the making.
+    """
+    old, complete = [], planned
+    for one in found:
+        if complete >= keep and one.path != made:
+            old.append(one)
+        complete += one.complete
+    return old
+
+
 def _size(folder: str, leave_out: Sequence[str]) -> int:
     return sum(entry.get("size", 0) for entry in manifest_of(folder, leave_out).values())
 
@@ -329,57 +430,6 @@ def _free(path: str) -> str:
     while os.path.lexists(free):
         number, free = number + 1, f"{path}.{number}"
     return free
-
-
-def _delivered_sum(given: str | None) -> str:
-    """Return the SHA-256 that was delivered: given itself, or in a file as ``sha256sum`` writes it."""
-    if not given:
-        raise WrongQuestion(
-            "archive_sha256", given, "is needed with an archive", "give its SHA-256, or the path of the delivered .sha256 file"
-        )
-    text = given
-    if os.path.isabs(given):
-        try:
-            with open(given, encoding="utf-8", errors="replace") as file:
-                text = file.read(4096)
-        except OSError as error:
-            raise WrongQuestion("archive_sha256", given, f"cannot be read ({error.strerror})", "copy it to the host first") from error
-    match = _SHA256.search(text)
-    if match is None:
-        raise WrongQuestion("archive_sha256", given[:80], "is no SHA-256 (64 hexadecimal digits)", "give the one that was delivered")
-    return match[1].lower()
-
-
-def _extract(packed: tarfile.TarFile, target: str) -> None:
-    """Unpack files, folders and links that stay within the target; anything else is refused before a byte is written."""
-    members = packed.getmembers()
-    if len(members) > MOST_MEMBERS:
-        raise OSError(f"the archive has {len(members)} members")
-    for member in members:
-        if not _harmless(member):
-            raise OSError(f"the archive has {member.name!r}, which would lie outside or is no file, folder or link")
-    top = {member.name.split("/")[0] for member in members}
-    for member in members:
-        member.mode = (member.mode & 0o755) | (stat.S_IRWXU if member.isdir() else stat.S_IRUSR | stat.S_IWUSR)
-    packed.extractall(target, members=members)  # noqa: S202 - every member was looked at above
-    if len(top) == 1 and "backend" not in top:
-        # All in one folder, as archives of a version often are.
-        inner = os.path.join(target, top.pop())
-        for name in os.listdir(inner):
-            os.rename(os.path.join(inner, name), os.path.join(target, name))
-        os.rmdir(inner)
-
-
-def _harmless(member: tarfile.TarInfo) -> bool:
-    def within(path: str) -> bool:
-        path = os.path.normpath(path)
-        return not os.path.isabs(path) and path != ".." and not path.startswith("../")
-
-    if member.issym():
-        return within(member.name) and within(os.path.join(os.path.dirname(member.name), member.linkname))
-    if member.islnk():
-        return within(member.name) and within(member.linkname)
-    return within(member.name) and (member.isreg() or member.isdir())
 
 
 def _give_all(folder: str, like: os.stat_result) -> None:

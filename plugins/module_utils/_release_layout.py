@@ -21,7 +21,7 @@ from typing import Any
 
 from ._errors import RemediationError, WrongQuestion
 from ._process import call
-from ._release_files import differences, digest_of, manifest_of, size_of
+from ._release_files import differences, digest_of, left_out, manifest_of, size_of
 
 FOLDER, LINK = "folder", "link"
 BACKUP, ASIDE, RELEASE, LIVE = "backup", "aside", "release", "live"
@@ -32,6 +32,8 @@ ENV = "config/.env"
 # What a release has besides where the one that runs has it: without its modules an application does not start.
 _ALSO = ("node_modules", "backend/node_modules", "worker/node_modules")
 _CODE = ("backend/dist", "worker/dist", "frontend/build")
+_BUILT = ("dist", "build", "node_modules")  # folders of these names hold what was built, and nothing that an application writes
+_CACHES = (".cache/*", "*/.cache/*")  # but for these in them
 MANIFEST = ".manifest.json"  # beside a backup, made by release_backup
 LATEST = "latest"
 _IDENTITY = re.compile(r"[0-9]{8,14}(?:[._-][A-Za-z0-9._-]{1,40})?")
@@ -134,9 +136,9 @@ def place_of(app_dir: str, releases_dir: str | None = None, backup_dirs: Sequenc
     if os.path.islink(app):
         behind = os.path.realpath(app)
         live = behind if os.path.isdir(behind) else ""
-        return Place(app, LINK, os.path.normpath(releases_dir or os.path.dirname(behind)), live)
+        return Place(app, LINK, os.path.realpath(releases_dir or os.path.dirname(behind)), live)
     if releases_dir and not os.path.lexists(app):
-        return Place(app, LINK, os.path.normpath(releases_dir), "")
+        return Place(app, LINK, os.path.realpath(releases_dir), "")
     if os.path.lexists(app) and not os.path.isdir(app):
         raise WrongQuestion("app_dir", app_dir, "is not a folder, and no link to one", "give the installation's path")
     live = app if os.path.isdir(app) else ""
@@ -152,6 +154,15 @@ def inode_of(path: str) -> int:
     return status.st_ino if stat.S_ISDIR(status.st_mode) else 0
 
 
+def same_folder(one: str, other: str) -> bool:
+    """Whether two paths lead to one folder; a folder above them may be a link, or mounted twice."""
+    try:
+        first, second = os.stat(one), os.stat(other)
+    except OSError:
+        return False
+    return stat.S_ISDIR(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
 # --- what there is
 
 
@@ -162,10 +173,10 @@ def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[st
     if place.layout == FOLDER and running:
         # A copy of a backup runs while the backup itself is still there; one that was renamed is nowhere else.
         found = found if running in {one.id for one in found} else [*found, Candidate(running, place.live, BACKUP)]
-    away = {entry["former_path"] for entry in finished if place.layout == LINK and entry.get("former_path")}
+    away = {os.path.realpath(entry["former_path"]) for entry in finished if place.layout == LINK and entry.get("former_path")}
     for one in found:
-        one.running = one.id == running if place.layout == FOLDER else one.path == place.live
-        one.rolled_away = one.path in away and not one.running
+        one.running = one.id == running if place.layout == FOLDER else same_folder(one.path, place.live)
+        one.rolled_away = os.path.realpath(one.path) in away and not one.running
         _look(one, parts, place.live, env)
     return sorted(found, key=lambda one: (_digits(one.id), one.id), reverse=True)
 
@@ -186,8 +197,12 @@ def _digits(identity: str) -> str:
 
 def _backups(place: Place) -> list[Candidate]:
     pattern = re.compile(rf"{re.escape(place.name)}-(?:(backup)-([0-9]{{12}})|(aside)-([0-9]{{14}}))")
-    found = []
-    for folder in dict.fromkeys((place.releases, *place.backup_folders)):
+    found: list[Candidate] = []
+    folders: list[str] = []
+    for folder in (place.releases, *place.backup_folders):
+        if not any(same_folder(folder, known) for known in folders):
+            folders.append(folder)
+    for folder in folders:
         for name in _names(folder):
             match = pattern.fullmatch(name)
             path = os.path.join(folder, name)
@@ -199,7 +214,7 @@ def _backups(place: Place) -> list[Candidate]:
 def _releases(place: Place) -> list[Candidate]:
     paths = [os.path.join(place.releases, name) for name in _names(place.releases) if _IDENTITY.fullmatch(name)]
     found = [Candidate(os.path.basename(path), path, RELEASE) for path in paths if inode_of(path)]
-    if place.live and place.live not in paths:
+    if place.live and not any(same_folder(path, place.live) for path in paths):
         found.append(Candidate(os.path.basename(place.live), place.live, RELEASE))
     return found
 
@@ -274,6 +289,28 @@ def read_manifest(path: str) -> dict[str, Any] | None:
         return dict(kept["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def code_manifest(tree: str, leave_out: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Return the manifest of what stays as it was built while a release runs: all in ``dist``, ``build`` and ``node_modules``.
+
+    Behind a link a release runs where its checksums were written down, so its .env, pid files and uploads change without damage.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    waiting = [""]
+    while waiting:
+        within = waiting.pop()
+        with os.scandir(os.path.join(tree, within)) as entries:
+            folders = [entry for entry in entries if entry.is_symlink() or entry.is_dir(follow_symlinks=False)]
+        for entry in folders:
+            path = os.path.join(within, entry.name)
+            if entry.name not in _BUILT:
+                waiting += [] if entry.is_symlink() else [path]
+            elif entry.is_symlink():
+                found[path] = {"link": os.readlink(entry.path)}
+            else:
+                found.update({os.path.join(path, below): known for below, known in manifest_of(entry.path, _CACHES).items()})
+    return {path: entry for path, entry in found.items() if not left_out(path, leave_out)}
 
 
 def code_of(tree: str) -> str:

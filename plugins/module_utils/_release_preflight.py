@@ -17,14 +17,27 @@ from typing import Any, Protocol
 
 from ._process import call, user_name
 from ._release_files import differences, walk
-from ._release_layout import LINK, MOST_NAMED, READ_WITHIN, SCRIPTS, Candidate, Place, Refused, code_of, env_difference, read_manifest
+from ._release_layout import (
+    LINK,
+    MANIFEST,
+    MOST_NAMED,
+    READ_WITHIN,
+    SCRIPTS,
+    Candidate,
+    Place,
+    Refused,
+    code_of,
+    env_difference,
+    read_manifest,
+)
 
 MEGABYTE = 1_000_000
 LEAST_FREE_INODES = 1000
 RENAME, COPY, SWITCH = "rename", "copy", "switch"
-OPEN_RUN, SAME_RELEASE = "open_run", "same_release"
-OVERRIDES = (OPEN_RUN, SAME_RELEASE)
+OPEN_RUN, SAME_RELEASE, DAMAGED = "open_run", "same_release", "damaged"
+OVERRIDES = (OPEN_RUN, SAME_RELEASE, DAMAGED)
 STATE_SPACE = MEGABYTE
+_MAY_BE_SO = f"; where they were changed on purpose since {{}}{MANIFEST} was made, add {DAMAGED} to emergency_rollback_override"
 
 
 class Web(Protocol):
@@ -80,11 +93,13 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
         return [
             Refused("unreadable", f"release {target.id}: {target.problem}; look at it by hand, or choose another one", path=target.path)
         ]
-    if target.missing or target.damaged:
+    damaged = [] if DAMAGED in override else target.damaged
+    if target.missing or damaged:
         remedy = "choose a complete one (the playbook rollback_list shows them), or bring back what is missing"
+        remedy += "" if target.missing else _MAY_BE_SO.format(target.path)
         message = f"release {target.id} in {target.path} is incomplete: {target.why()}; {remedy}"
         return [Refused("incomplete", message, path=target.path, missing=target.missing[:20], damaged=target.damaged[:20])]
-    refused = _damage(target)
+    refused = [] if DAMAGED in override else _damage(target)
     if place.live and SAME_RELEASE not in override and not refused and _is_the_same(place.live, target.path, env):
         remedy = f"choose another one, or add {SAME_RELEASE} to emergency_rollback_override to put this copy in its place"
         message = f"release {target.id} in {target.path} holds just what runs (the same code and the same .env); {remedy}"
@@ -102,7 +117,8 @@ def _damage(target: Candidate) -> list[Refused]:
     if not wrong:
         return []
     named = ", ".join(wrong[:MOST_NAMED])
-    message = f"release {target.id} in {target.path} is damaged: {named} not as backed up (SHA-256); choose another one"
+    remedy = f"choose another one{_MAY_BE_SO.format(target.path)}"
+    message = f"release {target.id} in {target.path} is damaged: {named} not as backed up (SHA-256); {remedy}"
     return [Refused("incomplete", message, path=target.path, missing=[], damaged=wrong[:20])]
 
 

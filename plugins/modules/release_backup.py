@@ -14,9 +14,10 @@ author:
 description:
   - Copies the running release to C(<app_dir>-backup-YYYYMMDDHHMM) with checksums of all files. It gets that name only when all of it is on the
     disk. Where the newest backup holds just the same, no other one is made.
-  - For releases behind a link only the checksums of the live one are written down, since it stays where it is.
+  - For releases behind a link only the checksums of what was built in the live one (C(dist), C(build), C(node_modules)) are written down, since it
+    stays where it is.
   - With O(archive), a release is unpacked instead, after the SHA-256 of the archive was compared with the delivered one.
-  - Old backups are renamed into C(<app_dir>-attic). Nothing is deleted.
+  - Old backups are renamed into a folder C(<name>-attic) beside them, such as C(/opt/tank-mail-app-attic). Nothing is deleted.
 attributes:
   check_mode:
     support: full
@@ -32,7 +33,7 @@ attributes:
     description: Makes a finding of the answer, for the run record.
 options:
   keep:
-    description: How many backups stay beside the installation, and how many releases that were put aside.
+    description: How many complete backups stay in the folder where new ones are made, and how many releases that were put aside.
     type: int
     default: 5
   leave_out:

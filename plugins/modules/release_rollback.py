@@ -67,10 +67,10 @@ options:
   override:
     description:
       - Reasons not to begin that are set aside by name. V(open_run) stops the worker although a mail run is or may be open, V(same_release) takes
-        a copy of what runs.
+        a copy of what runs, V(damaged) takes a release whose files are not as C(<release>.manifest.json) says; what is missing is never overridden.
     type: list
     elements: str
-    choices: [open_run, same_release]
+    choices: [open_run, same_release, damaged]
     default: []
   pm2_home:
     description: The PM2_HOME of the applications. Needed for the parts V(backend) and V(worker).
@@ -228,7 +228,7 @@ ARGUMENTS = {
     "least_free_mb": {"type": "float", "default": 200},
     "open_runs": {"type": "int"},
     "open_runs_unknown": {"type": "str", "default": ""},
-    "override": {"type": "list", "elements": "str", "choices": ["open_run", "same_release"], "default": []},
+    "override": {"type": "list", "elements": "str", "choices": ["open_run", "same_release", "damaged"], "default": []},
     "pm2_home": {"type": "path"},
     "user": {"type": "str"},
     "pm2_executable": {"type": "path", "default": "pm2"},

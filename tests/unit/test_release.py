@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -107,6 +108,21 @@ def test_the_live_release_is_what_the_link_says_and_not_the_newest(tmp_path):
     assert [one["id"] for one in found["candidates"] if one["running"]] == ["20261120"]
     assert os.readlink(place.app) == "releases/20261120"
     place.end()
+
+
+def test_a_releases_folder_that_is_reached_through_a_link_has_each_release_once(tmp_path):
+    place = Installation(tmp_path / "data", "link")
+    (tmp_path / "releases").symlink_to(place.folder / "releases")
+    request = dataclasses.replace(place.request(None), releases_dir=str(tmp_path / "releases"))
+    found = _release.listing(request)["candidates"]
+    assert [(one["id"], one["running"]) for one in found] == [("20261121", True), ("20261120", False), ("20261110", False)]
+    place.end()
+
+
+def test_a_backup_folder_that_is_named_twice_has_each_backup_once(folder, tmp_path):
+    (tmp_path / "again").symlink_to(folder.folder)
+    found = _release.listing(folder.request(None, backup_dirs=[str(tmp_path / "again")]))["candidates"]
+    assert [one["id"] for one in found] == ["-", folder.id["B"], folder.id["C"]]
 
 
 def test_the_list_has_date_size_and_whether_it_is_complete_and_runs(folder):
