@@ -135,7 +135,9 @@ def _left(end: float, share: float = 1.0) -> float:
 def _not_moved(result: Result) -> str:
     late = sum(one["why"] == NO_TIME for one in result.failed)
     first = result.failed[0]
-    remedy = "ask again, with more time (deadline)" if late == len(result.failed) else "where the mount is read-only, do it on the NAS itself"
+    remedy = (
+        "ask again, with more time (deadline)" if late == len(result.failed) else "where the mount is read-only, do it on the NAS itself"
+    )
     return (
         f"{len(result.failed)} of {len(result.failed) + len(result.moves)} files could not be renamed, the first is {first['from']}"
         f" ({first['why']}); {remedy}"
@@ -302,7 +304,9 @@ def check_details_file(path: str) -> None:
     if not os.path.isdir(folder):
         raise WrongQuestion("details_file", path, f"cannot be written ({folder} is no folder)", "give a path in a folder that exists")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise WrongQuestion("details_file", path, f"cannot be written ({folder} is closed to this user)", "give a folder that may be written")
+        raise WrongQuestion(
+            "details_file", path, f"cannot be written ({folder} is closed to this user)", "give a folder that may be written"
+        )
 
 
 def _write_details(path: str, result: Result, read_only: bool, end: float) -> None:

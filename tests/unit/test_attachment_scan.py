@@ -105,7 +105,9 @@ def test_a_second_rename_changes_nothing_and_undone_puts_all_back(run, folder):
 
 def test_nothing_is_overwritten_by_a_rename(folder, tmp_path):
     h.put(folder, "A_1.pdf", b"another")
-    done = _attachments_rename.rename([_attachments_rename.Move(str(folder), "A_1.PDF", "A_1.pdf")], str(tmp_path / "journal"), time.monotonic() + 9)
+    done = _attachments_rename.rename(
+        [_attachments_rename.Move(str(folder), "A_1.PDF", "A_1.pdf")], str(tmp_path / "journal"), time.monotonic() + 9
+    )
     assert [one["why"] for one in done["failed"]] == ["EEXIST"]
     assert (folder / "A_1.pdf").read_bytes() == b"another"
     assert _attachments_rename.read_journal(str(tmp_path / "journal")) == []
