@@ -277,6 +277,13 @@ options:
   batch_finished:
     description: Regular expression of a line of O(batch_log) that tells the end.
     type: str
+  batch_hours_before:
+    description:
+      - Hours before the begin of the day from which an O(batch_marker) or an O(batch_log) without a date in its path is that day's. An older one
+        means that the batch has not run.
+      - Of such a log only the lines from then on count, where the lines begin with their date.
+    type: float
+    default: 6
   keep_days:
     description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files.
     type: int
@@ -463,7 +470,7 @@ groups:
   returned: always
   type: dict
 batch:
-  description: What is known of the batch, C(state) with marker, log and the line that tells.
+  description: What is known of the batch, C(state) with marker, log, the line that tells, and when they were last written if on an earlier day.
   returned: always
   type: dict
   sample:
@@ -567,6 +574,7 @@ ARGUMENTS = {
     "batch_log": {"type": "str"},
     "batch_failed": {"type": "str"},
     "batch_finished": {"type": "str"},
+    "batch_hours_before": {"type": "float", "default": 6},
     "keep_days": {"type": "int"},
     "deadline": {"type": "float", "default": 60},
     "details": {"type": "int", "default": 100},
