@@ -35,7 +35,11 @@ MOST = 100_000  # of seconds, and of details that are returned
 ALL = 10**9
 NAS_SHARE = 0.25  # part of the deadline that the mount may take at most
 NAS_MOST = 5.0
-WRITE_WITHIN = 20.0
+SCAN_SHARE = 0.4  # part of the deadline that looking may take where a rename and a second look follow
+RENAME_SHARE = 0.8  # part of what is left then that the rename may take; so much less than its child, that it stops by itself
+WRITE_SHARE = 0.2  # part of the deadline that is kept for the file of all details
+STOP_SHARE = 0.8  # part of the time of a child after which it begins with no further file
+NO_TIME = "no_time"  # why a file was not reached
 COLUMNS = ("name", "outcome", "code", "group", "paths", "candidates", "why", "kind", "size", "equal", "differs", "shared", "times")
 
 
@@ -97,25 +101,47 @@ def public(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
     """Do what the options say; see the module. Raises WrongQuestion, and ActionFailed with ``partial``, a Result."""
-    if options["state"] == UNDONE:
-        return put_back(state)
     for name, least in (("deadline", 0.1), ("details", 0)):
         if not least <= options[name] <= MOST:
             raise WrongQuestion(name, options[name], "is out of bounds", f"give {least:g} to {MOST}")
     end = time.monotonic() + options["deadline"]
-    result = scan(options, state, asked_from, end)
-    if options["state"] == RENAMED and not result.wrong:
-        result = _rename(options, state, asked_from, result, end)
-    if options["details_file"] and result.found:
-        _write_details(options["details_file"], result, state.read_only)
+    if options["state"] == UNDONE:
+        return put_back(state, end)
+    path = options["details_file"]
+    if path:
+        # Before anything is done: what was found must not be lost for want of a folder.
+        call(lambda: check_details_file(path), _left(end, WRITE_SHARE)).get()
+    work_end = end - (options["deadline"] * WRITE_SHARE if path else 0)
+    renames = options["state"] == RENAMED
+    result = scan(options, state, asked_from, time.monotonic() + _left(work_end, SCAN_SHARE if renames else 1.0))
+    if renames and not result.wrong:
+        result = _rename(options, state, asked_from, result, work_end)
+    if path and result.found:
+        try:
+            _write_details(path, result, state.read_only, end)
+        except RemediationError as error:
+            error.details["partial"] = result
+            raise
     if result.failed:
-        first = result.failed[0]
-        raise ActionFailed(
-            f"{len(result.failed)} of {len(result.failed) + len(result.moves)} files could not be renamed, the first is {first['from']}"
-            f" ({first['why']}); where the mount is read-only, do it on the NAS itself",
-            partial=result,
-        )
+        raise ActionFailed(_not_moved(result), partial=result)
     return result
+
+
+def _left(end: float, share: float = 1.0) -> float:
+    """Return the seconds until then, or a part of them; never none, so that what is asked can be answered at all."""
+    return max(0.5, (end - time.monotonic()) * share)
+
+
+def _not_moved(result: Result) -> str:
+    late = sum(one["why"] == NO_TIME for one in result.failed)
+    first = result.failed[0]
+    remedy = (
+        "ask again, with more time (deadline)" if late == len(result.failed) else "where the mount is read-only, do it on the NAS itself"
+    )
+    return (
+        f"{len(result.failed)} of {len(result.failed) + len(result.moves)} files could not be renamed, the first is {first['from']}"
+        f" ({first['why']}); {remedy}"
+    )
 
 
 # --- asking
@@ -192,49 +218,58 @@ def _rename(options: Mapping[str, Any], state: State, asked_from: str, result: R
     moves = _attachments_rename.plan(result.rows)
     if not moves:
         return result
-    told = [_told(vars(move)) for move in moves]
     if state.read_only:
-        return _with_moves(result, told, [])
-    done = _in_child(lambda: _attachments_rename.rename(moves, _journal(state)), state, max(5.0, end - time.monotonic()))
+        return _with_moves(result, [vars(move) for move in moves], [])
+    done = _in_child(lambda until: _attachments_rename.rename(moves, _journal(state), until), state, _left(end, RENAME_SHARE), result)
     if done["done"]:
         # A mend is one after the question was asked again.
-        result = scan(options, state, asked_from, time.monotonic() + options["deadline"])
-    return _with_moves(result, [_told(move) for move in done["done"]], [_told(move) for move in done["failed"]])
+        result = scan(options, state, asked_from, end)
+    return _with_moves(result, done["done"], [*done["failed"], *_late(done)])
 
 
-def put_back(state: State) -> Result:
-    """Give all files of the journal their old names back, or in check mode say which."""
+def put_back(state: State, end: float) -> Result:
+    """Give all files of the journal their old names back, or in check mode say which. end: monotonic seconds."""
     journal = _journal(state)
     if state.read_only:
-        outcome = call(lambda: _attachments_rename.standing_moves(journal), WRITE_WITHIN)
-        return _with_moves(Result(), [_told(move) for move in outcome.get()], [])
+        outcome = call(lambda: _attachments_rename.standing_moves(journal), _left(end))
+        return _with_moves(Result(), outcome.get(), [])
     if not os.path.exists(journal):
         return Result()
-    done = _in_child(lambda: _attachments_rename.undo(journal), state, WRITE_WITHIN)
-    result = _with_moves(Result(), [_told(move) for move in done["done"]], [_told(move) for move in done["failed"]])
+    done = _in_child(lambda until: _attachments_rename.undo(journal, until), state, _left(end), Result())
+    result = _with_moves(Result(), done["done"], [*done["failed"], *_late(done)])
     result.gone = [_told(move) for move in done["gone"]]
     result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
     if result.failed:
         first = result.failed[0]
         raise ActionFailed(
             f"{len(result.failed)} files could not be given their old names back, the first is {first['from']} ({first['why']});"
-            " nothing was overwritten, and the others have theirs",
+            " nothing was overwritten, the others have theirs, and these stay in the journal: see that the NAS is mounted, and ask again",
             partial=result,
         )
     return result
+
+
+def _late(done: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{**move, "why": NO_TIME} for move in done["left"]]
 
 
 def _journal(state: State) -> str:
     return os.path.join(state.directory, JOURNAL)
 
 
-def _in_child(work: Callable[[], Any], state: State, deadline: float) -> dict[str, Any]:
+def _in_child(work: Callable[[float], dict[str, Any]], state: State, seconds: float, so_far: Result) -> dict[str, Any]:
+    """Rename in a child; where that does not answer, what it did stands in the journal, and goes with the error."""
     lock = state.lock_file("attachments-renamed")  # makes the folder of the journal as well
+    journal = _journal(state)
+    begin = os.path.getsize(journal) if os.path.exists(journal) else 0
+    until = time.monotonic() + seconds * STOP_SHARE
     try:
-        return call(work, deadline, lock=lock).get()
+        return call(lambda: work(until), seconds, lock=lock).get()
     except RemediationError as error:
-        remedy = f"what was done stands in {_journal(state)} and can be put back with state undone"
-        raise ActionFailed(f"renaming broke off: {error.message}; {remedy}", partial=Result()) from error
+        told = _attachments_rename.made_since(journal, begin)
+        partial = _with_moves(so_far, told["renamed"] or told["undone"], [{**move, "why": "broken_off"} for move in told["open"]])
+        remedy = f"what was done stands in {journal} and can be put back with state undone"
+        raise ActionFailed(f"renaming broke off: {error.message}; {remedy}", partial=partial) from error
 
 
 def _told(move: Mapping[str, Any]) -> dict[str, str]:
@@ -242,22 +277,41 @@ def _told(move: Mapping[str, Any]) -> dict[str, str]:
     return {"from": shown(before), "to": shown(after), **({"why": move["why"]} if move.get("why") else {})}
 
 
-def _with_moves(result: Result, moves: list[dict[str, str]], failed: list[dict[str, str]]) -> Result:
-    result.moves, result.failed = moves, failed
+def _with_moves(result: Result, moves: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> Result:
+    result.moves, result.failed = [_told(move) for move in moves], [_told(move) for move in failed]
     result.changed = bool(moves)
-    result.before = "".join(f"{move['from']}\n" for move in moves)
-    result.after = "".join(f"{move['to']}\n" for move in moves)
+    result.before = "".join(f"{move['from']}\n" for move in result.moves)
+    result.after = "".join(f"{move['to']}\n" for move in result.moves)
     return result
 
 
 # --- all details in a file
 
 
-def _write_details(path: str, result: Result, read_only: bool) -> None:
+def check_details_file(path: str) -> None:
+    """Refuse a file of details that could not be written in the end. In a child: it may lie on a mount that hangs."""
     if not os.path.isabs(path):
         raise WrongQuestion("details_file", path, "is not an absolute path", "give the whole path on the host")
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        raise WrongQuestion("details_file", path, f"cannot be used ({error.strerror})", "give a path in a folder that exists") from error
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise WrongQuestion("details_file", path, "is no plain file", "give another path")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise WrongQuestion("details_file", path, f"cannot be written ({folder} is no folder)", "give a path in a folder that exists")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WrongQuestion(
+            "details_file", path, f"cannot be written ({folder} is closed to this user)", "give a folder that may be written"
+        )
+
+
+def _write_details(path: str, result: Result, read_only: bool, end: float) -> None:
     text = details_text(result.rows, os.path.splitext(path)[1].lower() == ".csv")
-    differs = call(lambda: _put(path, text, read_only), WRITE_WITHIN).get()
+    differs = call(lambda: _put(path, text, read_only), _left(end)).get()
     result.changed = result.changed or differs
 
 
@@ -281,15 +335,9 @@ def _cell(value: Any) -> str:
 
 def _put(path: str, text: str, read_only: bool) -> bool:
     """Write a file of mode 0600, unless it holds that already; returns whether it differs. Only a plain file is replaced."""
+    check_details_file(path)
     data = text.encode("utf-8", "backslashreplace")
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        found = None
-    except OSError as error:
-        raise WrongQuestion("details_file", path, f"cannot be used ({error.strerror})", "give a path in a folder that exists") from error
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        raise WrongQuestion("details_file", path, "is no plain file", "give another path")
+    found = os.lstat(path) if os.path.lexists(path) else None
     if found is not None and found.st_size == len(data) and stat.S_IMODE(found.st_mode) == 0o600:
         with open(path, "rb") as file:
             if file.read() == data:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ._attachments_content import reason_of
 from ._attachments_roots import Root, dated, days_in
@@ -25,7 +26,12 @@ from ._pm2 import tail
 FAILED = r"(?i)(?<!\b0\s)\b(?:errors?|failed|failures?|fatal|exceptions?|aborted|traceback|오류|실패)(?!\w|\s{0,2}[:=]\s{0,2}0\b)"
 LOG_TAIL = 256 * 1024
 RUNNING = 600.0  # seconds since the last line of its log for which a batch counts as running
+EARLY = 6.0  # hours before the begin of the day from which a batch is that day's
 MOST_ENTRIES = 50_000
+# When a line was written: at its begin, behind a bracket or a level, and not some day that it speaks of.
+_MOMENT = re.compile(
+    r"\W{0,3}(?:[A-Z]{3,8}\W{1,3})?(\d{4})[-/.](\d\d)[-/.](\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?(?!\d)"
+)
 
 
 def patterns_of(failed: str | None, finished: str | None) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
@@ -47,27 +53,44 @@ def paths_of(marker: str | None, log: str | None, day: date) -> tuple[str, str]:
     return dated("batch_marker", marker or "", day), dated("batch_log", log or "", day)
 
 
-def read_batch(marker: str, log: str, failed: re.Pattern[str], finished: re.Pattern[str] | None) -> dict[str, Any]:
-    """Return ``state marker log line at`` of the batch.
+def since_of(pattern: str | None, day: date, zone: str, early: float) -> float:
+    """Return from when on (epoch seconds) a marker or a log is that day's; 0 where the date in its path says which day's it is."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp() - early * 3600
+    return 0.0 if "%" in (pattern or "") else begin
 
-    state: none (nothing is known of it), done (its marker, or its last word in the log), failed (a line of the log says so),
-    running (the log is written), not_run (neither marker nor log), ended (the log ends without a word), denied.
-    line: the one that tells, masked. at: epoch seconds of marker or log.
+
+def read_batch(
+    marker: str,
+    log: str,
+    failed: re.Pattern[str],
+    finished: re.Pattern[str] | None,
+    since: tuple[float, float] = (0.0, 0.0),
+    zone: str = "Asia/Seoul",
+) -> dict[str, Any]:
+    """Return ``state marker log line at last`` of the batch.
+
+    since: from when on marker and log count (see :func:`since_of`). state: none (nothing is known of it), done (its marker, or its
+    last word in the log), failed (a line of the log says so), running (the log is written), not_run (neither marker nor log, or both
+    of an earlier day), ended (the log ends without a word), denied. line: the one that tells, masked. at: epoch seconds of marker or
+    log; last: the same as people read it, where it is of an earlier day.
     """
-    answer: dict[str, Any] = {"state": "none", "marker": marker, "log": log, "line": "", "at": None}
-    denied = False
+    answer: dict[str, Any] = {"state": "none", "marker": marker, "log": log, "line": "", "at": None, "last": ""}
+    denied, former = False, 0.0
     if marker:
         moment, why = _modified(marker)
-        if moment is not None:
+        if moment is not None and moment >= since[0]:
             return {**answer, "state": "done", "at": moment}
-        denied = why not in ("ENOENT", "ENOTDIR")
+        denied, former = moment is None and why not in ("ENOENT", "ENOTDIR"), moment or 0.0
     if log:
         moment, why = _modified(log)
-        if moment is not None:
-            return {**answer, **_judge_log(log, moment, failed, finished)}
-        denied = denied or why not in ("ENOENT", "ENOTDIR")
+        told = _judge_log(log, moment, failed, finished, since[1], ZoneInfo(zone)) if moment is not None and moment >= since[1] else None
+        if told is not None:
+            return {**answer, **told}
+        denied, former = denied or (moment is None and why not in ("ENOENT", "ENOTDIR")), max(former, moment or 0.0)
     if not marker and not log:
         return answer
+    if former:
+        answer.update(at=former, last=datetime.fromtimestamp(former, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"))
     return {**answer, "state": "denied" if denied else "not_run"}
 
 
@@ -78,18 +101,54 @@ def _modified(path: str) -> tuple[float | None, str]:
         return None, reason_of(error)
 
 
-def _judge_log(log: str, moment: float, failed: re.Pattern[str], finished: re.Pattern[str] | None) -> dict[str, Any]:
-    """Judge by the last line that says anything: a batch that failed and was run again with success is done."""
+def _judge_log(
+    log: str, moment: float, failed: re.Pattern[str], finished: re.Pattern[str] | None, since: float, zone: ZoneInfo
+) -> dict[str, Any] | None:
+    """Judge by the last line that says anything: a batch that failed and was run again with success is done; None: no line of the day."""
     text, readable = tail(log, LOG_TAIL)
     if not readable:
         return {"state": "denied", "at": moment}
-    for line in reversed(text.split("\n")):
+    lines = _of_day(text.split("\n"), since, zone)
+    if lines is None:
+        return None
+    for line in reversed(lines):
         line = line[:2000]
         if finished is not None and finished.search(line):
             return {"state": "done", "line": mask(line, 200).strip(), "at": moment}
         if failed.search(line):
             return {"state": "failed", "line": mask(line, 200).strip(), "at": moment}
     return {"state": "running" if time.time() - moment < RUNNING else "ended", "at": moment}
+
+
+def _of_day(lines: list[str], since: float, zone: ZoneInfo) -> list[str] | None:
+    """Return the lines since then, None where all are older; one without a date is as old as the one above it.
+
+    A log to which every day is appended ends with yesterday's word until today's batch begins.
+    """
+    if not since:
+        return lines
+    kept, counts = [], True
+    for line in lines:
+        moment = _moment_of(line, zone)
+        if moment is not None:
+            counts = moment >= since
+            kept = kept if counts else []
+        if counts:
+            kept.append(line)
+    return kept if counts else None
+
+
+def _moment_of(line: str, zone: ZoneInfo) -> float | None:
+    """Return when a line was written (epoch seconds), None where it does not say; a day without a time is its begin."""
+    found = _MOMENT.match(line)
+    if found is None:
+        return None
+    *parts, offset = found.groups()
+    try:
+        written = datetime(*(int(part or 0) for part in parts), tzinfo=zone)
+        return (written.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo) if offset else written).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 # --- what is kept for too long

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._attachments import EXTENSIONS, NAME_PATTERN, UNKNOWN
-from ._attachments_batch import FAILED
+from ._attachments_batch import EARLY, FAILED
 from ._attachments_walk import SILENT
 from ._attachments_wanted import NAME_COLUMN
 from ._finding import Finding, fault, ok, unknown
@@ -158,6 +158,14 @@ PRESENT_PARAMETERS: dict[str, dict[str, Any]] = {
     "batch_log": {"type": "str", "description": "The log of the batch. A date in it is filled in."},
     "batch_failed": {"type": "str", "default": FAILED, "description": "Regular expression of a line of that log that tells a failure."},
     "batch_finished": {"type": "str", "description": "Regular expression of a line of that log that tells the end."},
+    "batch_hours_before": {
+        "type": "float",
+        "default": EARLY,
+        "description": (
+            "Hours before the begin of the day from which a marker or a log without a date in its path is that day's, and from which the"
+            " dated lines of such a log count."
+        ),
+    },
     "answer_within": {
         "type": "float",
         "default": 8.0,
@@ -239,11 +247,13 @@ def _batch(check: str, found: Mapping[str, Any], subject: str) -> Finding | None
     absent = found["codes"].get("attachments.not_found", 0)
     judged = found["wanted"] - sum(found["codes"].get(f"attachments.{name}", 0) for name in ("bad_name", "extension", "no_name"))
     state = found["batch"]["state"]
+    went_wrong = state in ("not_run", "failed")
     if found["listed"]:
         nothing = absent > 0 and absent == judged
-        believable = not found["files"] or absent >= FEW or state in ("not_run", "failed")
+        believable = not found["files"] or absent >= FEW or went_wrong
     else:
-        nothing, believable = not found["files"], True
+        # Without names nobody can say that those which are there are all: what the batch says of itself counts.
+        nothing, believable = not found["files"] or went_wrong, True
     if not nothing or not believable:
         return None
     folders = [{"path": root["path"], "exists": root["problem"] not in ABSENT, "files": root["files"]} for root in found["roots"]]
@@ -254,7 +264,7 @@ def _batch(check: str, found: Mapping[str, Any], subject: str) -> Finding | None
 def batch_told(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of the batch, for texts."""
     batch = found["batch"]
-    return known({"batch": batch["state"], "log": batch["log"], "marker": batch["marker"], "line": batch["line"]})
+    return known({"batch": batch["state"], **{name: batch[name] for name in ("log", "marker", "line", "last")}})
 
 
 def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> Finding:

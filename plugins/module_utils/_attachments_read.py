@@ -41,7 +41,7 @@ from ._attachments import (
     judge_names,
     shown,
 )
-from ._attachments_batch import paths_of, patterns_of, read_batch, read_kept
+from ._attachments_batch import EARLY, paths_of, patterns_of, read_batch, read_kept, since_of
 from ._attachments_content import BLOCK, DAMAGED, DEEP_MOST, EMPTY, UNREADABLE, Verdict, inspect_file, reason_of
 from ._attachments_roots import Root, dated, day_of, roots_of
 from ._attachments_walk import READERS, SILENT, Walk, Walker
@@ -86,6 +86,7 @@ PARAMETERS = (
     "batch_log",
     "batch_failed",
     "batch_finished",
+    "batch_hours_before",
     "answer_within",
 )
 
@@ -180,12 +181,16 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     given = parameters.get("roots")
     if not given:
         raise WrongQuestion("roots", given, "names no folder", "give the folders or S3 prefixes that attachments lie in")
-    day = day_of(parameters.get("date") or "today", parameters.get("timezone") or ZONE, time.time())
+    zone = parameters.get("timezone") or ZONE
+    day = day_of(parameters.get("date") or "today", zone, time.time())
     within = _positive(parameters, "answer_within", 8.0)
     places = [name for name in ("wanted", "wanted_file", "wanted_query") if parameters.get(name) is not None]
     if len(places) > 1:
         raise WrongQuestion(places[0], places[1], "is given besides", "take the wanted names from one place")
-    marker, log = paths_of(parameters.get("batch_marker"), parameters.get("batch_log"), day)
+    files = (parameters.get("batch_marker"), parameters.get("batch_log"))
+    marker, log = paths_of(*files, day)
+    early = parameters.get("batch_hours_before")
+    since = tuple(since_of(pattern, day, zone, EARLY if early is None else float(early)) for pattern in files)
     return {
         "day": day,
         "roots": roots_of(given, day),
@@ -195,7 +200,7 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "details": max(0, _number(parameters, "details", 100)),
         "readers": int(_positive(parameters, "parallel_reads", CONTENT_READERS)),
         "settle": max(0.0, float(SETTLE if parameters.get("settle") is None else parameters["settle"])),
-        "batch": (marker, log, *patterns_of(parameters.get("batch_failed"), parameters.get("batch_finished"))),
+        "batch": (marker, log, *patterns_of(parameters.get("batch_failed"), parameters.get("batch_finished")), since, zone),
     }
 
 
@@ -275,7 +280,7 @@ def _read(prepared: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[st
     _find_similar(looked, settings, until)
     answer = _summary(looked, settings, wanted is not None)
     answer["names"], answer["learnt"] = prepared["names"]["problem"], prepared["names"]["learnt"]
-    answer["batch"] = batch[0] if batch else {"state": "silent", "marker": "", "log": "", "line": "", "at": None}
+    answer["batch"] = batch[0] if batch else {"state": "silent", "marker": "", "log": "", "line": "", "at": None, "last": ""}
     answer["took"] = {"walk": round(walked - started, 4), "all": round(time.monotonic() - started, 4)}
     return answer
 

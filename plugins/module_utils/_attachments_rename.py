@@ -4,7 +4,8 @@
 """Give files the names that are wanted, and their old names back. Nothing is ever overwritten.
 
 Manual 1, section 6: correct the file name. A journal in the state folder is written before each rename and after it, so
-that whatever happens in between, it is known what was done. Runs in a bounded child.
+that whatever happens in between, it is known what was done. A rename that was cut off in the middle is put right by the way
+back, and an entry of the journal is given up only where the file system that held the file says that it is gone. Runs in a bounded child.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ import json
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ._attachments_content import reason_of
+from ._host import text_of
+from ._host_files import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts
+from ._nas_checks import seen_source
 
 BEGUN, DONE, UNDONE, GONE = "begun", "done", "undone", "gone"
+# Why a file was not touched, besides the kernel's names of errors.
+NO_FOLDER, ELSEWHERE, ANOTHER_FILE, NOT_MADE = "no_folder", "another_file_system", "another_file", "not_made"
 # What a file system says that knows no hard links.
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL))
 
@@ -52,33 +59,63 @@ class Move:
 def plan(rows: Iterable[Mapping[str, Any]]) -> list[Move]:
     """Return the renames that mend differences of case and blanks; never two to one name or from one file."""
     moves = [Move(*row["move"]) for row in rows if row.get("move")]
-    targets = [move.after for move in moves]
-    sources = [move.before for move in moves]
-    return [move for move in moves if targets.count(move.after) == 1 and sources.count(move.before) == 1]
+    targets = Counter(move.after for move in moves)
+    sources = Counter(move.before for move in moves)
+    return [move for move in moves if targets[move.after] == 1 and sources[move.before] == 1]
 
 
 # --- the journal
 
 
 def read_journal(path: str) -> list[dict[str, Any]]:
-    """Return what a journal says stands renamed, the latest first: ``id folder old new inode size modified_ns``."""
+    """Return what a journal says stands renamed, the latest first.
+
+    ``id folder old new``, the file's ``inode size modified_ns``, and where it lay, ``mount source device`` (see :func:`place_of`).
+    """
     standing: dict[str, dict[str, Any]] = {}
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().split("\n")
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            number, event = entry["id"], entry["event"]
-        except (ValueError, KeyError, TypeError):
-            continue  # the last line of a journal that was cut off
-        if event == BEGUN:
-            standing[number] = entry
-        elif event in (UNDONE, GONE):
-            standing.pop(number, None)
+    for entry in _entries(path):
+        if entry["event"] == BEGUN:
+            standing[entry["id"]] = entry
+        elif entry["event"] in (UNDONE, GONE):
+            standing.pop(entry["id"], None)
     return list(reversed(standing.values()))
+
+
+def _entries(path: str, begin: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a journal from a byte on; one that was cut off is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(begin)
+            lines = file.read().decode("utf-8", "surrogateescape").split("\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and {"id", "event"} <= set(entry):
+                yield entry
+
+
+def made_since(path: str, begin: int) -> dict[str, list[dict[str, Any]]]:
+    """Return what a journal tells from a byte on, of a child that did not answer.
+
+    ``renamed undone`` (moves as :func:`rename` and :func:`undo` tell them), ``open`` (moves that had begun, and may have been made or not).
+    """
+    first = {entry["id"]: entry for entry in _entries(path) if entry["event"] == BEGUN}
+    now = [(entry["id"], entry["event"]) for entry in _entries(path, begin)]
+    begun_now = {identity for identity, event in now if event == BEGUN}
+    last = dict(now)
+    told: dict[str, list[dict[str, Any]]] = {"renamed": [], "undone": [], "open": []}
+    for identity, event in last.items():
+        begun = first.get(identity)
+        if begun is None or event == GONE or (event == UNDONE and identity in begun_now):
+            continue  # the last: it could not be made
+        move = Move(begun["folder"], begun["old"], begun["new"])
+        if event == UNDONE:
+            told["undone"].append(asdict(move.turned()))
+        else:
+            told["renamed" if event == DONE else "open"].append(asdict(move))
+    return told
 
 
 def _note(descriptor: int, **entry: Any) -> None:
@@ -100,32 +137,37 @@ def _open_journal(path: str) -> int:
 # --- in the child
 
 
-def rename(moves: Sequence[Move], journal: str) -> dict[str, Any]:
-    """Rename, and return ``done`` (moves) and ``failed`` (moves with ``why``)."""
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
+def rename(moves: Sequence[Move], journal: str, until: float) -> dict[str, Any]:
+    """Rename, and return ``done`` (moves), ``failed`` (moves with ``why``) and ``left`` (moves that the time did not reach).
+
+    until: monotonic seconds, before the end of the child, so that this one stops between two files and not in the middle of one.
+    """
+    answer: dict[str, Any] = {"done": [], "failed": [], "left": []}
+    places: dict[tuple[str, int], dict[str, Any]] = {}
     notes = _open_journal(journal)
     try:
         for number, move in enumerate(moves):
-            identity = f"{time.time_ns()}-{number}"
-            why = _rename_one(move, notes, identity)
-            if why:
-                failed.append({**asdict(move), "why": why})
-            else:
-                done.append(asdict(move))
+            if time.monotonic() >= until:
+                answer["left"] = [asdict(one) for one in moves[number:]]
+                break
+            why = _rename_one(move, notes, f"{time.time_ns()}-{number}", places)
+            answer["failed" if why else "done"].append({**asdict(move), **({"why": why} if why else {})})
     finally:
         os.close(notes)
-    return {"done": done, "failed": failed}
+    return answer
 
 
-def _rename_one(move: Move, notes: int, identity: str) -> str:
-    """Return why one could not be renamed, "" when it was."""
+def _rename_one(move: Move, notes: int, identity: str, places: dict[tuple[str, int], dict[str, Any]]) -> str:
+    """Return why one could not be renamed, "" when it was. places: of the folders so far."""
     try:
         with _folder(move.folder) as folder:
             found = os.stat(move.old, dir_fd=folder, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
                 return "not_a_file"
-            _note(notes, id=identity, event=BEGUN, **_marks(found), **asdict(move))
+            key = (move.folder, os.fstat(folder).st_dev)
+            if key not in places:
+                places[key] = {name: value for name, value in place_of(folder).items() if name != "remote"}
+            _note(notes, id=identity, event=BEGUN, **places[key], **_marks(found), **asdict(move))
             try:
                 exchange(folder, move.old, move.new)
             except OSError:
@@ -137,9 +179,12 @@ def _rename_one(move: Move, notes: int, identity: str) -> str:
     return ""
 
 
-def undo(journal: str) -> dict[str, Any]:
-    """Put all names of a journal back; returns ``done gone`` (there is nothing to put back any more) ``failed``."""
-    answer: dict[str, Any] = {"done": [], "gone": [], "failed": []}
+def undo(journal: str, until: float) -> dict[str, Any]:
+    """Put all names of a journal back; returns ``done gone`` (there is nothing to put back any more) ``failed left``.
+
+    What failed or is left stays in the journal, for the next time. until: as in :func:`rename`.
+    """
+    answer: dict[str, Any] = {"done": [], "gone": [], "failed": [], "left": []}
     standing = read_journal(journal)
     if not standing:
         return answer
@@ -147,7 +192,7 @@ def undo(journal: str) -> dict[str, Any]:
     try:
         for entry in standing:
             move = Move(entry["folder"], entry["old"], entry["new"])
-            result, why = _undo_one(move, entry)
+            result, why = _undo_one(move, entry) if time.monotonic() < until else ("left", "")
             if result in (DONE, GONE):
                 _note(notes, id=entry["id"], event=UNDONE if result == DONE else GONE)
             answer[result].append({**asdict(move.turned()), **({"why": why} if why else {})})
@@ -161,8 +206,8 @@ def standing_moves(journal: str) -> list[dict[str, Any]]:
     found = []
     for entry in read_journal(journal):
         move = Move(entry["folder"], entry["old"], entry["new"])
-        with contextlib.suppress(OSError, ValueError):
-            if _is_that(os.stat(move.after, follow_symlinks=False), entry):
+        with contextlib.suppress(OSError, ValueError), _folder(move.folder) as folder:
+            if _is_that(os.stat(move.new, dir_fd=folder, follow_symlinks=False), entry, _is_there(folder, entry)):
                 found.append(asdict(move.turned()))
     return found
 
@@ -171,29 +216,72 @@ def _marks(found: os.stat_result) -> dict[str, int]:
     return {"inode": found.st_ino, "size": found.st_size, "modified_ns": found.st_mtime_ns}
 
 
-def _is_that(found: os.stat_result, entry: Mapping[str, Any]) -> bool:
-    """Whether a file is the one that was renamed: by its number, or where a file system gives those anew, by size and time."""
+def _is_that(found: os.stat_result, entry: Mapping[str, Any], there: bool) -> bool:
+    """Whether a file is the one that was renamed: by its number, or where a file system gives those anew, by size and time.
+
+    there: whether it lies in the file system of the journal; the numbers of another one say nothing.
+    """
     marks = _marks(found)
-    return marks["inode"] == entry.get("inode") or all(marks[name] == entry.get(name) for name in ("size", "modified_ns"))
+    return (there and marks["inode"] == entry.get("inode")) or all(marks[name] == entry.get(name) for name in ("size", "modified_ns"))
 
 
 def _undo_one(move: Move, entry: Mapping[str, Any]) -> tuple[str, str]:
     """Return done, gone or failed, and why."""
     try:
         with _folder(move.folder) as folder:
+            there = _is_there(folder, entry)
             try:
                 found = os.stat(move.new, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
-                return GONE, "ENOENT"
-            if not _is_that(found, entry):
+                if not there:
+                    return "failed", ELSEWHERE
+                return GONE, NOT_MADE if _has_old_name(folder, entry) else "ENOENT"
+            if not _is_that(found, entry, there):
                 # Where a rename had begun and was not made, another file may have the name; or the batch wrote it anew.
-                return GONE, "another_file"
+                return (GONE, ANOTHER_FILE) if there else ("failed", ELSEWHERE)
             exchange(folder, move.new, move.old)
-    except FileNotFoundError:
-        return GONE, "ENOENT"
+    except (FileNotFoundError, NotADirectoryError):
+        try:
+            return (GONE, "ENOENT") if _is_cleared(move.folder, entry) else ("failed", NO_FOLDER)
+        except (OSError, ValueError) as error:
+            return "failed", reason_of(error)
     except (OSError, ValueError) as error:
         return "failed", reason_of(error)
     return DONE, ""
+
+
+def _has_old_name(folder: int, entry: Mapping[str, Any]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return _is_that(os.stat(entry["old"], dir_fd=folder, follow_symlinks=False), entry, True)
+    return False
+
+
+def place_of(descriptor: int) -> dict[str, Any]:
+    """Return in which file system an open folder lies: ``mount`` (point) ``source`` ("" where not told) ``device`` (number) ``remote``."""
+    by_mount = {entry["mount"]: entry for entry in parse_mounts(text_of(MOUNTS, MAX_MOUNTS_TEXT) or "")}
+    holder = holder_of(by_mount, os.readlink(f"/proc/self/fd/{descriptor}"))
+    told = {"mount": holder["mount"], "source": seen_source(holder)} if holder else {"mount": "", "source": ""}
+    return {**told, "device": os.fstat(descriptor).st_dev, "remote": bool(holder) and is_remote(holder["type"])}
+
+
+def _is_there(descriptor: int, entry: Mapping[str, Any]) -> bool:
+    """Whether an open folder lies in the file system of the journal, and not in what lies there while that is not mounted.
+
+    A file system of the network gets another number with each mount.
+    """
+    place = place_of(descriptor)
+    if any(place[name] != entry.get(name) for name in ("mount", "source")):
+        return False
+    return place["remote"] or place["device"] == entry.get("device")
+
+
+def _is_cleared(path: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a folder that does not exist is missing in the file system of the journal, by the nearest folder above that does."""
+    while path != "/":
+        path = os.path.dirname(path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), _folder(path) as above:
+            return _is_there(above, entry)
+    return False
 
 
 @contextlib.contextmanager
@@ -213,10 +301,17 @@ def exchange(folder: int, old: str, new: str) -> None:
     try:
         os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
-        # A file system without case finds the same file under the other name.
-        if new in os.listdir(folder) or not _same(folder, old, new):
+        if not _same(folder, old, new):
             raise
-        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+        names = set(os.listdir(folder))
+        if {old, new} <= names and os.stat(new, dir_fd=folder, follow_symlinks=False).st_nlink > 1:
+            # Two links to one file: an earlier exchange was cut off here (or the server's answer was lost).
+            os.unlink(old, dir_fd=folder)
+        elif new in names:
+            raise
+        else:
+            # A file system without case finds the same file under the other name.
+            os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
         return
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -227,6 +322,8 @@ def exchange(folder: int, old: str, new: str) -> None:
         return
     try:
         os.unlink(old, dir_fd=folder)
+    except FileNotFoundError:
+        return  # over a network, a removal that was asked for twice; the new name is the only one by now
     except OSError:
         os.unlink(new, dir_fd=folder)
         raise

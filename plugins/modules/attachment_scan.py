@@ -44,7 +44,8 @@ options:
     description:
       - V(present) only looks.
       - V(renamed) renames, where nothing else can be meant, then looks again. It needs a mount that can be written to, and is a matter for approval.
-      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other option.
+      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other option but
+        O(deadline). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
     type: str
     choices: [present, renamed, undone]
     default: present
@@ -276,11 +277,20 @@ options:
   batch_finished:
     description: Regular expression of a line of O(batch_log) that tells the end.
     type: str
+  batch_hours_before:
+    description:
+      - Hours before the begin of the day from which an O(batch_marker) or an O(batch_log) without a date in its path is that day's. An older one
+        means that the batch has not run.
+      - Of such a log only the lines from then on count, where the lines begin with their date.
+    type: float
+    default: 6
   keep_days:
     description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files.
     type: int
   deadline:
-    description: Seconds that everything may take.
+    description:
+      - Seconds that everything may take. With O(state=renamed) at most two fifths of it go to the first look, and the second look is part of it.
+      - Files that the time does not reach keep their names, and are in RV(not_moved) with C(no_time).
     type: float
     default: 60
   details:
@@ -466,7 +476,7 @@ groups:
   returned: always
   type: dict
 batch:
-  description: What is known of the batch, C(state) with marker, log and the line that tells.
+  description: What is known of the batch, C(state) with marker, log, the line that tells, and when they were last written if on an earlier day.
   returned: always
   type: dict
   sample:
@@ -501,7 +511,10 @@ moves:
     - from: /batch/report/AC/statement/20261121/BAC04V403R_MERSTAT_GID_20001024_20261121_1.XLS
       to: /batch/report/AC/statement/20261121/BAC04V403R_MERSTAT_GID_20001024_20261121_1.xls
 not_moved:
-  description: What could not be renamed, and why.
+  description:
+    - What could not be renamed, and why, by the kernel's name of the error (V(EEXIST), V(EROFS), V(EACCES)) or a word.
+    - V(no_time) was not reached within O(deadline). V(broken_off) was begun when the process that renames was killed. V(no_folder) and
+      V(another_file_system) mean that the file system which held the file is not mounted there. V(not_a_file) is no plain file.
   returned: always
   type: list
   elements: dict
@@ -567,6 +580,7 @@ ARGUMENTS = {
     "batch_log": {"type": "str"},
     "batch_failed": {"type": "str"},
     "batch_finished": {"type": "str"},
+    "batch_hours_before": {"type": "float", "default": 6},
     "keep_days": {"type": "int"},
     "deadline": {"type": "float", "default": 60},
     "details": {"type": "int", "default": 100},

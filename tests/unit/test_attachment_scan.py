@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -104,7 +105,9 @@ def test_a_second_rename_changes_nothing_and_undone_puts_all_back(run, folder):
 
 def test_nothing_is_overwritten_by_a_rename(folder, tmp_path):
     h.put(folder, "A_1.pdf", b"another")
-    done = _attachments_rename.rename([_attachments_rename.Move(str(folder), "A_1.PDF", "A_1.pdf")], str(tmp_path / "journal"))
+    done = _attachments_rename.rename(
+        [_attachments_rename.Move(str(folder), "A_1.PDF", "A_1.pdf")], str(tmp_path / "journal"), time.monotonic() + 9
+    )
     assert [one["why"] for one in done["failed"]] == ["EEXIST"]
     assert (folder / "A_1.pdf").read_bytes() == b"another"
     assert _attachments_rename.read_journal(str(tmp_path / "journal")) == []
@@ -159,10 +162,12 @@ def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(run, folder, tmp_p
 
 def test_a_rename_that_had_only_begun_is_not_undone(folder, tmp_path):
     journal = tmp_path / "journal"
-    journal.write_text(
-        json.dumps({"id": "1", "event": "begun", "folder": str(folder), "old": "A_1.PDF", "new": "A_1.pdf", "inode": 1}) + "\n"
-    )
-    assert _attachments_rename.undo(str(journal))["gone"]
+    descriptor = os.open(folder, os.O_RDONLY)
+    place = _attachments_rename.place_of(descriptor)
+    os.close(descriptor)
+    entry = {"id": "1", "event": "begun", "folder": str(folder), "old": "A_1.PDF", "new": "A_1.pdf", "inode": 1, **place}
+    journal.write_text(json.dumps(entry) + "\n")
+    assert _attachments_rename.undo(str(journal), time.monotonic() + 9)["gone"]
     assert names(folder) == [" C_1.csv", "A_1.PDF", "B_1.csv ", "D_1.csv"]
 
 
@@ -227,6 +232,29 @@ def test_a_wrong_question_is_refused(run, options, said, monkeypatch, tmp_path):
     assert result["failed"]
     assert said in result["msg"]
     assert result["msg"].count(said) == 1
+
+
+@pytest.mark.parametrize("path", ["all.csv", "{tmp}/absent/all.csv", "{tmp}/report"])
+def test_a_details_file_that_cannot_be_written_is_refused_before_a_file_is_renamed(run, folder, tmp_path, path):
+    before = names(folder)
+    result = run(state="renamed", details_file=path.format(tmp=tmp_path))
+    assert result["failed"]
+    assert "details_file" in result["msg"]
+    assert names(folder) == before
+
+
+def test_a_details_file_that_fails_in_the_end_costs_nothing_of_the_answer(run, folder, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_attachment_scan, "_put", full)
+    result = run(state="renamed", details_file=str(tmp_path / "all.csv"))
+    assert result["failed"]
+    assert "No space left" in result["msg"]
+    assert result["changed"] is True
+    assert len(result["moves"]) == 3
+    assert result["counts"]["FOUND"] == 4
+    assert result["findings"]
 
 
 def test_a_details_file_that_is_no_plain_file_is_left_alone(run, tmp_path):

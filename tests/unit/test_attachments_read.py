@@ -10,7 +10,8 @@ import re
 import shutil
 import threading
 import time
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _attachments_area, _attachments_batch, _attachments_roots, _process
@@ -19,8 +20,10 @@ from ansible_collections.ops.remediation.plugins.module_utils import _attachment
 from ansible_collections.ops.remediation.plugins.module_utils._attachments import Wanted
 from ansible_collections.ops.remediation.plugins.module_utils._crew import Crew
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, NeedsUser, WrongQuestion
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
 from . import attachment_helpers as h
+from .host_helpers import reads_well
 
 DAY = date(2026, 11, 21)
 
@@ -324,6 +327,67 @@ def test_the_log_of_the_batch(tmp_path, text, age, state):
     os.utime(log, (time.time() - age,) * 2)
     failed, finished = _attachments_batch.patterns_of(None, "END OF BATCH")
     assert _attachments_batch.read_batch("", str(log), failed, finished)["state"] == state
+
+
+BEGIN = datetime(2026, 11, 21, tzinfo=ZoneInfo("Asia/Seoul")).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "modified", "state"),
+    [
+        ("2026-11-20 05:10:02 END OF BATCH\n", BEGIN - 18 * 3600, "not_run"),
+        ("2026-11-20 05:10:02 END OF BATCH\n", BEGIN + 3600, "not_run"),  # touched by the rotation
+        ("2026-11-20 05:10:02 END OF BATCH\n2026-11-21 05:10:00 start\n", BEGIN + 6 * 3600, "ended"),
+        ("2026-11-20 05:10:02 ERROR x\njava.io.IOException: failed\n2026-11-21 05:10:00 start\n", BEGIN + 6 * 3600, "ended"),
+        ("[2026-11-20 23:10:02] END OF BATCH\n", BEGIN - 1800, "done"),  # the evening before
+        ("ERROR 2026/11/21 05:10:02 failed\n", BEGIN + 6 * 3600, "failed"),
+        ("2026-11-20T20:10:02.123Z END OF BATCH\n", BEGIN + 6 * 3600, "done"),  # that is 05:10 in Seoul
+        ("wrote A_2017-01-20_1.csv\nEND OF BATCH 2017-01-20\n", BEGIN + 6 * 3600, "done"),  # a day that is spoken of
+        ("END OF BATCH\n", BEGIN - 18 * 3600, "not_run"),
+    ],
+)
+def test_a_log_without_a_date_in_its_path_counts_for_its_day_only(tmp_path, text, modified, state):
+    log = tmp_path / "batch.log"
+    log.write_text(text)
+    os.utime(log, (modified,) * 2)
+    patterns = _attachments_batch.patterns_of(None, "END OF BATCH")
+    since = _attachments_batch.since_of(str(log), DAY, "Asia/Seoul", 6)
+    batch = _attachments_batch.read_batch("", str(log), *patterns, (0.0, since))
+    assert batch["state"] == state
+    assert bool(batch["last"]) is (state == "not_run")
+
+
+def test_a_marker_without_a_date_in_its_path_counts_for_its_day_only(tmp_path):
+    marker = tmp_path / "done"
+    marker.touch()
+    given = {"date": "2026-11-21", "batch_marker": str(marker)}
+    for hours, before, state in ((-18, None, "not_run"), (-5, None, "done"), (5, None, "done"), (-18, 20, "done"), (-5, 0, "not_run")):
+        os.utime(marker, (BEGIN + hours * 3600,) * 2)
+        answer = h.read([tmp_path / "none"], [], **given, batch_hours_before=before)
+        assert answer["batch"]["state"] == state, (hours, before)
+    (finding,) = h._attachments_checks.present_of(h.read([tmp_path / "none"], None, **given, batch_hours_before=0))
+    assert finding.evidence["last"] == "2026-11-20 19:00"
+    reads_well(finding)
+
+
+def test_a_date_in_the_path_says_which_day_it_is(tmp_path):
+    os.utime(h.put(tmp_path, "20261121.done", b""), (1, 1))
+    answer = h.read([tmp_path], [], date="2026-11-21", batch_marker=f"{tmp_path}/%Y%m%d.done")
+    assert answer["batch"]["state"] == "done"
+
+
+@pytest.mark.parametrize(("line", "state"), [("ERROR x\n", "failed"), (None, "not_run"), ("wrote\n", "running")])
+def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_files_are_there(folder, tmp_path, line, state):
+    log = tmp_path / "batch-20261121.log"
+    if line:
+        log.write_text(line)
+    given = {"date": "2026-11-21", "batch_log": str(tmp_path / "batch-%Y%m%d.log")}
+    (finding,) = h._attachments_checks.present_of(h.read([folder], None, **given))
+    assert (finding.code, finding.evidence["batch"]) == ("" if state == "running" else "attachments.batch_missing", state)
+    if finding.code:
+        reads_well(finding)
+        assert "No attachment" not in faults_catalogue.render({**finding.as_dict(), "host": "app"})["en"]["title"]
+    assert h.codes(h.read([folder], h.NAMES, **given)) == [""], "with names, each was looked for"
 
 
 def test_marker_and_log_of_the_batch_in_a_finding(folder):
