@@ -98,7 +98,7 @@ def page(status=200, **more):
         "detail": "",
         "ms": 1.0,
     }
-    seen.update(headers={}, ids=["root"], scripts=1, assets=[asset()], unasked=[], elsewhere=0, secrets=[], digest="p")
+    seen.update(headers={}, ids=["root"], scripts=1, assets=[asset()], unasked=[], elsewhere=0, secrets=[], digest="p", whole=True)
     return {**seen, **more}
 
 
@@ -111,6 +111,7 @@ def asset(path="/assets/a.js", **more):
         "status": 200,
         "content_type": "text/javascript",
         "problem": "",
+        "whole": True,
         **more,
     }
 
@@ -228,6 +229,31 @@ def test_secrets_of_page_and_build_are_counted_once():
     (unseen,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404))
     assert (unseen.status, unseen.evidence["blocked_by"]) == ("unknown", "web.not_found")
     assert ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404), build(unread=2))[0].evidence["not_asked"]
+
+
+UNSEEN = [
+    (page(unasked=["/assets/b.js"]), "/assets/b.js (no time)", None),
+    (page(assets=[asset(status=0, problem="silent")]), "/assets/a.js (silent)", "web.asset_missing"),
+    (page(assets=[asset(status=503)]), "/assets/a.js (503)", "web.asset_missing"),
+    (page(assets=[asset(whole=False)]), "/assets/a.js (longer than 8 MB)", None),
+    (page(whole=False), "index.html (longer than 8 MB)", None),
+]
+
+
+@pytest.mark.parametrize(("seen", "said", "cause"), UNSEEN)
+def test_what_was_not_looked_through_is_not_well(seen, said, cause):
+    for built in (None, build(files=0)):
+        (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, built)
+        assert (found.status, found.evidence.get("blocked_by")) == ("unknown", cause)
+        assert said in found.evidence["reason"]
+    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, build(unread=1))
+    assert found.status == "ok"
+    assert [said in one for one in found.evidence["not_asked"]] == [False, True]
+
+
+def test_a_file_that_is_not_there_hides_no_secret():
+    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(assets=[asset(status=404)]))
+    assert (found.status, "not_asked" in found.evidence) == ("ok", False)
 
 
 SAFE = {"x-frame-options": "DENY", "x-content-type-options": "nosniff", "server": "nginx"}

@@ -308,6 +308,17 @@ def test_a_build(tmp_path):
     assert "tiger" not in json.dumps(found)
 
 
+def test_what_is_too_long_is_said_to_be_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(_web, "MAX_BODY", 100)
+    (tmp_path / "a.js").write_text("x" * 100)
+    assert _web.read_build(str(tmp_path))["unread"] == 0
+    (tmp_path / "b.js").write_text("x" * 101)
+    assert _web.read_build(str(tmp_path))["unread"] == 1
+    with h.server({"/": h.http("x" * 101)}) as url:
+        assert _web._short(_web.get(url, max_body=100))["whole"] is False
+        assert _web._short(_web.get(url, max_body=101))["whole"] is True
+
+
 def test_no_build(tmp_path):
     assert _web.read_build(None)["given"] is False
     found = _web.read_build(str(tmp_path / "none"))
