@@ -129,18 +129,19 @@ def get(
 ) -> Answer:
     """Ask for an address and return the answer, following redirects within the same time.
 
-    within: seconds for everything. address: connect there instead of to the host of the address (its name is still
-    sent). max_body: longer bodies are cut (``whole`` is then false). Certificates are not judged here.
+    within: seconds for everything. redirects: how many are followed; with 0 a redirect is an answer as any other.
+    address: connect there instead of to the host of the address (its name is still sent). max_body: longer bodies are cut (``whole`` is then false). Certificates are not judged here.
     Never raises for what a server does; raises WrongQuestion for an address that is none.
     """
     started = time.monotonic()
     end = started + within
     answer = _get_once(url, end, address, max_body)
-    while answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
-        if redirects <= 0:
-            answer.problem, answer.detail = NONSENSE, f"more than {MAX_REDIRECTS} redirects"
+    followed = 0
+    while redirects and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
+        if followed == redirects:
+            answer.problem, answer.detail = NONSENSE, f"more than {redirects} redirects"
             break
-        redirects -= 1
+        followed += 1
         target = urljoin(answer.url, answer.headers["location"])
         try:
             answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body)

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _certificate, _secrets_in_files, _web
+from ansible_collections.ops.remediation.plugins.module_utils import _certificate, _secrets_in_files, _web, _web_checks
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +93,15 @@ def test_redirects_are_followed_a_little():
         assert _web.get(url).problem == "nonsense"
     with h.server(h.http(status="302 Found", Location="file:///etc/passwd")) as url:
         assert _web.get(url).problem == "nonsense"
+
+
+def test_a_health_check_that_is_sent_elsewhere_is_an_answer(monkeypatch):
+    with h.server(h.http("moved", status="301 Moved Permanently", Location="/v1/health")) as url:
+        said = _web.read_health(url)
+    assert (said["status"], said["problem"], said["times"]) == (301, "", [])
+    parameters = {name: spec.get("default") for name, spec in _web_checks.HEALTH_PARAMETERS.items()}
+    (found,) = _web_checks.health(h.asked(_web_checks.HEALTH_PARAMETERS, parameters=parameters, backend_health=said))
+    assert (found.code, found.evidence["problem"], found.evidence["status"]) == ("backend.wrong_body", "status", 301)
 
 
 @pytest.mark.parametrize(
