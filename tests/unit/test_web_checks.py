@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _web, _web_checks
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead
 from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
 
@@ -75,6 +78,43 @@ def test_a_healthy_backend():
 )
 def test_an_ill_backend(answer, code):
     assert health(**answer).code == code
+
+
+NO_ANSWERS = {
+    "name": "not known here",
+    "tls": "no encrypted connection",
+    "unreachable": "no way through the network",
+    "nonsense": "does not speak HTTP",
+    "refused": "nothing listens",
+    "silent": "hangs",
+    "closed": "dies under the request",
+}
+
+
+@pytest.mark.parametrize(("problem", "said"), sorted(NO_ANSWERS.items()))
+def test_each_way_of_no_answer_has_words_of_its_own(problem, said):
+    found = health(problem=problem, status=0, detail="the driver's words")
+    texts = faults_catalogue.render({**found.as_dict(), "host": "tank-app"})
+    assert said in texts["en"]["cause"]
+    assert "사용할 수 있는 응답이 없습니다" not in texts["ko"]["cause"]
+    of_the_address = problem in ("name", "tls", "unreachable", "nonsense")
+    for language in ("en", "ko"):
+        assert ("the driver's words" in texts[language]["cause"]) == of_the_address
+        assert ("stack_health_url" in texts[language]["next"]) == of_the_address
+        assert ("restart backend" in texts[language]["next"]) != of_the_address
+
+
+@pytest.mark.parametrize("code", ["backend.no_answer", "backend.error_5xx", "backend.wrong_body", "web.bad_gateway", "web.gateway_timeout"])
+def test_pm2_is_called_for_its_own_user(code):
+    known = "sudo -u tankmail env PM2_HOME=/home/tankmail/.pm2 pm2"
+    for evidence in ({}, {"pm2": known}):
+        found = fault(code, "web.page", "backend", evidence=evidence)
+        for texts in faults_catalogue.render({**found.as_dict(), "host": "tank-app"}).values():
+            calls = re.findall(
+                r"(?:sudo -u (?:tankmail|<[^>]+>) env PM2_HOME=(?:/home/tankmail/.pm2|<[^>]+>) )?pm2 (?:list|logs|restart)", texts["next"]
+            )
+            assert calls
+            assert all(call.startswith(known if evidence else "sudo -u <") for call in calls)
 
 
 def test_one_slow_answer_of_twenty_is_none():
