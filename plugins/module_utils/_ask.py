@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from ._errors import Crashed, RemediationError, WrongQuestion
@@ -91,8 +92,10 @@ def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], st
             kept.add(key)
             try:
                 name = source.memory_key(question.parameters)
-                former = (state.load(name),) if source.cumulative else ()
-                value = source.remember(outcomes[key].value, *former)
+                if source.cumulative:
+                    state.change(name, partial(source.remember, outcomes[key].value))
+                    continue
+                value = source.remember(outcomes[key].value)
                 if value is not None:
                     state.save(name, value)
             except WrongQuestion as error:

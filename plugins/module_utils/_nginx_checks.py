@@ -54,10 +54,11 @@ def running(asked: Asked) -> list[Finding]:
         "version": state["version"],
         "workers": len([worker for worker in master["workers"] if not worker["leaving"]]),
     }
-    if state["log"]["readable"]:
+    unread = _unread_log(state)
+    if not unread or state["log"]["events"]:
         evidence["gateway_errors"] = _gateway_errors(_recent(asked, state))
-    else:
-        evidence["not_asked"] = [_unread_log(state)]
+    if unread:
+        evidence["not_asked"] = [unread]
     figures = _figures(asked)
     if figures:
         evidence["connections"] = figures
@@ -90,7 +91,7 @@ def _last_words(asked: Asked, state: Mapping[str, Any]) -> dict[str, Any]:
     words: dict[str, Any] = {"how": "told" if told else "unknown", "since": stamp(ends[-1]["time"]) if told else None}
     if late:
         words["log_line"] = late[-1]["text"]
-    if not state["log"]["readable"]:
+    if not state["log"]["readable"]:  # one that is absent is no riddle here: a new nginx makes it when it starts
         words["not_asked"] = [_unread_log(state)]
     return words
 
@@ -151,10 +152,10 @@ def restarts(asked: Asked) -> list[Finding]:
     how = _restarted(asked, state, events)
     since = stamp(state["master"]["started"])
     if how in ("killed", "unknown"):
-        evidence = {**_where(state), "how": how, "since": since, "level": state["log"]["level"]}
-        found.append(fault("nginx.restarted", check, "master", evidence=evidence))
+        evidence = {**_where(state), "how": how, "since": since, "level": state["log"]["level"], "unread": _unread_log(state)}
+        found.append(fault("nginx.restarted", check, "master", evidence={key: value for key, value in evidence.items() if value != ""}))
     evidence = {"since": since, "restarted": bool(how)}
-    if not state["log"]["readable"]:
+    if _unread_log(state):
         evidence["not_asked"] = [_unread_log(state)]
     return found or [ok(check, evidence=evidence)]
 
@@ -176,7 +177,7 @@ def _restarted(asked: Asked, state: Mapping[str, Any], events: Iterable[Mapping[
         return ""
     if former <= {event["pid"] for event in events if event["kind"] == "told_to_end"}:
         return "told"
-    tells = state["log"]["readable"] and state["log"]["level"] in ("debug", "info", "notice")
+    tells = not _unread_log(state) and state["log"]["level"] in ("debug", "info", "notice")
     return "killed" if tells else "unknown"
 
 
@@ -195,7 +196,7 @@ def loaded(asked: Asked) -> list[Finding]:
     changed = newest is not None and newest["modified"] > since + JUST_WRITTEN
     if failed is None and not changed:
         evidence: dict[str, Any] = {"loaded_at": stamp(since), "newest_file": newest["path"] if newest else ""}
-        if not state["log"]["readable"]:
+        if _unread_log(state):
             evidence["not_asked"] = [_unread_log(state)]
         return [ok(check, evidence=evidence)]
     evidence = {**_where(state), "loaded_at": stamp(since)}
@@ -257,7 +258,15 @@ def _stopped(check: str) -> Finding:
 
 
 def _unread_log(state: Mapping[str, Any]) -> str:
-    return f"{state['log']['path']}: {state['log'].get('problem', 'it cannot be read')}"
+    """Say why the error log tells nothing, "" when it can tell.
+
+    nginx makes its error log when it starts. One that is not there beside a running nginx was taken away under it, and nginx
+    goes on writing where nobody reads.
+    """
+    log = state["log"]
+    if not log["readable"]:
+        return f"{log['path']}: {log.get('problem', 'it cannot be read')}"
+    return "" if log["present"] else f"{log['path']}: it does not exist while nginx runs"
 
 
 def _where(state: Mapping[str, Any]) -> dict[str, str]:

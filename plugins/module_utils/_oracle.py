@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _oracle_client, _oracle_probe, _oracle_refused, _oracle_session
-from ._errors import RemediationError
+from ._errors import Busy, RemediationError
 from ._login import scrub
 from ._oracle_client import Driver
 from ._oracle_outcome import COUNTED, Outcome, explain
@@ -26,6 +26,7 @@ from ._oracle_probe import STRANGERS, Address
 from ._oracle_refused import Gate, Gates
 from ._oracle_targets import Target, make_targets
 from ._process import describe_crash
+from ._state import Kept
 
 STAGES = ("name", "tcp", "listener", "login", "query")
 PARAMETERS = ("targets", "timeout", "stage_timeout", "lib_dir", "forget_refused")
@@ -75,11 +76,16 @@ class Progress:
     worked: float = 0.0
     over: bool = False
     gate: Gate | None = None
+    alone: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
 
 @dataclass
 class Run:
-    """What the threads of one reading share; ``changed`` guards all of it. look: see :func:`take`."""
+    """What the threads of one reading share; ``changed`` guards all of it. look: see :func:`take`.
+
+    kept: the memory itself, which other runs change as well; None where there is none. forgotten: what was refused before this
+    moment (RFC 3339) does not count.
+    """
 
     driver: Driver
     until: float
@@ -89,6 +95,8 @@ class Run:
     learnt: dict[str, Any] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     look: Callable[[Any, str, float], Any] | None = None
+    kept: Kept | None = None
+    forgotten: str = ""
 
     def __post_init__(self) -> None:
         self.gates = Gates(self.changed)
@@ -117,13 +125,14 @@ def read(
     until = time.monotonic() + timeout
     made = make_targets(targets)
     driver = _oracle_client.load(lib_dir)
-    kept = {} if forget_refused else _refused_in(memory)
-    run = Run(driver, until, stage_timeout, kept)
+    forgotten = _oracle_refused.stamp() if forget_refused else ""
+    kept = memory if isinstance(memory, Kept) else None
+    run = Run(driver, until, stage_timeout, _refused_in(memory, forgotten), kept=kept, forgotten=forgotten)
     answers = _ask_all(run, made)
     if any(answer.get("code") == "oracle.needs_thick" for answer in answers):
         client = _oracle_client.instant_client(within=max(0.1, until - time.monotonic()))
         answers = [{**answer, "client": client} if answer.get("code") == "oracle.needs_thick" else answer for answer in answers]
-    return {"driver": driver.title, "targets": answers, "learnt": _learnt(run), "forgotten": forget_refused}
+    return {"driver": driver.title, "targets": answers, "learnt": _learnt(run), "forgotten": forgotten}
 
 
 def take(
@@ -138,7 +147,8 @@ def take(
     A query that takes too long is ``failed`` with the code oracle.slow.
     """
     made = make_targets([target])
-    run = Run(_oracle_client.load(lib_dir), time.monotonic() + timeout, timeout, _refused_in(memory), look=look)
+    kept = memory if isinstance(memory, Kept) else None
+    run = Run(_oracle_client.load(lib_dir), time.monotonic() + timeout, timeout, _refused_in(memory), look=look, kept=kept)
     (answer,) = _ask_all(run, made)
     return {**answer, "learnt": _learnt(run)}
 
@@ -165,15 +175,15 @@ def _learnt(run: Run) -> dict[str, Any]:
 
 def remember(facts: Mapping[str, Any], former: Any = None) -> dict[str, Any]:
     """Return what the next run needs: the hashes of credentials that were refused, and whatever else is kept beside them."""
-    kept = {} if facts["forgotten"] else _refused_in(former)
+    kept = _refused_in(former, facts["forgotten"])
     others = former if isinstance(former, Mapping) else {}
     return {**others, "refused": _oracle_refused.merged(kept, facts["learnt"])}
 
 
-def _refused_in(memory: Any) -> Mapping[str, Any]:
-    """Return what was kept; a damaged memory is none."""
+def _refused_in(memory: Any, forgotten: str = "") -> Mapping[str, Any]:
+    """Return what was kept and not forgotten; a damaged memory is none."""
     kept = memory.get("refused") if isinstance(memory, Mapping) else None
-    return kept if isinstance(kept, Mapping) else {}
+    return _oracle_refused.since(kept, forgotten or "") if isinstance(kept, Mapping) else {}
 
 
 def _first_answer(target: Target) -> dict[str, Any]:
@@ -359,8 +369,13 @@ def _must_be_a_listener(run: Run, peer: str, banner: str) -> None:
 
 
 def _logged_in(run: Run, progress: Progress, parameters: Any, addresses: Sequence[Address]) -> Any:
-    target = progress.target
     gate = _pass_the_gate(run, progress, addresses)
+    with progress.alone:
+        return _login(run, progress, parameters, gate)
+
+
+def _login(run: Run, progress: Progress, parameters: Any, gate: Gate) -> Any:
+    target = progress.target
     try:
         with _stage(run, progress, "login"):
             connection = _oracle_client.connect(run.driver, target, parameters)
@@ -413,7 +428,31 @@ def _pass_the_gate(run: Run, progress: Progress, addresses: Sequence[Address]) -
         raise NotTried("shared", verdict, refused_for=by)
     if state == "stuck":
         raise NotTried("behind", Outcome("", ""), refused_for=by)
+    if state == "free" and run.kept is not None:
+        _be_alone(run, progress, gate, addresses)
     return gate
+
+
+def _be_alone(run: Run, progress: Progress, gate: Gate, addresses: Sequence[Address]) -> None:
+    """Wait until no other run logs in to this account, then hear what it has learnt: this password may be refused by now.
+
+    Raises NotTried for one that is, Abandoned when the time is over.
+    """
+    target = progress.target
+    account = " ".join((min((address.text for address in addresses), default=target.place), target.user.upper(), target.mode))
+    try:
+        progress.alone.enter_context(run.kept.alone(account, lambda: progress.over or time.monotonic() >= run.until))
+    except Busy:
+        raise Abandoned from None
+    with run.changed:
+        held = _oracle_refused.held_since(target, _refused_in(run.kept.again(), run.forgotten))
+        if not held:
+            return
+        gate.state, gate.verdict = "shut", Outcome("ORA-01017", "password")
+        run.held[target.name] = held
+        run.changed.notify_all()
+    progress.alone.close()
+    raise NotTried("held", Outcome("ORA-01017", "password"), held_since=held)
 
 
 def _after_the_gate(run: Run, progress: Progress, gate: Gate, outcome: Outcome | None) -> None:
@@ -435,6 +474,10 @@ def _learn(run: Run, target: Target, outcome: Outcome | None) -> None:
             refusal = _oracle_refused.refusal(target)
             with run.changed:
                 run.learnt[name] = refusal
+            if run.kept is not None:
+                # Before the lock of the account goes; what cannot be kept is told at the end of the run.
+                with contextlib.suppress(OSError, RemediationError):
+                    run.kept.keep(lambda former: remember({"forgotten": run.forgotten, "learnt": {name: refusal}}, former))
     elif outcome is None and name in run.memory:
         with run.changed:
             run.learnt.setdefault(name, None)

@@ -20,6 +20,7 @@ from ._sources import Asked
 
 NOT_WELL = ("failed", "held", "shared")
 DAY = 86400
+NEEDED = ("SELECT", "UPDATE")  # what Tank does with the customer's tables
 _SHOWN = (
     "place",
     "address",
@@ -195,6 +196,14 @@ def privileges(asked: Asked) -> list[Finding]:
     return [finding for answer in facts["targets"] for finding in _privileges(answer, facts["driver"], allowed)]
 
 
+def _untried(facts: Mapping[str, Any]) -> list[str]:
+    """Name what Tank needs (manual 2 section 6: SELECT and UPDATE) and no statement of the target tries."""
+    if "tried" not in facts:
+        return []  # nothing was asked after the query, which is said already
+    lacking = [word for word in NEEDED if word not in facts["tried"]]
+    return [f"{' and '.join(lacking)}: none of the target's query and statements tries it"] if lacking else []
+
+
 def _privileges(answer: Mapping[str, Any], driver: str, allowed: set[str]) -> list[Finding]:
     check, name = "oracle.privileges", answer["name"]
     if answer["state"] != "up":
@@ -202,7 +211,8 @@ def _privileges(answer: Mapping[str, Any], driver: str, allowed: set[str]) -> li
         return [unknown(check, f"{name} cannot be used", blocked_by=finding.code, subject=name)]
     facts = answer["facts"]
     known = {key: answer[key] for key in ("place", "database", "user") if answer[key]}
-    evidence = {**known, **({"not_asked": facts["not_asked"]} if facts["not_asked"] else {})}
+    not_asked = [*facts["not_asked"], *_untried(facts)]
+    evidence = {**known, **({"not_asked": not_asked} if not_asked else {})}
     found = []
     if facts.get("lacking"):
         more = {"reason": "statements", "driver_code": facts["lacking"][0]["driver_code"], "lacking": facts["lacking"]}

@@ -4,11 +4,14 @@
 """Passwords that were refused: never tried again with the same account, not by another target and not in the next run.
 
 Accounts lock. Within a run, targets with the same account go through one gate: the first login goes alone, the others wait for
-its outcome. Between runs a salted hash of the refused credentials is kept on the host that asked (``oracle-refused.json``).
+its outcome. Between runs a salted hash of the refused credentials is kept on the host that asked (``oracle-refused.json``). Runs at
+the same time, of hosts that delegate to one checker, share that memory: the first login holds a lock of the account, and what was
+refused is kept before the lock goes.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
@@ -35,14 +38,30 @@ def held_since(target: Target, memory: Mapping[str, Any]) -> str:
     kept = memory.get(account(target))
     if not isinstance(kept, Mapping) or not set(kept) >= _WHOLE:
         return ""
-    return str(kept["at"]) if secrets.compare_digest(_hash(target, str(kept["salt"])), str(kept["hash"])) else ""
+    return _seconds(str(kept["at"])) if secrets.compare_digest(_hash(target, str(kept["salt"])), str(kept["hash"])) else ""
+
+
+def _seconds(at: str) -> str:
+    """Return a time as people are told it, without a part of a second."""
+    return re.sub(r"\.\d+", "", at)
 
 
 def refusal(target: Target) -> dict[str, str]:
     """Return what is kept of refused credentials."""
     salt = secrets.token_hex(16)
-    at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"salt": salt, "hash": _hash(target, salt), "at": at}
+    return {"salt": salt, "hash": _hash(target, salt), "at": stamp()}
+
+
+def stamp() -> str:
+    """Return this moment, RFC 3339 in UTC, with milliseconds: what is forgotten was refused before a run, not by another one beside it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def since(kept: Mapping[str, Any], forgotten: str) -> Mapping[str, Any]:
+    """Return what of the kept refusals came after a moment (RFC 3339), all for ""."""
+    if not forgotten:
+        return kept
+    return {name: one for name, one in kept.items() if isinstance(one, Mapping) and str(one.get("at")) > forgotten}
 
 
 def _hash(target: Target, salt: str) -> str:

@@ -10,11 +10,11 @@ never kept. Manual 2 section 6 and the product facts: the account needs SELECT o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ._oracle_outcome import EXPIRES_SOON, QUERY_TOO_SLOW, explain, full_code
-from ._oracle_targets import Target
+from ._oracle_targets import DEFAULT_QUERY, Target
 
 MOST_ROWS = 30_000
 ROWS_AT_ONCE = 200  # of wide rows more would take too much memory
@@ -119,7 +119,7 @@ def facts(connection: Any, target: Target, until: float) -> dict[str, Any]:
 
     ``expires_s`` (seconds until the password expires, None for never) ``warned`` (the server said so at the login)
     ``privileges roles`` ``too_much`` (rights that sending mail does not need) ``sessions`` ([{name used limit}])
-    ``lacking`` ([{statement driver_code}]) ``not_asked``.
+    ``tried`` (what of Tank's own statements was tried: SELECT, UPDATE, ...) ``lacking`` ([{statement driver_code}]) ``not_asked``.
     """
     found: dict[str, Any] = {"not_asked": [], "warned": full_code_of_warning(connection) == EXPIRES_SOON}
     ask: Callable[[str, str], list[tuple[Any, ...]] | None] = lambda what, sql: _rows(connection, what, sql, until, found["not_asked"])  # noqa: E731
@@ -127,8 +127,15 @@ def facts(connection: Any, target: Target, until: float) -> dict[str, Any]:
     found.update(_account(about) if about is not None else {"expires_s": None, "privileges": None, "roles": None, "too_much": None})
     limits = ask("sessions and their limit (V$RESOURCE_LIMIT)", _LIMITS)
     found["sessions"] = None if limits is None else [_limit_of(row) for row in limits if str(row[2]).isdigit()]
+    found["tried"] = _kinds([*target.statements, *([] if target.query == DEFAULT_QUERY else [target.query])])
     found["lacking"] = [problem for statement in target.statements for problem in _parsed(connection, statement, until, found["not_asked"])]
     return found
+
+
+def _kinds(statements: Iterable[str]) -> list[str]:
+    """Return the first words of statements; a query may begin with WITH, and MERGE needs the right to update."""
+    words = {statement.split(None, 1)[0].upper() for statement in statements if statement.strip()}
+    return sorted({{"WITH": "SELECT", "MERGE": "UPDATE"}.get(word, word) for word in words})
 
 
 def full_code_of_warning(connection: Any) -> str:

@@ -29,7 +29,8 @@ class Source:
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
     remember: what of the answer the next run needs (None: what was kept stays); kept in the state folder, never in check mode.
     cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
-    recalls: ``read`` also gets ``memory``, what the former run kept (or None), such as a login that was refused.
+    recalls: ``read`` also gets ``memory``, what the former run kept (empty for nothing), such as a login that was refused; see
+        :class:`_state.Kept` for what others keep meanwhile.
     exclusive: it may hang for ever (a NAS), so only one reader at a time.
     contended: the parameters that name what may hang, where that is not all of them: the lock is theirs.
     prepare: called in the child before it becomes the owner, for what the owner may not read; ``read`` gets what it
@@ -123,7 +124,7 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
             }
             arguments = {**others, **widest}
         elif source.recalls:
-            arguments["memory"] = state.load(source.memory_key(parameters))
+            arguments["memory"] = state.recall(source.memory_key(parameters))
         readings[key] = (source, arguments, deadline)
     return call_all({key: _call(*reading, state) for key, reading in readings.items()})
 

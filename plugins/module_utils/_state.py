@@ -6,15 +6,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import hashlib
 import json
 import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._errors import WrongQuestion
+from ._errors import Busy, WrongQuestion
 
 ROOT_DIRECTORY = "/var/lib/ops-remediation"
 USER_DIRECTORY = "~/.local/state/ops-remediation"
+CHANGE_WITHIN = 5.0  # seconds to wait for another run that changes what is kept
+_LOOK_AGAIN = 0.02
 
 
 class State:
@@ -48,6 +55,27 @@ class State:
                 os.unlink(temporary)
             raise
 
+    def recall(self, name: str) -> Kept:
+        """Return what was kept under a name for a reader that shares it with others; anything but a dictionary counts as absent."""
+        return Kept(self, name)
+
+    def change(self, name: str, make: Callable[[Any], Any]) -> None:
+        """Keep what ``make`` returns for what was kept so far (None: it stays), without losing what another run keeps meanwhile.
+
+        Raises WrongQuestion when the folder cannot be written, OSError when another run does not let go of it.
+        """
+        if self.read_only:
+            return
+        self._make()
+        end = time.monotonic() + CHANGE_WITHIN
+        try:
+            with _locked(self._path("kept", ".lock"), lambda: time.monotonic() >= end):
+                value = make(self.load(name))
+                if value is not None:
+                    self.save(name, value)
+        except Busy as error:
+            raise OSError(errno.EAGAIN, error.message) from None
+
     def lock_file(self, name: str) -> str | None:
         """Return the path of a lock; None in check mode where it does not exist, since that would write."""
         path = self._path(name, ".lock")
@@ -68,6 +96,61 @@ class State:
             raise WrongQuestion(
                 "state_dir", self.directory, f"cannot be used ({error.strerror})", "give a folder that this user may write"
             ) from error
+
+
+class Kept(dict):  # type: ignore[type-arg]
+    """What a former run kept, and how those who read at the same time agree about it: hosts that delegate to one checker share it."""
+
+    def __init__(self, state: State, name: str) -> None:
+        """Load what was kept."""
+        super().__init__()
+        self._state, self._name = state, name
+        self.again()
+
+    def again(self) -> Kept:
+        """Load it anew, as another run may have left it by now."""
+        value = self._state.load(self._name)
+        self.clear()
+        self.update(value if isinstance(value, dict) else {})
+        return self
+
+    def keep(self, make: Callable[[Any], Any]) -> None:
+        """Keep something at once (see :meth:`State.change`), so that others know it before this run ends."""
+        self._state.change(self._name, make)
+
+    @contextlib.contextmanager
+    def alone(self, what: str, give_up: Callable[[], bool]) -> Iterator[None]:
+        """Be the only one who does something, such as to log in to an account. Raises Busy when ``give_up`` says so.
+
+        Where nothing may be written (check mode), or the folder cannot be, nobody is kept out.
+        """
+        name = f"{self._name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+        try:
+            path = self._state.lock_file(name)
+        except WrongQuestion:
+            path = None  # told when it comes to keeping
+        with _locked(path, give_up) if path and not self._state.read_only else contextlib.nullcontext():
+            yield
+
+
+@contextlib.contextmanager
+def _locked(path: str, give_up: Callable[[], bool]) -> Iterator[None]:
+    """Hold the lock of a file; the kernel gives it back when this process ends, however it ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+            if give_up():
+                raise Busy(f"{path} is held by another run")
+            time.sleep(_LOOK_AGAIN)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def default_directory(host: str) -> str:

@@ -129,18 +129,19 @@ def get(
 ) -> Answer:
     """Ask for an address and return the answer, following redirects within the same time.
 
-    within: seconds for everything. address: connect there instead of to the host of the address (its name is still
-    sent). max_body: longer bodies are cut (``whole`` is then false). Certificates are not judged here.
+    within: seconds for everything. redirects: how many are followed; with 0 a redirect is an answer as any other.
+    address: connect there instead of to the host of the address (its name is still sent). max_body: longer bodies are cut (``whole`` is then false). Certificates are not judged here.
     Never raises for what a server does; raises WrongQuestion for an address that is none.
     """
     started = time.monotonic()
     end = started + within
     answer = _get_once(url, end, address, max_body)
-    while answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
-        if redirects <= 0:
-            answer.problem, answer.detail = NONSENSE, f"more than {MAX_REDIRECTS} redirects"
+    followed = 0
+    while redirects and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
+        if followed == redirects:
+            answer.problem, answer.detail = NONSENSE, f"more than {redirects} redirects"
             break
-        redirects -= 1
+        followed += 1
         target = urljoin(answer.url, answer.headers["location"])
         try:
             answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body)
@@ -294,6 +295,7 @@ def _short(answer: Answer) -> dict[str, Any]:
         "problem": answer.problem,
         "detail": answer.detail,
         "ms": answer.ms,
+        "whole": answer.whole,
         "digest": hashlib.sha256(answer.body[:MAX_SHORT]).hexdigest()[:16],
     }
 
@@ -346,7 +348,7 @@ class _Page(HTMLParser):
             self._add(values["rel"].strip().lower(), values.get("href", ""))
 
     def _add(self, kind: str, reference: str) -> None:
-        if reference.strip() and not reference.startswith(("data:", "#")) and len(self.references) < MAX_ASSETS:
+        if reference.strip() and not reference.startswith(("data:", "#")) and len(self.references) < 2 * MAX_ASSETS:
             self.references.append((kind, reference.strip()))
 
 
@@ -363,8 +365,8 @@ def parse_page(text: str) -> dict[str, Any]:
 def read_page(url: str, address: str | None = None, timeout: float | None = None) -> dict[str, Any]:
     """Ask for a page and for every file of the same site that it loads, also those that its scripts name for later.
 
-    Returns the page's ``status content_type problem detail ms size headers ids scripts``; ``assets``: a list of
-    ``path kind status content_type size problem wrong_type``; ``unasked``: files left for lack of time; ``elsewhere``:
+    Returns the page's ``status content_type problem detail ms size whole headers ids scripts``; ``assets``: a list of
+    ``path kind status content_type size whole problem wrong_type`` (whole: not cut at MAX_BODY); ``unasked``: files left for lack of time; ``elsewhere``:
     number of files on other sites (not asked); ``secrets``: ``file`` and ``kind`` of each secret found in what was
     served, never the secret.
     """
@@ -438,7 +440,7 @@ def read_build(build_dir: str | None = None) -> dict[str, Any]:
 
     Returns ``given`` (whether a folder was), ``present``, ``index`` (``present size mode``), ``closed``: the first folder or
     file on the way that others may not enter or read, with ``mode`` and ``owner``; ``files`` looked at; ``unread``: files left
-    for their number, size or rights; ``secrets``: ``file`` and ``kind``.
+    for their number, size (or a part of them) or rights; ``secrets``: ``file`` and ``kind``.
     """
     found: dict[str, Any] = {"given": bool(build_dir), "path": build_dir or "", "present": False, "files": 0, "unread": 0, "secrets": []}
     found.update(index={"present": False, "size": 0, "mode": ""}, closed=None)
@@ -480,6 +482,7 @@ def _scan_build(build_dir: str, found: dict[str, Any]) -> None:
         try:
             with open(path, "rb") as file:
                 data = file.read(min(left, MAX_BODY))
+                found["unread"] += bool(file.read(1))
         except OSError:
             found["unread"] += 1
             continue

@@ -14,7 +14,7 @@ from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
 from ._sources import Asked
-from ._web import SILENT, stamp
+from ._web import MAX_BODY, SILENT, stamp
 
 SLOW_MS = 150  # product facts: API p95 < 150 ms
 REQUESTS = 20
@@ -265,9 +265,30 @@ def secrets(asked: Asked) -> list[Finding]:
             unknown(check, "nothing could be looked through: the page is not served", blocked_by=_status_code(seen, build), subject=subject)
         ]
     evidence = {"files": build["files"] or 1 + len(seen["assets"])}
+    unseen, failed = _not_looked_through(seen)
+    if unseen and not build["files"]:
+        cause = "web.asset_missing" if failed else ""
+        return [unknown(check, f"not looked through: {_few(unseen)}; give build_dir on the web host", blocked_by=cause, subject=subject)]
+    not_asked = []
     if build["unread"]:
-        evidence["not_asked"] = [f"{build['unread']} files of {build['path']}: too many, too large, or not readable by this user"]
-    return [ok(check, subject, evidence=evidence)]
+        not_asked.append(f"{build['unread']} files of {build['path']}: too many, too large, or not readable by this user")
+    if unseen:
+        not_asked.append(f"what is served, beside the files of {build['path']}: {_few(unseen)}")
+    return [ok(check, subject, evidence={**evidence, **({"not_asked": not_asked} if not_asked else {})})]
+
+
+def _not_looked_through(seen: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Return the served files of which a secret could not be seen, with the reason, and whether one of them was not answered."""
+    failed = [asset for asset in seen["assets"] if asset["problem"] or asset["status"] >= 500]
+    named = [f"{path} (no time)" for path in seen["unasked"]]
+    named += [f"{asset['path']} ({asset['problem'] or asset['status']})" for asset in failed]
+    cut = [asset["path"] for asset in seen["assets"] if not asset["whole"]] + ([] if seen["whole"] else ["index.html"])
+    return [*named, *(f"{path} (longer than {MAX_BODY // 1024 // 1024} MB)" for path in cut)], bool(failed)
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 # --- web.headers

@@ -154,6 +154,31 @@ def test_every_fault_is_found_in_one_run_and_a_password_tried_once(play, invento
     assert not [secret for secret in secrets.values() if any(secret in text for text in texts)]
 
 
+def test_hosts_that_share_a_checker_try_a_password_once(play, databases, tmp_path):
+    """Their tasks run at the same time in forks of their own; slow logins make them meet."""
+    (tmp_path / "wrong").write_text("wrong-for-all\n")
+    server = databases["well"]
+    server.control.account("SHARED", password=PLANTED)
+    made = {"name": "db", "host": "127.0.0.1", "port": server.ports["port"], "service": "ORCLPDB1", "user": "SHARED"}
+    variables = {
+        "ansible_connection": "local",
+        "stack_areas": ["oracle"],
+        "stack_site": "test",
+        "stack_oracle_targets": [{**made, "password_from": {"file": str(tmp_path / "wrong")}}],
+        "stack_checker_state_dir": str(tmp_path / "state"),
+    }
+    path = tmp_path / "inventory.json"
+    path.write_text(json.dumps({"all": {"children": {"tank": {"hosts": dict.fromkeys(("tank-a", "tank-b", "tank-c"), variables)}}}}))
+    server.control.set_fault("stage", stage="auth1", mode="slow", seconds=1.0)
+    try:
+        run = play("-f", "3", inventory=str(path))
+    finally:
+        server.control.clear_faults()
+    codes = [finding["code"] for finding in run.record["findings"] if finding["check"] == "oracle.connect"]
+    assert codes == ["ORA-01017"] * 3
+    assert [attempt["outcome"] for attempt in server.control.logins(user="SHARED")] == ["ORA-01017"]
+
+
 def test_a_checker_without_the_driver(play, inventory, tmp_path):
     path, _expected, _secrets = inventory
     bare = tmp_path / "python"

@@ -496,6 +496,36 @@ def test_restarts(events, memory, level, how):
     assert found.severity == ("P3" if how else "")
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ({"present": False, "inode": 0, "size": 0}, "it does not exist"),
+        ({"present": False, "readable": False, "problem": "Permission denied"}, "Permission denied"),
+    ],
+)
+def test_a_log_that_tells_nothing_is_named_and_proves_nothing(log, said):
+    dark = state()
+    dark["log"].update(log)
+    for check in (_nginx_checks.running, _nginx_checks.restarts, _nginx_checks.loaded):
+        (found,) = ask(check, dark)
+        assert found.status == "ok"
+        assert said in found.evidence["not_asked"][0]
+        assert "gateway_errors" not in found.evidence
+    (found,) = ask(_nginx_checks.restarts, dark, MEMORY)
+    assert (found.code, found.evidence["how"]) == ("nginx.restarted", "unknown")
+    texts = faults_catalogue.render({**found.as_dict(), "host": "tank-web"})
+    assert said in texts["en"]["cause"]
+    assert said in texts["ko"]["cause"]
+    assert "notice" not in texts["en"]["next"]
+
+
+def test_a_stopped_nginx_without_a_log_is_stopped():
+    dark = state(master=None)
+    dark["log"].update(present=False)
+    (found,) = ask(_nginx_checks.running, dark)
+    assert (found.code, "not_asked" in found.evidence) == ("nginx.stopped", False)
+
+
 def test_workers_that_died():
     (found,) = ask(_nginx_checks.restarts, state(events=[event("worker_died"), event("worker_died")]))
     assert (found.code, found.subject, found.value) == ("nginx.restarted", "worker", 2)

@@ -164,6 +164,31 @@ def test_expiry(seconds, code):
     assert found(answer(facts={"expires_s": seconds}))[0].code == code
 
 
+@pytest.mark.parametrize(
+    ("tried", "said"),
+    [
+        ([], ["SELECT and UPDATE: none of the target's query and statements tries it"]),
+        (["SELECT"], ["UPDATE: none of the target's query and statements tries it"]),
+        (["SELECT", "UPDATE"], None),
+    ],
+)
+def test_rights_that_no_statement_tries_are_named(tried, said):
+    (told,) = found(answer(facts={"tried": tried}), check=_oracle_checks.privileges)
+    assert (told.status, told.evidence.get("not_asked")) == ("ok", said)
+
+
+@pytest.mark.parametrize(
+    ("statements", "kinds"),
+    [
+        ([], []),
+        (["update T set A = 1", "\n SELECT 1 FROM T"], ["SELECT", "UPDATE"]),
+        (["WITH x AS (SELECT 1 FROM T) SELECT * FROM x", "MERGE INTO T USING S ON (1 = 1)"], ["SELECT", "UPDATE"]),
+    ],
+)
+def test_kinds_of_statements(statements, kinds):
+    assert _oracle_session._kinds(statements) == kinds
+
+
 def test_several_things_at_once_are_several_findings():
     facts = {"warned": True, "sessions": [{"name": "sessions", "used": 9, "limit": 10}]}
     codes = [finding.code for finding in found(answer(facts=facts, times={"login": 5000.0, "query": 1.0}))]

@@ -337,6 +337,8 @@ def test_privileges(place, each):
     assert [one["statement"] for one in lacks[0]["evidence"]["lacking"]] == needed
     assert lacks[1]["evidence"]["rights"] == ["CREATE TABLE", "DROP ANY TABLE"]
     assert answer.about("owner", "oracle.privileges")["code"] == "oracle.too_much_privilege"
+    assert "SELECT and UPDATE: none of" in answer.about("owner", "oracle.privileges")["evidence"]["not_asked"][-1]
+    assert "none of" not in str(answer.about("right", "oracle.privileges")["evidence"].get("not_asked"))
     allowed = each.ask(place.target(user="CUST"), allowed=["create table"])
     assert allowed.codes("oracle.privileges") == {"db": ""}
 

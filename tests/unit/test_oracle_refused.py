@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -164,6 +165,56 @@ def test_a_damaged_memory_is_none(place, asker, damage, tmp_path):
 def test_without_a_memory_nothing_is_written(place, asker, user, tmp_path):
     asker.ask(place.target(user=user, password=WRONG))
     assert os.listdir(tmp_path) == []
+
+
+# --- two runs at the same time: hosts that delegate to one checker
+
+
+@pytest.fixture
+def second():
+    made = h.Asker.start()
+    yield made
+    made.stop()
+
+
+def at_once(*questions):
+    with ThreadPoolExecutor(len(questions)) as pool:
+        return [future.result() for future in [pool.submit(question) for question in questions]]
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_runs_at_the_same_time_try_a_password_once(place, asker, second, user, tmp_path, forget):
+    target = place.target(user=user, password=WRONG)
+    if forget:
+        asker.ask(target, state_dir=tmp_path)
+    before = len(place.tried(user))
+    place.server.control.set_fault("stage", stage="auth1", mode="slow", seconds=0.7)
+    ask = [lambda one=one: one.ask(target, state_dir=tmp_path, stage_timeout=5, forget_refused=forget) for one in (asker, second)]
+    answers = at_once(*ask)
+    assert [answer.codes() for answer in answers] == [{"db": "ORA-01017"}] * 2
+    assert place.tried(user)[before:] == ["ORA-01017"]
+    assert sorted("held_since" in answer.about()["evidence"] for answer in answers) == [False, True]
+    assert not any(answer.warnings or answer.wrong for answer in answers)
+
+
+def test_a_good_password_is_no_reason_to_wait_for_long(place, asker, second, user, tmp_path):
+    place.server.control.set_fault("stage", stage="auth1", mode="slow", seconds=0.4)
+    target = place.target(user=user, password=RIGHT)
+    answers = at_once(*[lambda one=one: one.ask(target, state_dir=tmp_path, stage_timeout=5) for one in (asker, second)])
+    assert [answer.codes() for answer in answers] == [{"db": ""}] * 2
+    assert place.tried(user) == ["OK", "OK"]
+    assert all(answer.seconds < 3 for answer in answers)
+
+
+def test_no_run_loses_what_another_has_learnt(place, asker, second, tmp_path):
+    names = [f"LOSE{number}" for number in range(2)]
+    for name in names:
+        place.server.control.account(name, password=RIGHT)
+    place.server.control.set_fault("stage", stage="auth1", mode="slow", seconds=0.3)
+    targets = [place.target(user=name, password=WRONG) for name in names]
+    at_once(*[lambda one=one, target=target: one.ask(target, state_dir=tmp_path) for one, target in zip((asker, second), targets)])
+    kept = json.loads((tmp_path / "oracle-refused.json").read_text())["refused"]
+    assert sorted(name.split("@")[0] for name in kept) == ["lose0", "lose1"]
 
 
 # --- many at once, and time

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _process, _sources, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, CannotRead, WrongQuestion
 
 
 def outcome(source, parameters, state, deadline=5.0):
@@ -21,6 +22,64 @@ def outcome(source, parameters, state, deadline=5.0):
 @pytest.fixture
 def state(tmp_path):
     return _state.State(str(tmp_path / "state"), read_only=False)
+
+
+def changed(directory, name):
+    """Add a name to what is kept, slowly; the body of a process of its own."""
+    state = _state.State(directory, read_only=False)
+
+    def slowly(former):
+        time.sleep(0.2)
+        return [*(former or []), name]
+
+    state.change("list", slowly)
+
+
+def test_changes_at_the_same_time_lose_nothing(state):
+    names = ["a", "b", "c"]
+    calls = {name: _process.Call(lambda name=name: changed(state.directory, name), 5.0) for name in names}
+    assert all(answer.error is None for answer in _process.call_all(calls).values())
+    assert sorted(state.load("list")) == names
+
+
+def test_a_change_waits_for_another_and_not_for_ever(state, monkeypatch):
+    monkeypatch.setattr(_state, "CHANGE_WITHIN", 0.1)
+    state.save("list", ["a"])
+    with open(os.path.join(state.directory, "kept.lock"), "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match="held by another run"):
+            state.change("list", lambda former: [*former, "b"])
+    assert state.load("list") == ["a"]
+    state.change("list", lambda former: None)
+    assert state.load("list") == ["a"]
+
+
+def test_check_mode_keeps_nobody_out_and_writes_nothing(tmp_path):
+    reader = _state.State(str(tmp_path / "none"), read_only=True)
+    kept = reader.recall("x")
+    assert kept == {}
+    with kept.alone("account", lambda: True):
+        kept.keep(lambda former: {"a": 1})
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_is_kept_meanwhile_is_heard_under_the_lock(state):
+    kept, other = state.recall("x"), state.recall("x")
+    with kept.alone("account", lambda: True):
+        with pytest.raises(Busy), other.alone("account", lambda: True):
+            pass
+        with other.alone("another", lambda: True):
+            kept.keep(lambda former: {**(former or {}), "a": 1})
+    with other.alone("account", lambda: True):
+        assert (other == {}, other.again()) == (True, {"a": 1})
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "3", "null"])
+def test_a_damaged_memory_is_empty(state, damage):
+    state.save("x", {})
+    with open(os.path.join(state.directory, "x.json"), "w") as file:
+        file.write(damage)
+    assert state.recall("x") == {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")

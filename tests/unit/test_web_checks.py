@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _web, _web_checks
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead
 from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
 
@@ -77,6 +80,43 @@ def test_an_ill_backend(answer, code):
     assert health(**answer).code == code
 
 
+NO_ANSWERS = {
+    "name": "not known here",
+    "tls": "no encrypted connection",
+    "unreachable": "no way through the network",
+    "nonsense": "does not speak HTTP",
+    "refused": "nothing listens",
+    "silent": "hangs",
+    "closed": "dies under the request",
+}
+
+
+@pytest.mark.parametrize(("problem", "said"), sorted(NO_ANSWERS.items()))
+def test_each_way_of_no_answer_has_words_of_its_own(problem, said):
+    found = health(problem=problem, status=0, detail="the driver's words")
+    texts = faults_catalogue.render({**found.as_dict(), "host": "tank-app"})
+    assert said in texts["en"]["cause"]
+    assert "사용할 수 있는 응답이 없습니다" not in texts["ko"]["cause"]
+    of_the_address = problem in ("name", "tls", "unreachable", "nonsense")
+    for language in ("en", "ko"):
+        assert ("the driver's words" in texts[language]["cause"]) == of_the_address
+        assert ("stack_health_url" in texts[language]["next"]) == of_the_address
+        assert ("restart backend" in texts[language]["next"]) != of_the_address
+
+
+@pytest.mark.parametrize("code", ["backend.no_answer", "backend.error_5xx", "backend.wrong_body", "web.bad_gateway", "web.gateway_timeout"])
+def test_pm2_is_called_for_its_own_user(code):
+    known = "sudo -u tankmail env PM2_HOME=/home/tankmail/.pm2 pm2"
+    for evidence in ({}, {"pm2": known}):
+        found = fault(code, "web.page", "backend", evidence=evidence)
+        for texts in faults_catalogue.render({**found.as_dict(), "host": "tank-app"}).values():
+            calls = re.findall(
+                r"(?:sudo -u (?:tankmail|<[^>]+>) env PM2_HOME=(?:/home/tankmail/.pm2|<[^>]+>) )?pm2 (?:list|logs|restart)", texts["next"]
+            )
+            assert calls
+            assert all(call.startswith(known if evidence else "sudo -u <") for call in calls)
+
+
 def test_one_slow_answer_of_twenty_is_none():
     assert health(times=[5.0] * 19 + [900.0]).status == "ok"
     assert health(times=[5.0] * 18 + [151.0, 900.0]).code == "backend.slow"
@@ -98,7 +138,7 @@ def page(status=200, **more):
         "detail": "",
         "ms": 1.0,
     }
-    seen.update(headers={}, ids=["root"], scripts=1, assets=[asset()], unasked=[], elsewhere=0, secrets=[], digest="p")
+    seen.update(headers={}, ids=["root"], scripts=1, assets=[asset()], unasked=[], elsewhere=0, secrets=[], digest="p", whole=True)
     return {**seen, **more}
 
 
@@ -111,6 +151,7 @@ def asset(path="/assets/a.js", **more):
         "status": 200,
         "content_type": "text/javascript",
         "problem": "",
+        "whole": True,
         **more,
     }
 
@@ -228,6 +269,31 @@ def test_secrets_of_page_and_build_are_counted_once():
     (unseen,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404))
     assert (unseen.status, unseen.evidence["blocked_by"]) == ("unknown", "web.not_found")
     assert ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404), build(unread=2))[0].evidence["not_asked"]
+
+
+UNSEEN = [
+    (page(unasked=["/assets/b.js"]), "/assets/b.js (no time)", None),
+    (page(assets=[asset(status=0, problem="silent")]), "/assets/a.js (silent)", "web.asset_missing"),
+    (page(assets=[asset(status=503)]), "/assets/a.js (503)", "web.asset_missing"),
+    (page(assets=[asset(whole=False)]), "/assets/a.js (longer than 8 MB)", None),
+    (page(whole=False), "index.html (longer than 8 MB)", None),
+]
+
+
+@pytest.mark.parametrize(("seen", "said", "cause"), UNSEEN)
+def test_what_was_not_looked_through_is_not_well(seen, said, cause):
+    for built in (None, build(files=0)):
+        (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, built)
+        assert (found.status, found.evidence.get("blocked_by")) == ("unknown", cause)
+        assert said in found.evidence["reason"]
+    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, build(unread=1))
+    assert found.status == "ok"
+    assert [said in one for one in found.evidence["not_asked"]] == [False, True]
+
+
+def test_a_file_that_is_not_there_hides_no_secret():
+    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(assets=[asset(status=404)]))
+    assert (found.status, "not_asked" in found.evidence) == ("ok", False)
 
 
 SAFE = {"x-frame-options": "DENY", "x-content-type-options": "nosniff", "server": "nginx"}

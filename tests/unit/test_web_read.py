@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _certificate, _secrets_in_files, _web
+from ansible_collections.ops.remediation.plugins.module_utils import _certificate, _secrets_in_files, _web, _web_checks
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +93,15 @@ def test_redirects_are_followed_a_little():
         assert _web.get(url).problem == "nonsense"
     with h.server(h.http(status="302 Found", Location="file:///etc/passwd")) as url:
         assert _web.get(url).problem == "nonsense"
+
+
+def test_a_health_check_that_is_sent_elsewhere_is_an_answer(monkeypatch):
+    with h.server(h.http("moved", status="301 Moved Permanently", Location="/v1/health")) as url:
+        said = _web.read_health(url)
+    assert (said["status"], said["problem"], said["times"]) == (301, "", [])
+    parameters = {name: spec.get("default") for name, spec in _web_checks.HEALTH_PARAMETERS.items()}
+    (found,) = _web_checks.health(h.asked(_web_checks.HEALTH_PARAMETERS, parameters=parameters, backend_health=said))
+    assert (found.code, found.evidence["problem"], found.evidence["status"]) == ("backend.wrong_body", "status", 301)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +315,17 @@ def test_a_build(tmp_path):
     assert (found["present"], found["index"]["present"], found["files"]) == (True, True, 2)
     assert found["secrets"] == [{"file": "assets/a.js.map", "kind": "database password"}]
     assert "tiger" not in json.dumps(found)
+
+
+def test_what_is_too_long_is_said_to_be_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(_web, "MAX_BODY", 100)
+    (tmp_path / "a.js").write_text("x" * 100)
+    assert _web.read_build(str(tmp_path))["unread"] == 0
+    (tmp_path / "b.js").write_text("x" * 101)
+    assert _web.read_build(str(tmp_path))["unread"] == 1
+    with h.server({"/": h.http("x" * 101)}) as url:
+        assert _web._short(_web.get(url, max_body=100))["whole"] is False
+        assert _web._short(_web.get(url, max_body=101))["whole"] is True
 
 
 def test_no_build(tmp_path):
