@@ -166,7 +166,10 @@ _PM2 = (
     _fault("pm2.runs_as_root", "P2", "F"),
 )
 _RUN = (
-    *(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing")),
+    *(
+        _run(name)
+        for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing", "credentials_held")
+    ),
     _fault("run.rollback_refused", "P1", "M1-12"),
     _fault("run.rollback_undone", "P1", "M1-12"),
     _fault("run.rollback_broken", "P0", "M1-12"),

@@ -37,7 +37,7 @@ TABLE = {
     " ses.throttled ses.reject_5 ses.account_probation ses.sandbox ses.identity_unverified ses.spf ses.dkim ses.mail_from",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
     " backend.env_readable worker.unknown_error"
-    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing"
+    " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing run.credentials_held"
     " host.cpu_80 host.memory_low host.disk_80 host.disk_forecast host.log_readable host.clock"
     " backend.slow nginx.old_config nas.disk_80 oracle.slow oracle.pool_exhausted"
     " attachments.not_found attachments.case_differs attachments.near_name attachments.duplicated attachments.empty attachments.unreadable"
