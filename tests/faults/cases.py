@@ -30,7 +30,7 @@ _OF_THE_CONNECTION = (
     "run.driver_missing",
     "nginx.stopped",
     "nginx.config_invalid",
-    "nginx.restart_loop",
+    "nginx.restarted",
     "logsdb.unreachable",
 )
 
