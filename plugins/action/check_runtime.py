@@ -16,6 +16,7 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer impo
 
 MODULE = "ops.remediation.check_runtime"
 CHECK = "run.runtime"
+_BUILD_IT = "build it as the README of the role check_runtime says"
 KEPT = (*ALWAYS, "diff", "interpreter", "version", "packages", "wheels")
 
 
@@ -79,9 +80,7 @@ def _wheels_in(folder: str) -> list[str]:
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".whl"))
     except OSError as error:
-        raise WrongQuestion(
-            "wheelhouse", folder, f"cannot be read on the controller ({error.strerror})", "build it with make wheelhouse"
-        ) from error
+        raise WrongQuestion("wheelhouse", folder, f"cannot be read on the controller ({error.strerror})", _BUILD_IT) from error
     if not names:
-        raise WrongQuestion("wheelhouse", folder, "holds no wheels", "build it with make wheelhouse")
+        raise WrongQuestion("wheelhouse", folder, "holds no wheels", _BUILD_IT)
     return names

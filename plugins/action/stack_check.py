@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +32,9 @@ from ansible_collections.ops.remediation.plugins.module_utils._stack_check impor
 from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 KEPT = (*ALWAYS, "findings")
+BUILD_WITHIN = 30.0  # seconds that building the module's archive may take; it takes half a second
+KILLED_WITHIN = 1.0
+POLL = 0.01
 COMMAND_NOT_FOUND = 127  # exit code of a shell
 
 
@@ -121,8 +126,7 @@ class ActionModule(ActionBase):
         try:
             yield
         finally:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(child, 0)
+            _end(child)
 
     def _is_controller(self, task_vars: dict[str, Any]) -> bool:
         """Whether the task is delegated to this machine, as this user, with this Python and nothing special."""
@@ -135,6 +139,27 @@ class ActionModule(ActionBase):
             and not any(self._task.environment or [])
             and self._templar.template(python) == sys.executable
         )
+
+
+def _end(child: int) -> None:
+    """Wait for a child that builds; one that hangs is killed, and one that even then does not end (a dead file system) is abandoned."""
+    if not _has_ended(child, BUILD_WITHIN):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        _has_ended(child, KILLED_WITHIN)
+
+
+def _has_ended(child: int, within: float) -> bool:
+    end = time.monotonic() + within
+    while True:
+        try:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return True
+        except ChildProcessError:
+            return True
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL)
 
 
 def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[_registry.Question], runtime: str) -> list[tuple[list[Any], str]]:

@@ -106,6 +106,7 @@ _PAUSE = Remedy("worker.pause", APPROVAL)
 _TIGHTEN = Remedy("file.tighten", AUTO)
 _RESTORE_BUILD = Remedy("web.restore_build", APPROVAL)
 _ROTATE = Remedy("logs.rotate", AUTO)
+_ROTATE_EARLY = Remedy("logs.rotate", APPROVAL)  # by itself from 90 % on only
 _START_NGINX = Remedy("nginx.start", AUTO)
 _REMOUNT = Remedy("nas.remount", APPROVAL)
 _RENAME = Remedy("attachments.rename", APPROVAL)
@@ -166,7 +167,10 @@ _PM2 = (
     _fault("pm2.runs_as_root", "P2", "F"),
 )
 _RUN = (
-    *(_run(name) for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing")),
+    *(
+        _run(name)
+        for name in ("unreachable", "no_hosts", "check_unknown", "check_crashed", "check_timeout", "driver_missing", "credentials_held")
+    ),
     _fault("run.rollback_refused", "P1", "M1-12"),
     _fault("run.rollback_undone", "P1", "M1-12"),
     _fault("run.rollback_broken", "P0", "M1-12"),
@@ -229,10 +233,11 @@ _HOST = (
     _fault("host.cpu_saturated", "P1", "M1-9, M2-9", _REDUCE),
     _fault("host.memory_low", "P2", "M1-9, M2-9"),
     _fault("host.oom_killed", "P1", "M1-9, M2-9"),
-    _fault("host.disk_80", "P2", "M1-9, M2-9", _ROTATE),
+    _fault("host.disk_80", "P2", "M1-9, M2-9", _ROTATE_EARLY),
     _fault("host.disk_90", "P1", "M1-9, M2-9", _ROTATE),
-    _fault("host.inodes", "P1", "M1-9, M2-9", _ROTATE),
-    _fault("host.disk_forecast", "P2", "M1-9, M2-9", _ROTATE),
+    # No remedy: rotating deletes nothing, so it frees no inode.
+    _fault("host.inodes", "P1", "M1-9, M2-9"),
+    _fault("host.disk_forecast", "P2", "M1-9, M2-9", _ROTATE_EARLY),
     _fault("host.log_not_rotated", "P3", "M1-9, F", _ROTATE),
     _fault("host.log_readable", "P2", "M1-9, F", _TIGHTEN),
     _fault("host.port_open", "P3", "F"),

@@ -77,6 +77,17 @@ def unknown(check: str, reason: str, *, code: str = "run.check_unknown", blocked
     return fault(code, check, subject, evidence=evidence)
 
 
+def held_back(check: str, subject: str, *, user: str, since: str, forget: str, known_as: str) -> Finding:
+    """Say that a login was not tried, because the same password was refused in an earlier run: accounts lock.
+
+    since: when it was refused. forget: the variable that has it tried once more. known_as: the code that the refusal has; it holds until the
+    credentials change, and is told beside this.
+    """
+    reason = f"the login of {user or 'the account'} was refused at {since}; it is held back until the credentials change, so that no account locks"
+    finding = unknown(check, reason, code="run.credentials_held", blocked_by=known_as, subject=subject)
+    return replace(finding, evidence={**finding.evidence, "held_since": since, "forget": forget})
+
+
 def from_error(check: str, error: RemediationError) -> Finding:
     """Turn the error of a source into the ``unknown`` finding of a check that needed it."""
     codes = {"too_slow": "run.check_timeout", "crashed": "run.check_crashed", "driver_missing": "run.driver_missing"}

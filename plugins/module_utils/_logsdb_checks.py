@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ._finding import Finding, fault, ok, unknown
+from ._finding import Finding, fault, held_back, ok, unknown
 from ._login import LOGIN_OPTIONS
 from ._logsdb import DIALECTS
 from ._sources import Asked
@@ -69,7 +69,11 @@ def reach(asked: Asked) -> list[Finding]:
         "waited": asked.parameters["connect_within"],
     }
     known = {name: value for name, value in evidence.items() if value not in (None, "")}
-    return [fault("logsdb.unreachable", check, _subject(asked.parameters), evidence=known)]
+    found = [fault("logsdb.unreachable", check, _subject(asked.parameters), evidence=known)]
+    if facts["held_since"]:
+        held = {"user": asked.parameters.get("user") or "", "since": facts["held_since"], "forget": "stack_logsdb_forget_refused"}
+        found.append(held_back(check, _subject(asked.parameters), known_as="logsdb.unreachable", **held))
+    return found
 
 
 def work(asked: Asked) -> list[Finding]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._errors import from_dict
-from ._finding import Finding, fault, from_error, ok, unknown
+from ._finding import Finding, fault, from_error, held_back, ok, unknown
 from ._oracle_session import MOST_NAMES, product_target
 from ._oracle_targets import TARGET_OPTIONS, TARGET_RULES
 from ._sources import Asked
@@ -101,7 +101,7 @@ def connect(asked: Asked) -> list[Finding]:
 def _connect(parameters: Mapping[str, Any], answer: Mapping[str, Any], driver: str) -> list[Finding]:
     check = "oracle.connect"
     if answer["state"] != "up":
-        return [_not_up(check, answer, driver)]
+        return [_not_up(check, answer, driver), *_held_back(check, answer)]
     evidence = _evidence(answer, driver)
     advice = [_expires, _slow, _near_the_limit]
     found = [finding for look in advice for finding in look(check, parameters, answer, evidence)]
@@ -126,6 +126,14 @@ def _not_up(check: str, answer: Mapping[str, Any], driver: str) -> Finding:
     said = f": {answer['said']}" if answer.get("said") else ""
     reason = f"{answer['driver_code']} in the stage {answer['stage']}, which says nothing about the connection{said}"
     return _with(unknown(check, reason, subject=name), answer, driver)
+
+
+def _held_back(check: str, answer: Mapping[str, Any]) -> list[Finding]:
+    """Return what is told beside the refusal of an earlier run: in this one nobody asked."""
+    if answer["state"] != "held" or not answer.get("held_since"):
+        return []
+    known = {"user": answer["user"], "since": answer["held_since"], "known_as": answer["code"]}
+    return [held_back(check, answer["name"], forget="stack_oracle_forget_refused", **known)]
 
 
 def _with(finding: Finding, answer: Mapping[str, Any], driver: str) -> Finding:

@@ -335,7 +335,10 @@ def _wheels_in(folder: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(folder)))
     except OSError as error:
         raise WrongQuestion(
-            "wheelhouse", folder, f"cannot be read ({error.strerror})", "give a folder that make wheelhouse built"
+            "wheelhouse",
+            folder,
+            f"cannot be read ({error.strerror})",
+            "give one that was built as the README of the role check_runtime says",
         ) from error
 
 
@@ -379,7 +382,7 @@ def _no_python(request: Request, refused: Mapping[str, str]) -> WrongQuestion:
     if request.python:
         return WrongQuestion("python", request.python, f"cannot be used ({seen})", "name a Python 3.10 or newer of this host, or none")
     if any("wheelhouse lacks" in reason for reason in refused.values()):
-        remedy = "build one for a Python of this host: make wheelhouse PYTHONS=3.11 MACHINE=x86_64"
+        remedy = "build one for a Python of this host, as the README of the role check_runtime says"
         return WrongQuestion("wheelhouse", request.wheelhouse or "the given one", f"fits no Python of this host ({seen})", remedy)
     remedy = (
         "install one (Debian 12+ and Ubuntu 22+: apt install python3; RHEL 8+: dnf install python3.11), name one with python,"
@@ -602,7 +605,7 @@ def _pip(new: str, request: Request, pins: Mapping[str, Pin], python: Interprete
         return [python.path, "-I", "-B", "-m", "pip", "--python", inside, *common]
     raise ActionFailed(
         f"{python.path} brings no pip; install it (Debian and Ubuntu: apt install python{python.short}-venv), or use a wheelhouse,"
-        " which has its own (make wheelhouse, then check_runtime_wheelhouse)"
+        " which has its own (see the README of the role check_runtime, check_runtime_wheelhouse)"
     )
 
 

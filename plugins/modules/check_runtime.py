@@ -55,7 +55,7 @@ options:
     type: str
   wheelhouse:
     description:
-      - Folder on the controller with wheels of all packages, such as C(make wheelhouse) builds.
+      - Folder on the controller with wheels of all packages; the README of the role C(check_runtime) says how to fill it.
       - Without one, pip takes them from the index that is configured on the host.
     type: path
   timeout:

@@ -89,6 +89,10 @@ options:
     description: Seconds for each of the readings, which run at the same time.
     type: float
     default: 10
+  asked_from:
+    description: Name of the host that asks, for the findings.
+    type: str
+    default: localhost
 extends_documentation_fragment:
   - ops.remediation.attributes
 seealso:
@@ -103,6 +107,7 @@ EXAMPLES = r"""
     paths:
       - /api/health
     build_dir: /opt/tank-mail-app/frontend/build
+    asked_from: "{{ inventory_hostname }}"
   register: site
 
 - name: Show what is not well
@@ -191,6 +196,7 @@ ARGUMENTS = {
     "warn_days": {"type": "int", "default": 30},
     "timeout": {"type": "float", "default": 5},
     "deadline": {"type": "float", "default": 10},
+    "asked_from": {"type": "str", "default": "localhost"},
 }
 
 
@@ -206,7 +212,7 @@ def main():
         questions = _registry.parse(asked, ArgumentSpecValidator)
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked], page={})
-    answer = _ask.ask(questions, asked_from="localhost", state=state)
+    answer = _ask.ask(questions, asked_from=module.params["asked_from"], state=state)
     result = {"findings": answer.findings, "expected": answer.expected, "page": page(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)

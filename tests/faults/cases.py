@@ -30,7 +30,7 @@ _OF_THE_CONNECTION = (
     "run.driver_missing",
     "nginx.stopped",
     "nginx.config_invalid",
-    "nginx.restart_loop",
+    "nginx.restarted",
     "logsdb.unreachable",
 )
 
@@ -45,7 +45,7 @@ class Case:
 
     arguments: of ansible-playbook, added for the run that must find the fault. needs: what the machine must offer.
     after_a_run: ask once before the fault is made, since it shows by comparison with an earlier run. by_worker: the worker must
-    be at work for it to be made.
+    be at work for it to be made. asked_before: ask once with the fault, since it shows only in the run after that.
     """
 
     address: str
@@ -59,6 +59,7 @@ class Case:
     arguments: tuple[str, ...] = ()
     after_a_run: bool = False
     by_worker: bool = False
+    asked_before: bool = False
     expected: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,6 +71,11 @@ def replica(*arguments: str) -> str:
     if done.returncode:
         raise BenchError((done.stderr or done.stdout).strip().splitlines()[-1])
     return done.stdout
+
+
+def needed_for(address: str) -> frozenset[str]:
+    """Return what the machine must offer for a fault of the replica."""
+    return next(fault.needs for fault in FAULTS if fault.address == address)
 
 
 def nothing() -> None:
@@ -124,6 +130,7 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
         clear: Callable[[], None] = nothing,
         needs: str = "",
         subject: str = "",
+        asked_before: bool = False,
     ) -> Case:
         code = f"run.{name}"
         return Case(
@@ -135,6 +142,7 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
             clear,
             needs=frozenset(needs.split()),
             arguments=arguments,
+            asked_before=asked_before,
             expected=_expectation(code, "", expected),
         )
 
@@ -152,6 +160,22 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
         row("check_unknown", "-e", "ansible_become=true ansible_become_method=su ansible_become_user=postgres", needs="root local"),
         # The application's host asks instead of the controller, and its Python has no drivers.
         row("driver_missing", "-e", "stack_checker=tank-app"),
+        # The first run is refused; the second must not try the same password.
+        row(
+            "credentials_held",
+            make=lambda: replica("fault", "set", "ORA-01017") and None,
+            clear=lambda: replica("fault", "clear", "ORA-01017") and None,
+            needs=" ".join(needed_for("ORA-01017")),
+            asked_before=True,
+        ),
+        # A Python in which one call of the system breaks: the checks that need it crash, and harm no other.
+        row(
+            "check_crashed",
+            "-e",
+            f"ansible_python_interpreter={Path(__file__).parent / 'broken_python'}",
+            make=lambda: os.environ.update(BROKEN_PYTHON=sys.executable),
+            needs="local",
+        ),
     ]
 
 

@@ -103,6 +103,8 @@ def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
         for case in together:
             case.make()
         time.sleep(max(case.settle_s for case in together))
+        if any(case.asked_before for case in together):
+            daily_check(home)
         code, record = daily_check(home, *(argument for case in together for argument in case.arguments))
         for case, row in zip(together, rows):
             judge(case, row, code, record, {cause_of(other) for other in together})

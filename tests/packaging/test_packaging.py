@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ ALLOWED = {
     "README.md",
     "changelogs",
     "docs",
+    "inventories",
     "meta",
     "playbooks",
     "plugins",
@@ -39,6 +41,8 @@ NEEDED = {
     "plugins/modules/stack_check.py",
     "plugins/plugin_utils/catalogue/pm2.yml",
     "docs/rollback.md",
+    "inventories/example/README.md",
+    "inventories/example/group_vars/all/vault.yml.example",
     "playbooks/check_runtime.yml",
     "playbooks/emergency_rollback.yml",
     "playbooks/release_backup.yml",
@@ -140,6 +144,18 @@ def test_the_archive_holds_the_collection_alone(members):
 
 def test_the_archive_holds_all_that_is_needed(members):
     assert members >= NEEDED
+
+
+def test_what_the_documents_of_the_archive_point_to_is_in_it(archive, members):
+    with tarfile.open(archive) as tar:
+        texts = {name: tar.extractfile(name).read().decode() for name in members if name.endswith(".md")}
+    links = {
+        (name, os.path.normpath(os.path.join(os.path.dirname(name), link)))
+        for name, text in texts.items()
+        for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    }
+    assert ("README.md", "inventories/example/README.md") in links
+    assert {(name, place) for name, place in links if place not in members} == set()
 
 
 def test_an_installed_archive_runs_from_an_empty_folder(installed):

@@ -81,7 +81,8 @@ class Answer:
         return next(finding for finding in self.findings if (finding["check"], finding["subject"]) == (check, name))
 
     def codes(self, check: str = "oracle.connect") -> dict[str, str]:
-        return {finding["subject"]: finding["code"] for finding in self.findings if finding["check"] == check}
+        """The code of the first finding about each target."""
+        return {finding["subject"]: finding["code"] for finding in reversed(self.findings) if finding["check"] == check}
 
 
 @dataclass

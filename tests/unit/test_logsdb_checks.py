@@ -107,10 +107,23 @@ def test_a_missing_driver_has_a_code_of_its_own():
     assert "python -m pip install sqlalchemy" in texts["en"]["next"]
 
 
+def test_a_held_login_is_told_as_what_was_not_asked_beside_the_fault_that_holds_on():
+    assert len(_logsdb_checks.reach(asked(away("login", "password")))) == 1
+    fault, held = _logsdb_checks.reach(asked(away("login", "password", held_since="2026-11-20T00:00:00Z")))
+    assert (fault.code, fault.status, held.code, held.status, held.severity) == (
+        *("logsdb.unreachable", "critical"),
+        *("run.credentials_held", "unknown", "P2"),
+    )
+    assert (held.evidence["blocked_by"], held.subject) == ("logsdb.unreachable", fault.subject)
+    for texts in faults_catalogue.render({"host": "tank-app", **held.as_dict()}).values():
+        assert "2026-11-20T00:00:00Z" in texts["cause"]
+        assert "-e stack_logsdb_forget_refused=true" in texts["next"]
+
+
 @pytest.mark.parametrize(("stage", "reason"), sorted(REASONS))
 @pytest.mark.parametrize("held", [None, "2026-11-20T00:00:00Z"])
 def test_every_reason_has_a_text_of_its_own(stage, reason, held):
-    (finding,) = _logsdb_checks.reach(asked(away(stage, reason, "AUTOMATION" if stage == "tables" else "", held)))
+    finding, *_more = _logsdb_checks.reach(asked(away(stage, reason, "AUTOMATION" if stage == "tables" else "", held)))
     texts = faults_catalogue.render({"host": "tank-app", **finding.as_dict(), "asked_from": "localhost"})
     for language in ("en", "ko"):
         for text in texts[language].values():

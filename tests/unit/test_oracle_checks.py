@@ -221,6 +221,23 @@ def test_a_held_password_says_since_when_and_how_to_clear_it():
         assert "forget_refused" in texts["next"]
 
 
+def test_a_held_password_is_told_as_what_was_not_asked_beside_the_fault_that_holds_on():
+    held = answer(state="held", code="ORA-01017", reason="password", driver_code="", held_since="2026-11-21T10:16:12Z")
+    refused, not_asked = found(held)
+    assert (refused.code, refused.severity, not_asked.code, not_asked.status) == ("ORA-01017", "P0", "run.credentials_held", "unknown")
+    folded = fold([site(refused), site(not_asked)])
+    assert [(one["code"], one["follows_from"]) for one in folded] == [
+        ("ORA-01017", ""),
+        ("run.credentials_held", "tank-app|oracle.connect|db|ORA-01017"),
+    ]
+    for texts in faults_catalogue.render({"host": "tank-app", **not_asked.as_dict()}).values():
+        assert "2026-11-21T10:16:12Z" in texts["cause"]
+        assert "-e stack_oracle_forget_refused=true" in texts["next"]
+    # Tried in this very run, for another target: nothing was left unasked.
+    shared = answer(state="shared", code="ORA-01017", reason="password", driver_code="", refused_for="other")
+    assert [one.code for one in found(shared)] == ["ORA-01017"]
+
+
 def site(finding):
     return {"host": "tank-app", "site": "seoul", **finding.as_dict()}
 

@@ -139,6 +139,8 @@ def test_another_target_of_the_account_does_not_try_what_is_held(place, asker, u
         place.target("new", sid="ORCL", user=user, password=WRONG), place.target("db", user=user, password=WRONG), state_dir=tmp_path
     )
     assert both.codes() == {"new": "ORA-01017", "db": "ORA-01017"}
+    held = {finding["subject"] for finding in both.findings if finding["code"] == "run.credentials_held"}
+    assert held == {"new", "db"}
     assert place.tried(user) == ["ORA-01017"]
 
 

@@ -191,7 +191,9 @@ def test_a_python_that_is_too_old(request_for, monkeypatch):
 
 
 def test_a_wheelhouse_for_another_machine(request_for):
-    with pytest.raises(WrongQuestion, match=r"the wheelhouse lacks foreign 1\.0 for Python .* make wheelhouse PYTHONS="):
+    with pytest.raises(
+        WrongQuestion, match=r"the wheelhouse lacks foreign 1\.0 for Python .* as the README of the role check_runtime says$"
+    ):
         bring(request_for("foreign", python=""), check_mode=True)
 
 

@@ -61,6 +61,12 @@ def test_a_broken_build_is_a_successful_run(run):
     assert (answer["page"]["served"], answer["page"]["status"], answer["page"]["files"]) == (False, 200, None)
 
 
+def test_the_findings_say_who_asked(run):
+    for given, told in (({}, "localhost"), ({"asked_from": "tank-web"}, "tank-web")):
+        answer = run(health_url="http://127.0.0.1:1/", **given)
+        assert [finding["asked_from"] for finding in answer["findings"]] == [told]
+
+
 def test_only_what_is_asked(run):
     with site() as url:
         answer = run(health_url=f"{url}api/health")
