@@ -76,16 +76,16 @@ def read(
     where = _ses_dns.servers(resolver)
     watch: dict[str, Any] = {"ports": {}, "dns": {}, "problems": []}
     place = _places(chosen, endpoints, smtp_endpoint)
-    known = [name for name in identities or [] if "@" not in name]
-    early = threading.Thread(target=_look_around, args=(place, known, where, until, watch), daemon=True)
+    early = threading.Thread(target=_look_around, args=(place, where, until, watch), daemon=True)
     early.start()
-    facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until)
+
+    def on_identity(name: str, answer: Mapping[str, Any]) -> None:
+        _ask_dns(wanted_records(name, answer), where, until, watch)
+
+    facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until, on_identity)
     for problem in watch["problems"]:
         raise problem
-    asked = wanted_records(facts["answers"])
     early.join(max(0.0, until - time.monotonic()))
-    left = [question for question in asked if f"{question[0]} {question[1]}" not in watch["dns"]]
-    with_the_rest = {**watch["dns"], **(_ses_dns.ask(left, where, until) if left else {})}
     env = sender_from or credentials_from
     active = _status_of_key(facts)
     facts["answers"].get("keys", {}).pop("data", None)  # ids of keys stay here
@@ -93,7 +93,7 @@ def read(
         **facts,
         "key_id": facts["key_id"][-4:],
         "active": active,
-        "dns": with_the_rest,
+        "dns": dict(watch["dns"]),
         "ports": dict(watch["ports"]),
         "parallel": _number(_named(env, "parallel")) or (DEFAULT_PARALLEL if (env or {}).get("env_file") else None),
         "env_file": (env or {}).get("env_file") or "",
@@ -158,22 +158,23 @@ def _must_be_urls(endpoints: Mapping[str, str]) -> None:
 # --- DNS and ports
 
 
-def wanted_records(answers: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return the questions to DNS that the identities bring: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
-    asked: list[tuple[str, str]] = []
-    for key, answer in answers.items():
-        name = answer.get("through") or key.partition(" ")[2]
-        if key.startswith("identity ") and answer["state"] == "ok" and "@" not in name:
-            asked += _of_domain(name)
-            asked += [(f"{token}._domainkey.{name}", "CNAME") for token in tokens(answer["data"])]
-            mail_from = (answer["data"].get("MailFromAttributes") or {}).get("MailFromDomain")
-            if mail_from:
-                asked += [(mail_from, "MX"), (mail_from, "TXT")]
-    return asked
+def wanted_records(name: str, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the questions to DNS that an identity brings: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
+    domain = answer.get("through") or name
+    if answer["state"] != "ok" or "@" in domain:
+        return []
+    asked = [(domain, "TXT"), (f"_dmarc.{domain}", "TXT")]
+    asked += [(f"{token}._domainkey.{domain}", "CNAME") for token in tokens(answer["data"])]
+    mail_from = (answer["data"].get("MailFromAttributes") or {}).get("MailFromDomain")
+    return [*asked, (mail_from, "MX"), (mail_from, "TXT")] if mail_from else asked
 
 
-def _of_domain(name: str) -> list[tuple[str, str]]:
-    return [(name, "TXT"), (f"_dmarc.{name}", "TXT")]
+def _ask_dns(questions: Sequence[tuple[str, str]], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
+    """Ask DNS and keep the answers; what goes wrong is kept, too, for this is the work of a thread."""
+    try:
+        watch["dns"].update(_ses_dns.ask(questions, where, until))
+    except RemediationError as error:
+        watch["problems"].append(error)
 
 
 def tokens(identity: Mapping[str, Any]) -> list[str]:
@@ -202,18 +203,12 @@ def _places(region: str, endpoints: Mapping[str, str], smtp_endpoint: str | None
     return found
 
 
-def _look_around(
-    places: Sequence[tuple[str, int]], domains: Sequence[str], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]
-) -> None:
-    """Look at the ports and the domains that are known already; the body of a thread."""
+def _look_around(places: Sequence[tuple[str, int]], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
+    """Look at the ports; the body of a thread."""
     threads = [threading.Thread(target=_reach, args=(*place, until, watch["ports"]), daemon=True) for place in places]
     for thread in threads:
         thread.start()
-    try:
-        questions = [question for name in domains for question in _of_domain(name)]
-        watch["dns"] = _ses_dns.ask(questions, where, until) if questions else {}
-    except RemediationError as error:
-        watch["problems"].append(error)
+    _ask_dns([], where, until, watch)  # loads the library meanwhile
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
 

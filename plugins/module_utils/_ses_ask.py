@@ -109,6 +109,7 @@ class Run:
     errors: Any = None
     names: list[str] | None = None
     names_left: str = ""
+    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None
     over: bool = False
 
     def client(self, name: str) -> Any:
@@ -148,20 +149,21 @@ def ask(
     identities: Sequence[str],
     iam_user: str,
     until: float,
-    meanwhile: Callable[[], None] = lambda: None,
+    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None,
 ) -> dict[str, Any]:
     """Ask everything; returns ``answers`` by question, ``names`` of the identities asked about, ``offset_s`` and ``key_id``.
 
     access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
-    meanwhile: called when all questions are under way.
+    on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
+    costs it nothing.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
     question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
     that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()
-    run = Run(region, endpoints, access, sender, until, errors=exceptions)
+    run = Run(region, endpoints, access, sender, until, errors=exceptions, on_identity=on_identity)
     session = _session(botocore_session, access, exceptions)
     run.region = region or session.get_config_variable("region") or ""
     if not run.region:
@@ -172,10 +174,8 @@ def ask(
     own = sender if sender.key_id else access
     key_id = own.key_id or resolved
     threads = [_start(chain) for chain in _chains(run, identities, iam_user, key_id)]
-    meanwhile_thread = threading.Thread(target=meanwhile, daemon=True)
-    meanwhile_thread.start()
     _make_clients(run, session, config)
-    for thread in [*threads, meanwhile_thread]:
+    for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     with run.changed:
         run.over = True
@@ -400,6 +400,7 @@ def _ask_identity(run: Run, name: str) -> None:
             answer["through"] = "" if one == name else one
             break
     _keep(run, f"identity {name}", answer)
+    run.on_identity(name, answer)
 
 
 def above(name: str) -> list[str]:

@@ -290,6 +290,13 @@ def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
     assert finding.evidence["reason"].startswith("IAM did not answer")
 
 
+def test_a_service_that_hangs_leaves_dns_its_time(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
+    facts = ask(timeout=2.0)
+    assert facts["answers"].keys().isdisjoint({"keys", "simulated"})
+    assert [finding.status for finding in h.conclude("ses.identities", facts)] == ["ok"]
+
+
 def test_a_black_hole_and_a_closed_port(ask, aws):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
