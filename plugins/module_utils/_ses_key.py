@@ -88,6 +88,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "key_ends_in": facts["key_id"],
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
+            "lacking": _lacking(facts),
             "not_asked": [*not_told(facts, ("last_used", "keys", "simulated", "rights")), *_undecided(facts)],
         }
     )
@@ -140,12 +141,16 @@ def _undecided(facts: Mapping[str, Any]) -> list[str]:
     return [f"{action}: {depends}" for action, (_said, depends) in told.items() if depends]
 
 
+def _lacking(facts: Mapping[str, Any]) -> list[str]:
+    return [action for action in SENDING if _sending(facts, action)[0] not in ("allowed", "open")]
+
+
 def _may_send(check: str, facts: Mapping[str, Any]) -> list[Finding]:
-    decisions = {action: _sending(facts, action)[0] for action in SENDING}
-    lacking = [action for action, said in decisions.items() if said not in ("allowed", "open")]
-    if not lacking:
+    """Report a key that may send in no way. A worker needs one of the two actions only, and its log tells if it is the other."""
+    lacking = _lacking(facts)
+    if set(lacking) != set(SENDING):
         return []
-    explicit = [action for action in lacking if decisions[action] == "explicitDeny"]
+    explicit = [action for action in lacking if _sending(facts, action)[0] == "explicitDeny"]
     evidence = {"lacking": lacking, "explicit": explicit, "arn": _sender_arn(facts), "region": facts["region"]}
     return [fault("ses.access_denied", check, SENDING_KEY, evidence=filled(evidence), value=len(lacking), unit="actions")]
 

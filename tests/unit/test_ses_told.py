@@ -303,14 +303,15 @@ def test_a_root_key_may_do_everything():
 @pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
 def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
     """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
-    (finding,) = h.conclude("ses.key", key_facts(simulated(decision, missing=["aws:SourceIp"])), now=NOW)
+    results = [simulated(decision, missing=["aws:SourceIp"], action=action) for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(*results), now=NOW)
     assert finding.status == "ok"
-    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on aws:SourceIp of the request"]
-    (finding,) = h.conclude("ses.key", key_facts(simulated(decision)), now=NOW)
+    assert finding.evidence["not_asked"] == [f"{action}: depends on aws:SourceIp of the request" for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision), simulated(decision, action="ses:SendEmail")), now=NOW)
     assert finding.code == "ses.access_denied"
 
 
-def simulated(*decisions, missing=()):
+def simulated(*decisions, missing=(), action="ses:SendRawEmail"):
     """One action, on one identity for each decision, as IAM answers; all of them denied together where one is."""
     arn = "arn:aws:ses:ap-southeast-1:123456789012:identity/{}"
     single = [
@@ -318,21 +319,29 @@ def simulated(*decisions, missing=()):
         for number, decision in enumerate(decisions)
     ]
     strictest = next((decision for decision in decisions if decision != "allowed"), "allowed")
-    return {"EvalActionName": "ses:SendRawEmail", "EvalDecision": strictest, "ResourceSpecificResults": single}
+    return {"EvalActionName": action, "EvalDecision": strictest, "ResourceSpecificResults": single}
 
 
 def test_what_may_be_sent_from_one_identity_may_be_sent():
     (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "allowed")), now=NOW)
     assert finding.status == "ok"
-    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "explicitDeny")), now=NOW)
+    denied = ("implicitDeny", "explicitDeny")
+    (finding,) = h.conclude("ses.key", key_facts(simulated(*denied), simulated(*denied, action="ses:SendEmail")), now=NOW)
     assert finding.code == "ses.access_denied"
 
 
+def test_a_key_that_may_only_send_raw_mails_may_send():
+    facts = key_facts(simulated("allowed"), simulated("implicitDeny", action="ses:SendEmail"))
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, finding.evidence["lacking"]) == ("ok", ["ses:SendEmail"])
+
+
 def test_a_denial_in_general_is_none_for_an_identity_that_nobody_knows():
-    result = {"EvalActionName": "ses:SendRawEmail", "EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
-    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    shared = {"EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
+    results = [{**shared, "EvalActionName": action} for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(*results), now=NOW)
     assert finding.status == "ok"
-    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on the identity, and none is known"]
+    assert finding.evidence["not_asked"] == [f"{action}: depends on the identity, and none is known" for action in _ses_ask.SENDING]
 
 
 @pytest.mark.parametrize(
