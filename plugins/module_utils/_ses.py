@@ -62,9 +62,9 @@ def read(
     iam_user: str | None = None,
     timeout: float = 9.0,
 ) -> dict[str, Any]:
-    """Return ``answers`` (see ``_ses_ask``), ``dns``, ``ports``, ``parallel``, ``region``, ``offset_s``, ``key_id`` (its last letters).
+    """Return the answer of ``_ses_ask.ask``, with the keys' last letters only, and what else was read about sending.
 
-    dns: answers of ``_ses_dns`` by ``name type``. ports: ``host:port`` to {state, waited, said}. parallel: the worker's, by .env.
+    env_file, asked_with: where the key that sends and that to ask with are from. active: status and age of the first. dns: answers of ``_ses_dns`` by ``name type``. ports: ``host:port`` to {state, waited, said}. parallel: the worker's, by .env.
     Raises DriverMissing, NeedsUser, and WrongQuestion for credentials, a region or a resolver that lead nowhere.
     """
     until = time.monotonic() + max(1.0, timeout) - LEAVE
@@ -92,6 +92,8 @@ def read(
     return {
         **facts,
         "key_id": facts["key_id"][-4:],
+        "asking_key_id": facts["asking_key_id"][-4:],
+        "asked_with": (credentials_from or {}).get("env_file") or (f"the profile {profile}" if profile else ""),
         "active": active,
         "dns": dict(watch["dns"]),
         "ports": dict(watch["ports"]),

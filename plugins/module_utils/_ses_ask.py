@@ -151,9 +151,9 @@ def ask(
     until: float,
     on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None,
 ) -> dict[str, Any]:
-    """Ask everything; returns ``answers`` by question, ``names`` of the identities asked about, ``offset_s`` and ``key_id``.
+    """Ask everything; returns ``answers`` by question, ``names`` of the identities, ``offset_s``, ``key_id`` and ``asking_key_id``.
 
-    access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
+    access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
     on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
     costs it nothing.
@@ -189,6 +189,7 @@ def ask(
         "names_left": left,
         "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
         "key_id": key_id,
+        "asking_key_id": resolved,
     }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._finding import Finding, fault, ok
+from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import BEYOND, SENDING
 from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused
 from ._sources import Asked
@@ -56,9 +56,19 @@ def _direction(offset: float | None) -> str:
     return "" if offset is None else "ahead" if offset > 0 else "behind"
 
 
+def _refused_to_ask(facts: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Say that mails may well go out, but nobody can look: it is the key of the monitoring that AWS does not take."""
+    place = facts["asked_with"] or "the environment or the instance role"
+    return (
+        f"AWS refuses the key to ask with, not the one that sends ({answer['code']}: {answer['said']}); it ends in "
+        f"{facts['asking_key_id']} and comes from {place}: renew it there"
+    )
+
+
 def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
     answer = refusal.answer
-    subject = SENDING_KEY if refusal.sending else "asking key"
+    if not refusal.sending:
+        return unknown(check, _refused_to_ask(facts, answer), subject="asking key")
     reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
     evidence = {
         "reason": reason,
@@ -70,7 +80,7 @@ def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
         "region": facts["region"],
         "not_asked": not_told(facts, ("last_used", "keys")),
     }
-    return fault(refusal.code, check, subject, evidence=filled(evidence))
+    return fault(refusal.code, check, SENDING_KEY, evidence=filled(evidence))
 
 
 def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:

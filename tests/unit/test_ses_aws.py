@@ -274,6 +274,17 @@ def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp
     assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
 
 
+def test_a_refused_key_of_the_monitoring_is_no_fault_of_the_key_that_sends(aws, ask, tmp_path):
+    aws.people.change_key("tank-monitor", delete=True)
+    facts = ask()
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.status, finding.subject) == ("unknown", "asking key")
+    assert f"ends in {aws.people.keys['tank-monitor'][0][-4:]}" in finding.evidence["reason"]
+    assert str(tmp_path / "monitor.env") in finding.evidence["reason"]
+    assert h.every_code(facts) == {"run.check_unknown"}
+    assert "blocked_by" not in h.conclude("ses.account", facts)[0].evidence
+
+
 def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not_ses(aws, ask):
     nowhere = {**dict.fromkeys(h.SERVICES, aws.url), **dict.fromkeys(("sts", "iam"), "http://127.0.0.1:1")}
     facts = ask(endpoint_urls=nowhere)
