@@ -149,13 +149,14 @@ def ask(
     identities: Sequence[str],
     iam_user: str,
     until: float,
+    on_region: Callable[[str], None] = lambda _region: None,
     on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None,
 ) -> dict[str, Any]:
     """Ask everything; returns ``answers`` by question, ``names`` of the identities, ``offset_s``, ``key_id`` and ``asking_key_id``.
 
     access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
-    on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
+    on_region: called with the region as soon as it is known. on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
     costs it nothing.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
     question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
@@ -170,6 +171,7 @@ def ask(
         raise WrongQuestion(
             "region", region, "is not given, and neither the .env nor the profile has one", "give region, such as ap-southeast-1"
         )
+    on_region(run.region)
     resolved = _resolved(session, access, exceptions)
     own = sender if sender.key_id else access
     key_id = own.key_id or resolved

@@ -330,6 +330,33 @@ def test_a_region_that_does_not_exist(aws, tmp_path):
     assert h.codes(h.conclude("ses.reach", facts)) == ["ses.unreachable"]
 
 
+@pytest.mark.parametrize("where", ["profile", "environment"])
+def test_the_region_of_profile_or_environment_leads_to_places_too(where, aws, tmp_path, monkeypatch):
+    key = aws.people.keys["tank-monitor"]
+    (tmp_path / "credentials").write_text(f"[watch]\naws_access_key_id={key[0]}\naws_secret_access_key={key[1]}\n", encoding="ascii")
+    (tmp_path / "config").write_text("[profile watch]\nregion = no-such-place-9\n", encoding="ascii")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    if where == "environment":
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "no-such-place-9")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key[0])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key[1])
+    facts = _ses.read(profile="watch" if where == "profile" else None, resolver=[f"127.0.0.1:{aws.dns_port}"], timeout=2.0)
+    places = ["email.no-such-place-9.amazonaws.com:443", "email-smtp.no-such-place-9.amazonaws.com:587"]
+    assert [finding.subject for finding in h.conclude("ses.reach", facts)] == places
+
+
+def test_a_closed_port_of_smtp_is_never_taken_for_the_api(aws, ask):
+    """Whatever the places are called."""
+    aws.smtp("closed")
+    facts = ask(smtp_endpoint=f"localhost:{aws.smtp_port}")
+    assert [(one.subject, one.code) for one in h.conclude("ses.reach", facts)] == [
+        (f"127.0.0.1:{aws.port}", ""),
+        (f"localhost:{aws.smtp_port}", "ses.unreachable"),
+    ]
+    assert set(facts["ports"]) == {"api", "smtp"}
+
+
 def test_the_wrong_region_has_no_identities(ask):
     facts = ask(region="us-east-1")
     assert h.every_code(facts) == {"ses.sandbox", "ses.identity_unverified"}
