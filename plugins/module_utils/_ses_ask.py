@@ -223,13 +223,23 @@ def _resolved(session: Any, access: Access, exceptions: Any) -> str:
         return access.key_id
     try:
         found = session.get_credentials()
-    except exceptions.BotoCoreError as error:
-        raise WrongQuestion(
-            "profile", None, f"is not given, nor credentials_from, and AWS's own places fail ({type(error).__name__})", _REMEDY
-        ) from error
+        # Asking for it is what makes a profile of SSO or an assumed role fetch its key.
+        key_id = str(found.access_key or "") if found else ""
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        if access.profile:
+            remedy = "log in again (aws sso login), or correct the role and its source in the AWS configuration"
+            raise WrongQuestion("profile", access.profile, f"gives no key ({_kind_of(error)})", remedy) from error
+        problem = f"is not given, nor credentials_from, and AWS's own places fail ({_kind_of(error)})"
+        raise WrongQuestion("profile", None, problem, _REMEDY) from error
     if found is None:
         raise WrongQuestion("profile", None, "is not given, nor credentials_from, and neither environment nor instance has a key", _REMEDY)
-    return str(found.access_key or "")
+    return key_id
+
+
+def _kind_of(error: Exception) -> str:
+    """Return the name of an error and AWS's code in it; not its text, which may hold names of accounts."""
+    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return f"{type(error).__name__}: {code}" if code else type(error).__name__
 
 
 _REMEDY = "name a .env with credentials_from, or give profile"

@@ -408,6 +408,22 @@ def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
     assert h.codes(h.conclude("ses.reach", facts)) == []
 
 
+@pytest.mark.parametrize("reason", ["sso", "role"])
+def test_a_profile_that_gives_no_key_is_told_by_its_option(reason, aws, tmp_path, monkeypatch):
+    """SSO nobody has logged in to, and a role that STS lets nobody become."""
+    key = aws.people.keys["tank-monitor"]
+    sso = "sso_start_url = https://x.invalid/start\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = watch\n"
+    role = "role_arn = arn:aws:iam::123456789012:role/watch\nsource_profile = base\n"
+    base = f"[profile base]\naws_access_key_id = {key[0]}\naws_secret_access_key = {key[1]}\n"
+    (tmp_path / "config").write_text(f"[profile watch]\nregion = {h.REGION}\n{sso if reason == 'sso' else role}{base}", encoding="ascii")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", aws.url)
+    with pytest.raises(WrongQuestion, match="SSO" if reason == "sso" else "ClientError") as caught:
+        _ses.read(**{**h.options(aws, tmp_path), "credentials_from": None, "sender_from": None, "profile": "watch"})
+    assert caught.value.details["option"] == "profile"
+    assert key[1] not in caught.value.message
+
+
 @pytest.mark.parametrize(
     "changed, option",
     [
