@@ -20,6 +20,8 @@ from ._sources import Asked
 LOGSDB = "LogsDB"
 TOLD_BY_ITSELF = ("ses.throttled", "ses.invalid_address")
 MOST_DETAILS = 5
+# ERROR_TYPE has no more than the name. What a worker asks for is the same for all mails but their addresses.
+_NAMES = {"BadRequestException": ["ses.invalid_address"]}
 PARAMETERS: dict[str, dict[str, Any]] = {
     **_logsdb_checks.PARAMETERS,
     "least_failures": {
@@ -57,7 +59,7 @@ def by_code(errors: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return SES's error names with their counts by the fault that each means; names of other areas are left out."""
     sorted_out: dict[str, dict[str, int]] = {}
     for name, count in errors.items():
-        codes = [signature.code for signature, _detail in matching(name) if signature.name.startswith("ses_")]
+        codes = [signature.code for signature, _detail in matching(name) if signature.name.startswith("ses_")] or _NAMES.get(name, [])
         if codes:
             sorted_out.setdefault(codes[0], {})[name] = count
     return sorted_out

@@ -50,6 +50,9 @@ NOW = 1_795_000_000.0
         ("SignatureDoesNotMatch: Signature expired: 20261121T000000Z is now earlier than 20261121T001000Z", "ses.clock"),
         ("InvalidParameterValue: Missing final '@domain'", "ses.invalid_address"),
         ("InvalidParameter: Invalid address", "ses.invalid_address"),
+        ("BadRequestException: Missing final '@domain' (h***@a.example.com)", "ses.invalid_address"),
+        ("AccountSuspendedException: The account's ability to send email has been permanently restricted.", "ses.account_paused"),
+        ("LimitExceededException: There are too many instances of the specified resource type.", "ses.quota_exhausted"),
     ],
 )
 def test_what_ses_tells_the_worker_has_one_cause(said, code):
@@ -108,6 +111,16 @@ def test_errors_of_several_causes_stay_the_workers_own():
     assert "caused_by" not in finding.evidence
 
 
+def test_a_bad_request_that_is_not_about_an_address_is_none():
+    names = {signature.name for signature, _detail in _signatures.matching("BadRequestException: Validation failed (uuid is expected)")}
+    assert not {name for name in names if name.startswith("ses_")}
+
+
+def test_bad_addresses_of_version_2_have_their_domains():
+    (finding,) = of_the_log(_log_checks.ses_log, log_answer("SES send error: BadRequestException: Missing final (k***@b.example.com)"))
+    assert (finding.code, finding.evidence["domains"]) == ("ses.invalid_address", [{"name": "b.example.com", "count": 1}])
+
+
 # --- LogsDB
 
 
@@ -149,6 +162,13 @@ def test_bad_addresses_have_their_domains():
     assert finding.evidence["domains"][0] == {"name": "gmial.com", "count": 30}
 
 
+def test_names_of_version_2_count_in_logsdb():
+    (finding,) = sending(mails({"BadRequestException": 40}, domains={"gmial.com": 40}))
+    assert finding.code == "ses.invalid_address"
+    (finding,) = sending(mails({"AccountSuspendedException": 40}))
+    assert finding.evidence["causes"] == [{"code": "ses.account_paused", "count": 40}]
+
+
 def test_the_peak_a_second_against_the_send_rate():
     assert sending(mails({}, peak=13))[0].status == "ok"
     (finding,) = sending(mails({}, peak=13), max_send_rate=14.0)
@@ -173,7 +193,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
         for table in ("automation (auto_id, status, next_run_at)", "auto_run_log (auto_id, start_at, end_at)"):
             base.execute(f"CREATE TABLE {table}")
         base.execute("CREATE TABLE email_send_log (send_id INTEGER PRIMARY KEY, email, status, error_type, send_at)")
-        rows = [("h***@a.com", "FAIL", "InvalidParameterValue", now - timedelta(minutes=5))] * 4
+        rows = [("h***@a.com", "FAIL", "BadRequestException", now - timedelta(minutes=5))] * 4
         rows += [("h***@a.com", "SUCCESS", None, now - timedelta(minutes=6))] * 6
         rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(weeks=2, minutes=5))] * 3
         rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(days=3))] * 9
@@ -190,7 +210,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
     }
     outcome = _logsdb.take(lambda session: session.look_at_tables() and _logsdb_mails.read(session, now, "sqlite"), **given)
     told = outcome["taken"]
-    assert told["now"] == {"attempts": 10, "errors": {"InvalidParameterValue": 4}}
+    assert told["now"] == {"attempts": 10, "errors": {"BadRequestException": 4}}
     assert told["usual"] == {"attempts": 3, "errors": {"Throttling": 3}}
     assert told["domains"] == {"a.com": 4}
     assert told["peak"] == 6
