@@ -106,12 +106,6 @@ def quota_of(facts: Mapping[str, Any]) -> dict[str, float] | None:
     return {"limit": data["Max24HourSend"], "used": data["SentLast24Hours"], "rate": data["MaxSendRate"]}
 
 
-def remember(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what the check of LogsDB needs in the next run: the send rate that SES allows."""
-    limits = quota_of(facts)
-    return {"max_rate": limits["rate"]} if limits else None
-
-
 def _quota_evidence(
     parameters: Mapping[str, Any], facts: Mapping[str, Any], limits: Mapping[str, float], points: list[Point] | None, now: float
 ) -> dict[str, Any]:

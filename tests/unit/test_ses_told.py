@@ -170,7 +170,10 @@ def test_names_of_version_2_count_in_logsdb():
 
 
 def test_the_peak_a_second_against_the_send_rate():
-    assert sending(mails({}, peak=13))[0].status == "ok"
+    (finding,) = sending(mails({}, peak=13))
+    assert (finding.status, finding.evidence["peak_rate"]) == ("ok", 13)
+    assert [note for note in finding.evidence["not_asked"] if "max_send_rate" in note]
+    assert "not_asked" not in sending(mails({}, peak=3), max_send_rate=14.0)[0].evidence
     (finding,) = sending(mails({}, peak=13), max_send_rate=14.0)
     assert (finding.code, finding.value) == ("ses.rate_near_limit", 92.9)
 
