@@ -16,6 +16,7 @@ HOURS = 3  # the window that is compared
 WEEKS = 4  # former weeks that are the usual
 PEAK_HOURS = 24
 MOST_DOMAINS = 5
+_ADDRESS_V1, _ADDRESS_V2 = "InvalidParameter", "BadRequestException"  # SES's words for a bad address
 _SECOND = {
     "postgresql": lambda sql, column: sql.func.date_trunc("second", column),
     "mysql": lambda sql, column: sql.func.date_format(column, "%Y-%m-%d %H:%i:%s"),
@@ -34,7 +35,7 @@ def read(session: Any, now: datetime, dialect: str) -> dict[str, Any]:
     counted = _counted(session, now)
     if counted is not None:
         found["now"], found["usual"] = counted
-        if any(name.startswith("InvalidParameter") for name in found["now"]["errors"]):
+        if any(name.startswith(_ADDRESS_V1) or name == _ADDRESS_V2 for name in found["now"]["errors"]):
             found["domains"] = _domains(session, now)
     found["peak"] = _peak(session, now, dialect)
     return found
@@ -66,7 +67,8 @@ def _counted(session: Any, now: datetime) -> tuple[dict[str, Any], dict[str, Any
 def _domains(session: Any, now: datetime) -> dict[str, int]:
     """Return the domains of addresses that SES did not take, the commonest first."""
     sql, mail = session.sqlalchemy, _mail(session)
-    chosen = sql.and_(mail.send_at > now - timedelta(hours=HOURS), mail.error_type.like("InvalidParameter%"))
+    named = sql.or_(mail.error_type.like(f"{_ADDRESS_V1}%"), mail.error_type == _ADDRESS_V2)
+    chosen = sql.and_(mail.send_at > now - timedelta(hours=HOURS), named)
     rows = session.rows("EMAIL_SEND_LOG, addresses", sql.select(mail.email, sql.func.count()).where(chosen).group_by(mail.email))
     counted = Counter[str]()
     for address, count in rows or []:

@@ -62,9 +62,10 @@ def read(
     iam_user: str | None = None,
     timeout: float = 9.0,
 ) -> dict[str, Any]:
-    """Return ``answers`` (see ``_ses_ask``), ``dns``, ``ports``, ``parallel``, ``region``, ``offset_s``, ``key_id`` (its last letters).
+    """Return the answer of ``_ses_ask.ask``, with the keys' last letters only, and what else was read about sending.
 
-    dns: answers of ``_ses_dns`` by ``name type``. ports: ``host:port`` to {state, waited, said}. parallel: the worker's, by .env.
+    env_file, asked_with: where the key that sends and that to ask with are from. active: status and age of the first. dns: answers of
+    ``_ses_dns`` by ``name type``. ports: ``api`` and ``smtp`` to {place (host:port), state, waited, said}. parallel: the worker's, by .env.
     Raises DriverMissing, NeedsUser, and WrongQuestion for credentials, a region or a resolver that lead nowhere.
     """
     until = time.monotonic() + max(1.0, timeout) - LEAVE
@@ -75,25 +76,31 @@ def read(
     chosen = region or _named(sender_from or credentials_from, "region") or _named(credentials_from, "region")
     where = _ses_dns.servers(resolver)
     watch: dict[str, Any] = {"ports": {}, "dns": {}, "problems": []}
-    place = _places(chosen, endpoints, smtp_endpoint)
-    known = [name for name in identities or [] if "@" not in name]
-    early = threading.Thread(target=_look_around, args=(place, known, where, until, watch), daemon=True)
-    early.start()
-    facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until)
+    early: list[threading.Thread] = []
+
+    def on_region(found: str) -> None:
+        places = _places(found, endpoints, smtp_endpoint)
+        early.append(threading.Thread(target=_look_around, args=(places, where, until, watch), daemon=True))
+        early[0].start()
+
+    def on_identity(name: str, answer: Mapping[str, Any]) -> None:
+        _ask_dns(wanted_records(name, answer), where, until, watch)
+
+    facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until, on_region, on_identity)
     for problem in watch["problems"]:
         raise problem
-    asked = wanted_records(facts["answers"])
-    early.join(max(0.0, until - time.monotonic()))
-    left = [question for question in asked if f"{question[0]} {question[1]}" not in watch["dns"]]
-    with_the_rest = {**watch["dns"], **(_ses_dns.ask(left, where, until) if left else {})}
+    for thread in early:
+        thread.join(max(0.0, until - time.monotonic()))
     env = sender_from or credentials_from
     active = _status_of_key(facts)
     facts["answers"].get("keys", {}).pop("data", None)  # ids of keys stay here
     return {
         **facts,
         "key_id": facts["key_id"][-4:],
+        "asking_key_id": facts["asking_key_id"][-4:],
+        "asked_with": (credentials_from or {}).get("env_file") or (f"the profile {profile}" if profile else ""),
         "active": active,
-        "dns": with_the_rest,
+        "dns": dict(watch["dns"]),
         "ports": dict(watch["ports"]),
         "parallel": _number(_named(env, "parallel")) or (DEFAULT_PARALLEL if (env or {}).get("env_file") else None),
         "env_file": (env or {}).get("env_file") or "",
@@ -158,22 +165,23 @@ def _must_be_urls(endpoints: Mapping[str, str]) -> None:
 # --- DNS and ports
 
 
-def wanted_records(answers: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return the questions to DNS that the identities bring: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
-    asked: list[tuple[str, str]] = []
-    for key, answer in answers.items():
-        name = answer.get("through") or key.partition(" ")[2]
-        if key.startswith("identity ") and answer["state"] == "ok" and "@" not in name:
-            asked += _of_domain(name)
-            asked += [(f"{token}._domainkey.{name}", "CNAME") for token in tokens(answer["data"])]
-            mail_from = (answer["data"].get("MailFromAttributes") or {}).get("MailFromDomain")
-            if mail_from:
-                asked += [(mail_from, "MX"), (mail_from, "TXT")]
-    return asked
+def wanted_records(name: str, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the questions to DNS that an identity brings: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
+    domain = answer.get("through") or name
+    if answer["state"] != "ok" or "@" in domain:
+        return []
+    asked = [(domain, "TXT"), (f"_dmarc.{domain}", "TXT")]
+    asked += [(f"{token}._domainkey.{domain}", "CNAME") for token in tokens(answer["data"])]
+    mail_from = (answer["data"].get("MailFromAttributes") or {}).get("MailFromDomain")
+    return [*asked, (mail_from, "MX"), (mail_from, "TXT")] if mail_from else asked
 
 
-def _of_domain(name: str) -> list[tuple[str, str]]:
-    return [(name, "TXT"), (f"_dmarc.{name}", "TXT")]
+def _ask_dns(questions: Sequence[tuple[str, str]], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
+    """Ask DNS and keep the answers; what goes wrong is kept, too, for this is the work of a thread."""
+    try:
+        watch["dns"].update(_ses_dns.ask(questions, where, until))
+    except RemediationError as error:
+        watch["problems"].append(error)
 
 
 def tokens(identity: Mapping[str, Any]) -> list[str]:
@@ -187,57 +195,50 @@ def dkim_zone(identity: Mapping[str, Any]) -> str:
     return (identity.get("DkimAttributes") or {}).get("SigningHostedZone") or _DKIM_ZONE
 
 
-def _places(region: str, endpoints: Mapping[str, str], smtp_endpoint: str | None) -> list[tuple[str, int]]:
-    """Return what must be reachable: the API at 443 (or the given endpoint), and SMTP at 587 unless it is switched off ("-")."""
-    found = []
-    if endpoints.get("ses") or region:
-        parts = urlsplit(endpoints.get("ses") or f"https://email.{region}.amazonaws.com")
-        found.append((str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)))
-    smtp = smtp_endpoint or (f"email-smtp.{region}.amazonaws.com:587" if region else "-")
+def _places(region: str, endpoints: Mapping[str, str], smtp_endpoint: str | None) -> dict[str, tuple[str, int]]:
+    """Return what must be reachable: ``api`` at 443 (or the given endpoint), and ``smtp`` at 587 unless it is switched off ("-")."""
+    parts = urlsplit(endpoints.get("ses") or f"https://email.{region}.amazonaws.com")
+    found = {"api": (str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80))}
+    smtp = smtp_endpoint or f"email-smtp.{region}.amazonaws.com:587"
     if smtp != "-":
         host, _colon, port = smtp.rpartition(":")
         if not host or not port.isdigit():
             raise WrongQuestion("smtp_endpoint", smtp, "is not host:port", "give host:port, or - to leave SMTP out")
-        found.append((host.strip("[]"), int(port)))
+        found["smtp"] = (host.strip("[]"), int(port))
     return found
 
 
-def _look_around(
-    places: Sequence[tuple[str, int]], domains: Sequence[str], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]
-) -> None:
-    """Look at the ports and the domains that are known already; the body of a thread."""
-    threads = [threading.Thread(target=_reach, args=(*place, until, watch["ports"]), daemon=True) for place in places]
+def _look_around(places: Mapping[str, tuple[str, int]], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
+    """Look at the ports; the body of a thread."""
+    threads = [threading.Thread(target=_reach, args=(role, *place, until, watch["ports"]), daemon=True) for role, place in places.items()]
     for thread in threads:
         thread.start()
-    try:
-        questions = [question for name in domains for question in _of_domain(name)]
-        watch["dns"] = _ses_dns.ask(questions, where, until) if questions else {}
-    except RemediationError as error:
-        watch["problems"].append(error)
+    _ask_dns([], where, until, watch)  # loads the library meanwhile
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
 
 
-def _reach(host: str, port: int, until: float, ports: dict[str, Any]) -> None:
+def _reach(role: str, host: str, port: int, until: float, ports: dict[str, Any]) -> None:
     """Connect by TCP, to the first address that answers."""
     place, started = f"{host}:{port}", time.monotonic()
     end = min(until, started + REACH_WITHIN)
-    ports[place] = {"state": "silent", "said": "", "waited": REACH_WITHIN}
+    ports[role] = {"place": place, "state": "silent", "said": "", "waited": REACH_WITHIN}
     try:
         addresses = list(dict.fromkeys(info[4] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
     except OSError as error:
-        ports[place] = {"state": "no_name", "said": str(error.strerror or error), "waited": round(time.monotonic() - started, 1)}
+        said = str(error.strerror or error)
+        ports[role] = {"place": place, "state": "no_name", "said": said, "waited": round(time.monotonic() - started, 1)}
         return
     said = ""
     for address in addresses:
         said = _connect(address, end)
         if not said:
-            ports[place] = {"state": "open", "said": "", "waited": round(time.monotonic() - started, 2)}
+            ports[role] = {"place": place, "state": "open", "said": "", "waited": round(time.monotonic() - started, 2)}
             return
         if time.monotonic() >= end:
             break
     state = "silent" if said == "timed out" else "refused"
-    ports[place] = {"state": state, "said": said, "waited": round(time.monotonic() - started, 1)}
+    ports[role] = {"place": place, "state": state, "said": said, "waited": round(time.monotonic() - started, 1)}
 
 
 def _connect(address: tuple[Any, ...], end: float) -> str:

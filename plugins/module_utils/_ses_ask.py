@@ -109,6 +109,7 @@ class Run:
     errors: Any = None
     names: list[str] | None = None
     names_left: str = ""
+    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None
     over: bool = False
 
     def client(self, name: str) -> Any:
@@ -148,34 +149,35 @@ def ask(
     identities: Sequence[str],
     iam_user: str,
     until: float,
-    meanwhile: Callable[[], None] = lambda: None,
+    on_region: Callable[[str], None] = lambda _region: None,
+    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None,
 ) -> dict[str, Any]:
-    """Ask everything; returns ``answers`` by question, ``names`` of the identities asked about, ``offset_s`` and ``key_id``.
+    """Ask everything; returns ``answers`` by question, ``names`` of the identities, ``offset_s``, ``key_id`` and ``asking_key_id``.
 
-    access: what to ask with; sender: the key that sends mail, the same or another. endpoints: URLs by service, for tests and private
+    access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests and private
     endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
-    meanwhile: called when all questions are under way.
+    on_region: called with the region as soon as it is known. on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
+    costs it nothing.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
     question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
     that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()
-    run = Run(region, endpoints, access, sender, until, errors=exceptions)
+    run = Run(region, endpoints, access, sender, until, errors=exceptions, on_identity=on_identity)
     session = _session(botocore_session, access, exceptions)
     run.region = region or session.get_config_variable("region") or ""
     if not run.region:
         raise WrongQuestion(
             "region", region, "is not given, and neither the .env nor the profile has one", "give region, such as ap-southeast-1"
         )
+    on_region(run.region)
     resolved = _resolved(session, access, exceptions)
     own = sender if sender.key_id else access
     key_id = own.key_id or resolved
     threads = [_start(chain) for chain in _chains(run, identities, iam_user, key_id)]
-    meanwhile_thread = threading.Thread(target=meanwhile, daemon=True)
-    meanwhile_thread.start()
     _make_clients(run, session, config)
-    for thread in [*threads, meanwhile_thread]:
+    for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     with run.changed:
         run.over = True
@@ -189,6 +191,7 @@ def ask(
         "names_left": left,
         "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
         "key_id": key_id,
+        "asking_key_id": resolved,
     }
 
 
@@ -220,13 +223,23 @@ def _resolved(session: Any, access: Access, exceptions: Any) -> str:
         return access.key_id
     try:
         found = session.get_credentials()
-    except exceptions.BotoCoreError as error:
-        raise WrongQuestion(
-            "profile", None, f"is not given, nor credentials_from, and AWS's own places fail ({type(error).__name__})", _REMEDY
-        ) from error
+        # Asking for it is what makes a profile of SSO or an assumed role fetch its key.
+        key_id = str(found.access_key or "") if found else ""
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        if access.profile:
+            remedy = "log in again (aws sso login), or correct the role and its source in the AWS configuration"
+            raise WrongQuestion("profile", access.profile, f"gives no key ({_kind_of(error)})", remedy) from error
+        problem = f"is not given, nor credentials_from, and AWS's own places fail ({_kind_of(error)})"
+        raise WrongQuestion("profile", None, problem, _REMEDY) from error
     if found is None:
         raise WrongQuestion("profile", None, "is not given, nor credentials_from, and neither environment nor instance has a key", _REMEDY)
-    return str(found.access_key or "")
+    return key_id
+
+
+def _kind_of(error: Exception) -> str:
+    """Return the name of an error and AWS's code in it; not its text, which may hold names of accounts."""
+    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return f"{type(error).__name__}: {code}" if code else type(error).__name__
 
 
 _REMEDY = "name a .env with credentials_from, or give profile"
@@ -400,6 +413,7 @@ def _ask_identity(run: Run, name: str) -> None:
             answer["through"] = "" if one == name else one
             break
     _keep(run, f"identity {name}", answer)
+    run.on_identity(name, answer)
 
 
 def above(name: str) -> list[str]:

@@ -31,11 +31,10 @@ def reach(asked: Asked) -> list[Finding]:
     """Say whether the API and SMTP of SES can be reached from here."""
     check = "ses.reach"
     facts = asked.read(FACTS)
-    ports = facts["ports"]
     silent = ses_is_silent(facts)
     found = []
-    for number, (place, port) in enumerate(sorted(ports.items(), key=lambda item: item[0].startswith("email-smtp."))):
-        api = number == 0
+    for role, port in sorted(facts["ports"].items()):
+        api, place = role == "api", port["place"]
         # Through a proxy there is no direct way, and none is needed.
         if (port["state"] == "open" and not (api and silent)) or (api and not silent):
             found.append(ok(check, place, evidence={"waited": port["waited"], "region": facts["region"]}))
@@ -105,12 +104,6 @@ def quota_of(facts: Mapping[str, Any]) -> dict[str, float] | None:
     if not data:
         return None
     return {"limit": data["Max24HourSend"], "used": data["SentLast24Hours"], "rate": data["MaxSendRate"]}
-
-
-def remember(facts: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what the check of LogsDB needs in the next run: the send rate that SES allows."""
-    limits = quota_of(facts)
-    return {"max_rate": limits["rate"]} if limits else None
 
 
 def _quota_evidence(

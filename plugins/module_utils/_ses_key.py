@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._finding import Finding, fault, ok
+from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import BEYOND, SENDING
 from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused
 from ._sources import Asked
@@ -56,9 +56,19 @@ def _direction(offset: float | None) -> str:
     return "" if offset is None else "ahead" if offset > 0 else "behind"
 
 
+def _refused_to_ask(facts: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Say that mails may well go out, but nobody can look: it is the key of the monitoring that AWS does not take."""
+    place = facts["asked_with"] or "the environment or the instance role"
+    return (
+        f"AWS refuses the key to ask with, not the one that sends ({answer['code']}: {answer['said']}); it ends in "
+        f"{facts['asking_key_id']} and comes from {place}: renew it there"
+    )
+
+
 def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
     answer = refusal.answer
-    subject = SENDING_KEY if refusal.sending else "asking key"
+    if not refusal.sending:
+        return unknown(check, _refused_to_ask(facts, answer), subject="asking key")
     reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
     evidence = {
         "reason": reason,
@@ -70,7 +80,7 @@ def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
         "region": facts["region"],
         "not_asked": not_told(facts, ("last_used", "keys")),
     }
-    return fault(refusal.code, check, subject, evidence=filled(evidence))
+    return fault(refusal.code, check, SENDING_KEY, evidence=filled(evidence))
 
 
 def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -88,6 +98,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "key_ends_in": facts["key_id"],
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
+            "lacking": _lacking(facts),
             "not_asked": [*not_told(facts, ("last_used", "keys", "simulated", "rights")), *_undecided(facts)],
         }
     )
@@ -140,12 +151,16 @@ def _undecided(facts: Mapping[str, Any]) -> list[str]:
     return [f"{action}: {depends}" for action, (_said, depends) in told.items() if depends]
 
 
+def _lacking(facts: Mapping[str, Any]) -> list[str]:
+    return [action for action in SENDING if _sending(facts, action)[0] not in ("allowed", "open")]
+
+
 def _may_send(check: str, facts: Mapping[str, Any]) -> list[Finding]:
-    decisions = {action: _sending(facts, action)[0] for action in SENDING}
-    lacking = [action for action, said in decisions.items() if said not in ("allowed", "open")]
-    if not lacking:
+    """Report a key that may send in no way. A worker needs one of the two actions only, and its log tells if it is the other."""
+    lacking = _lacking(facts)
+    if set(lacking) != set(SENDING):
         return []
-    explicit = [action for action in lacking if decisions[action] == "explicitDeny"]
+    explicit = [action for action in lacking if _sending(facts, action)[0] == "explicitDeny"]
     evidence = {"lacking": lacking, "explicit": explicit, "arn": _sender_arn(facts), "region": facts["region"]}
     return [fault("ses.access_denied", check, SENDING_KEY, evidence=filled(evidence), value=len(lacking), unit="actions")]
 

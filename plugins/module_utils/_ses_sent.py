@@ -20,6 +20,8 @@ from ._sources import Asked
 LOGSDB = "LogsDB"
 TOLD_BY_ITSELF = ("ses.throttled", "ses.invalid_address")
 MOST_DETAILS = 5
+# ERROR_TYPE has no more than the name. What a worker asks for is the same for all mails but their addresses.
+_NAMES = {"BadRequestException": ["ses.invalid_address"]}
 PARAMETERS: dict[str, dict[str, Any]] = {
     **_logsdb_checks.PARAMETERS,
     "least_failures": {
@@ -32,7 +34,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 0.001,
         "description": "Chance by luck below which failures are a surge (Fisher's exact test, one side).",
     },
-    "max_send_rate": {"type": "float", "description": "Mails a second that SES allows; the peak in LogsDB is compared with it."},
+    "max_send_rate": {
+        "type": "float",
+        "description": "Mails a second that SES allows, which ses.quota tells; without it the peak in LogsDB is not judged, and the answer says so.",
+    },
     "rate_percent": {"type": "float", "default": 80.0, "description": "Percent of it from which on the peak is reported."},
 }
 
@@ -49,15 +54,25 @@ def sent(asked: Asked) -> list[Finding]:
     if mails["now"] is None:
         return [unknown(check, "LogsDB did not answer: " + "; ".join(mails["not_asked"] or ["no reason given"]), subject=LOGSDB)]
     found = [*_surges(check, asked.parameters, mails), *_peak(check, asked.parameters, mails)]
-    evidence = {"hours": mails["hours"], "attempts": mails["now"]["attempts"], "errors": mails["now"]["errors"], "peak_rate": mails["peak"]}
-    return found or [ok(check, LOGSDB, evidence={name: value for name, value in evidence.items() if value not in (None, {})})]
+    notes = list(mails["not_asked"])
+    if not asked.parameters["max_send_rate"]:
+        # SES is asked elsewhere, often on another host and with another key; here nobody knows its limit.
+        notes.append("the peak against the send rate: max_send_rate is not given (ses.quota tells it as max_rate)")
+    evidence = {
+        "hours": mails["hours"],
+        "attempts": mails["now"]["attempts"],
+        "errors": mails["now"]["errors"],
+        "peak_rate": mails["peak"],
+        "not_asked": notes,
+    }
+    return found or [ok(check, LOGSDB, evidence={name: value for name, value in evidence.items() if value not in (None, {}, [])})]
 
 
 def by_code(errors: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """Return SES's error names with their counts by the fault that each means; names of other areas are left out."""
     sorted_out: dict[str, dict[str, int]] = {}
     for name, count in errors.items():
-        codes = [signature.code for signature, _detail in matching(name) if signature.name.startswith("ses_")]
+        codes = [signature.code for signature, _detail in matching(name) if signature.name.startswith("ses_")] or _NAMES.get(name, [])
         if codes:
             sorted_out.setdefault(codes[0], {})[name] = count
     return sorted_out

@@ -41,7 +41,8 @@ def cannot(check: str, facts: Mapping[str, Any], name: str, subject: str = "") -
         return unknown(check, f"the key may not call {answer['action']}; allow it in the policy of the key that asks", subject=subject)
     if state in REFUSED:
         told = refused(facts)
-        return unknown(check, f"AWS refuses the key{said}", blocked_by=told.code if told else REFUSED[state], subject=subject)
+        blocked = told.code if told and (told.sending or told.code == "ses.clock") else ""
+        return unknown(check, f"AWS refuses the key to ask with{said}", blocked_by=blocked, subject=subject)
     service = _SERVICES.get(answer["action"].partition(":")[0], "AWS")
     silent = "ses.unreachable" if ses_is_silent(facts) else ""
     if state == "unreachable":

@@ -115,7 +115,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("oracle_other", "", ("NJS-", "ORA-"), r"\b(?P<cause>NJS-\d{3}|ORA-\d{5})\b"),
     # SES.
     _s("ses_rate", "ses.throttled", ("Maximum sending rate exceeded", "TooManyRequestsException", "Throttling")),
-    _s("ses_quota", "ses.quota_exhausted", "Daily message quota exceeded"),
+    _s("ses_quota", "ses.quota_exhausted", ("Daily message quota exceeded", "LimitExceededException")),
     _s("ses_denied", "ses.access_denied", ("not authorized to perform", "AccessDenied")),
     _s("ses_credentials", "ses.key_invalid", ("InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken")),
     _s("ses_clock", "ses.clock", "Signature expired:"),
@@ -127,12 +127,18 @@ SIGNATURES: tuple[Signature, ...] = (
         ("Email address is not verified", "MessageRejected"),
         r"Email address is not verified|MessageRejected(?!: Sending paused)",
     ),
-    _s("ses_paused", "ses.account_paused", ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused")),
+    _s(
+        "ses_paused",
+        "ses.account_paused",
+        ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused", "AccountSuspendedException"),
+    ),
+    # Version 2 has one name for all that is wrong with a request (NestJS has the same), so what it says decides.
     _s(
         "ses_address",
         "ses.invalid_address",
-        ("InvalidParameter",),
-        r"InvalidParameter(?:[^\n]{0,300}@(?P<detail>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}))?",
+        ("InvalidParameter", "BadRequestException"),
+        r"(?:InvalidParameter|BadRequestException: (?:Missing (?:final|local)|Local address|Domain (?:starts|ends|contains)|Illegal |Empty address"
+        r"|Invalid (?:email )?address))(?:[^\n]{0,300}@(?P<detail>[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}))?",
     ),
     # Files: NAS or disk; Node knows no name for ESTALE and EDQUOT.
     _s("nas_stale", "nas.stale", "Unknown system error -116"),

@@ -274,6 +274,17 @@ def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp
     assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
 
 
+def test_a_refused_key_of_the_monitoring_is_no_fault_of_the_key_that_sends(aws, ask, tmp_path):
+    aws.people.change_key("tank-monitor", delete=True)
+    facts = ask()
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.status, finding.subject) == ("unknown", "asking key")
+    assert f"ends in {aws.people.keys['tank-monitor'][0][-4:]}" in finding.evidence["reason"]
+    assert str(tmp_path / "monitor.env") in finding.evidence["reason"]
+    assert h.every_code(facts) == {"run.check_unknown"}
+    assert "blocked_by" not in h.conclude("ses.account", facts)[0].evidence
+
+
 def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not_ses(aws, ask):
     nowhere = {**dict.fromkeys(h.SERVICES, aws.url), **dict.fromkeys(("sts", "iam"), "http://127.0.0.1:1")}
     facts = ask(endpoint_urls=nowhere)
@@ -288,6 +299,13 @@ def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
     (finding,) = h.conclude("ses.key", ask(timeout=2.0))
     assert (finding.code, finding.subject) == ("run.check_timeout", "sending key")
     assert finding.evidence["reason"].startswith("IAM did not answer")
+
+
+def test_a_service_that_hangs_leaves_dns_its_time(aws, ask):
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
+    facts = ask(timeout=2.0)
+    assert facts["answers"].keys().isdisjoint({"keys", "simulated"})
+    assert [finding.status for finding in h.conclude("ses.identities", facts)] == ["ok"]
 
 
 def test_a_black_hole_and_a_closed_port(ask, aws):
@@ -310,6 +328,33 @@ def test_a_region_that_does_not_exist(aws, tmp_path):
     given = h.options(aws, tmp_path, endpoint_urls={}, smtp_endpoint="-", region="no-such-place-9", timeout=3.0)
     facts = _ses.read(**given)
     assert h.codes(h.conclude("ses.reach", facts)) == ["ses.unreachable"]
+
+
+@pytest.mark.parametrize("where", ["profile", "environment"])
+def test_the_region_of_profile_or_environment_leads_to_places_too(where, aws, tmp_path, monkeypatch):
+    key = aws.people.keys["tank-monitor"]
+    (tmp_path / "credentials").write_text(f"[watch]\naws_access_key_id={key[0]}\naws_secret_access_key={key[1]}\n", encoding="ascii")
+    (tmp_path / "config").write_text("[profile watch]\nregion = no-such-place-9\n", encoding="ascii")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    if where == "environment":
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "no-such-place-9")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key[0])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key[1])
+    facts = _ses.read(profile="watch" if where == "profile" else None, resolver=[f"127.0.0.1:{aws.dns_port}"], timeout=2.0)
+    places = ["email.no-such-place-9.amazonaws.com:443", "email-smtp.no-such-place-9.amazonaws.com:587"]
+    assert [finding.subject for finding in h.conclude("ses.reach", facts)] == places
+
+
+def test_a_closed_port_of_smtp_is_never_taken_for_the_api(aws, ask):
+    """Whatever the places are called."""
+    aws.smtp("closed")
+    facts = ask(smtp_endpoint=f"localhost:{aws.smtp_port}")
+    assert [(one.subject, one.code) for one in h.conclude("ses.reach", facts)] == [
+        (f"127.0.0.1:{aws.port}", ""),
+        (f"localhost:{aws.smtp_port}", "ses.unreachable"),
+    ]
+    assert set(facts["ports"]) == {"api", "smtp"}
 
 
 def test_the_wrong_region_has_no_identities(ask):
@@ -361,6 +406,22 @@ def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
     assert aws.front.calls
     assert all(answer["state"] != "unreachable" for answer in facts["answers"].values())
     assert h.codes(h.conclude("ses.reach", facts)) == []
+
+
+@pytest.mark.parametrize("reason", ["sso", "role"])
+def test_a_profile_that_gives_no_key_is_told_by_its_option(reason, aws, tmp_path, monkeypatch):
+    """SSO nobody has logged in to, and a role that STS lets nobody become."""
+    key = aws.people.keys["tank-monitor"]
+    sso = "sso_start_url = https://x.invalid/start\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = watch\n"
+    role = "role_arn = arn:aws:iam::123456789012:role/watch\nsource_profile = base\n"
+    base = f"[profile base]\naws_access_key_id = {key[0]}\naws_secret_access_key = {key[1]}\n"
+    (tmp_path / "config").write_text(f"[profile watch]\nregion = {h.REGION}\n{sso if reason == 'sso' else role}{base}", encoding="ascii")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", aws.url)
+    with pytest.raises(WrongQuestion, match="SSO" if reason == "sso" else "ClientError") as caught:
+        _ses.read(**{**h.options(aws, tmp_path), "credentials_from": None, "sender_from": None, "profile": "watch"})
+    assert caught.value.details["option"] == "profile"
+    assert key[1] not in caught.value.message
 
 
 @pytest.mark.parametrize(

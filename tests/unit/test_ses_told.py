@@ -50,6 +50,9 @@ NOW = 1_795_000_000.0
         ("SignatureDoesNotMatch: Signature expired: 20261121T000000Z is now earlier than 20261121T001000Z", "ses.clock"),
         ("InvalidParameterValue: Missing final '@domain'", "ses.invalid_address"),
         ("InvalidParameter: Invalid address", "ses.invalid_address"),
+        ("BadRequestException: Missing final '@domain' (h***@a.example.com)", "ses.invalid_address"),
+        ("AccountSuspendedException: The account's ability to send email has been permanently restricted.", "ses.account_paused"),
+        ("LimitExceededException: There are too many instances of the specified resource type.", "ses.quota_exhausted"),
     ],
 )
 def test_what_ses_tells_the_worker_has_one_cause(said, code):
@@ -108,6 +111,16 @@ def test_errors_of_several_causes_stay_the_workers_own():
     assert "caused_by" not in finding.evidence
 
 
+def test_a_bad_request_that_is_not_about_an_address_is_none():
+    names = {signature.name for signature, _detail in _signatures.matching("BadRequestException: Validation failed (uuid is expected)")}
+    assert not {name for name in names if name.startswith("ses_")}
+
+
+def test_bad_addresses_of_version_2_have_their_domains():
+    (finding,) = of_the_log(_log_checks.ses_log, log_answer("SES send error: BadRequestException: Missing final (k***@b.example.com)"))
+    assert (finding.code, finding.evidence["domains"]) == ("ses.invalid_address", [{"name": "b.example.com", "count": 1}])
+
+
 # --- LogsDB
 
 
@@ -149,8 +162,18 @@ def test_bad_addresses_have_their_domains():
     assert finding.evidence["domains"][0] == {"name": "gmial.com", "count": 30}
 
 
+def test_names_of_version_2_count_in_logsdb():
+    (finding,) = sending(mails({"BadRequestException": 40}, domains={"gmial.com": 40}))
+    assert finding.code == "ses.invalid_address"
+    (finding,) = sending(mails({"AccountSuspendedException": 40}))
+    assert finding.evidence["causes"] == [{"code": "ses.account_paused", "count": 40}]
+
+
 def test_the_peak_a_second_against_the_send_rate():
-    assert sending(mails({}, peak=13))[0].status == "ok"
+    (finding,) = sending(mails({}, peak=13))
+    assert (finding.status, finding.evidence["peak_rate"]) == ("ok", 13)
+    assert [note for note in finding.evidence["not_asked"] if "max_send_rate" in note]
+    assert "not_asked" not in sending(mails({}, peak=3), max_send_rate=14.0)[0].evidence
     (finding,) = sending(mails({}, peak=13), max_send_rate=14.0)
     assert (finding.code, finding.value) == ("ses.rate_near_limit", 92.9)
 
@@ -173,7 +196,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
         for table in ("automation (auto_id, status, next_run_at)", "auto_run_log (auto_id, start_at, end_at)"):
             base.execute(f"CREATE TABLE {table}")
         base.execute("CREATE TABLE email_send_log (send_id INTEGER PRIMARY KEY, email, status, error_type, send_at)")
-        rows = [("h***@a.com", "FAIL", "InvalidParameterValue", now - timedelta(minutes=5))] * 4
+        rows = [("h***@a.com", "FAIL", "BadRequestException", now - timedelta(minutes=5))] * 4
         rows += [("h***@a.com", "SUCCESS", None, now - timedelta(minutes=6))] * 6
         rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(weeks=2, minutes=5))] * 3
         rows += [("h***@a.com", "FAIL", "Throttling", now - timedelta(days=3))] * 9
@@ -190,7 +213,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
     }
     outcome = _logsdb.take(lambda session: session.look_at_tables() and _logsdb_mails.read(session, now, "sqlite"), **given)
     told = outcome["taken"]
-    assert told["now"] == {"attempts": 10, "errors": {"InvalidParameterValue": 4}}
+    assert told["now"] == {"attempts": 10, "errors": {"BadRequestException": 4}}
     assert told["usual"] == {"attempts": 3, "errors": {"Throttling": 3}}
     assert told["domains"] == {"a.com": 4}
     assert told["peak"] == 6
@@ -303,14 +326,15 @@ def test_a_root_key_may_do_everything():
 @pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
 def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
     """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
-    (finding,) = h.conclude("ses.key", key_facts(simulated(decision, missing=["aws:SourceIp"])), now=NOW)
+    results = [simulated(decision, missing=["aws:SourceIp"], action=action) for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(*results), now=NOW)
     assert finding.status == "ok"
-    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on aws:SourceIp of the request"]
-    (finding,) = h.conclude("ses.key", key_facts(simulated(decision)), now=NOW)
+    assert finding.evidence["not_asked"] == [f"{action}: depends on aws:SourceIp of the request" for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(simulated(decision), simulated(decision, action="ses:SendEmail")), now=NOW)
     assert finding.code == "ses.access_denied"
 
 
-def simulated(*decisions, missing=()):
+def simulated(*decisions, missing=(), action="ses:SendRawEmail"):
     """One action, on one identity for each decision, as IAM answers; all of them denied together where one is."""
     arn = "arn:aws:ses:ap-southeast-1:123456789012:identity/{}"
     single = [
@@ -318,21 +342,29 @@ def simulated(*decisions, missing=()):
         for number, decision in enumerate(decisions)
     ]
     strictest = next((decision for decision in decisions if decision != "allowed"), "allowed")
-    return {"EvalActionName": "ses:SendRawEmail", "EvalDecision": strictest, "ResourceSpecificResults": single}
+    return {"EvalActionName": action, "EvalDecision": strictest, "ResourceSpecificResults": single}
 
 
 def test_what_may_be_sent_from_one_identity_may_be_sent():
     (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "allowed")), now=NOW)
     assert finding.status == "ok"
-    (finding,) = h.conclude("ses.key", key_facts(simulated("implicitDeny", "explicitDeny")), now=NOW)
+    denied = ("implicitDeny", "explicitDeny")
+    (finding,) = h.conclude("ses.key", key_facts(simulated(*denied), simulated(*denied, action="ses:SendEmail")), now=NOW)
     assert finding.code == "ses.access_denied"
 
 
+def test_a_key_that_may_only_send_raw_mails_may_send():
+    facts = key_facts(simulated("allowed"), simulated("implicitDeny", action="ses:SendEmail"))
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert (finding.status, finding.evidence["lacking"]) == ("ok", ["ses:SendEmail"])
+
+
 def test_a_denial_in_general_is_none_for_an_identity_that_nobody_knows():
-    result = {"EvalActionName": "ses:SendRawEmail", "EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
-    (finding,) = h.conclude("ses.key", key_facts(result), now=NOW)
+    shared = {"EvalResourceName": "*", "EvalDecision": "implicitDeny", "MissingContextValues": []}
+    results = [{**shared, "EvalActionName": action} for action in _ses_ask.SENDING]
+    (finding,) = h.conclude("ses.key", key_facts(*results), now=NOW)
     assert finding.status == "ok"
-    assert finding.evidence["not_asked"] == ["ses:SendRawEmail: depends on the identity, and none is known"]
+    assert finding.evidence["not_asked"] == [f"{action}: depends on the identity, and none is known" for action in _ses_ask.SENDING]
 
 
 @pytest.mark.parametrize(
