@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import _release_preflight as preflight
@@ -33,11 +34,14 @@ from ._release_layout import (
     running_unknown,
 )
 from ._release_preflight import COPY, SWITCH
-from ._release_recover import Recovery
-from ._release_request import ALREADY, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, validate
+from ._release_recover import ABANDON, FINISH, UNDO, Recovery
+from ._release_request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, validate
+from ._release_swap import FORMER, OTHER
 from ._release_way import Way
 
 __all__ = ["REFUSED", "Request", "Result", "Rollback", "Tools", "listing", "roll_back"]
+
+DONE = {FINISH: "finished", UNDO: "undone", ABANDON: "left as it is"}
 
 
 def listing(request: Request) -> dict[str, Any]:
@@ -69,6 +73,8 @@ def roll_back(request: Request, tools: Tools, *, check_mode: bool) -> Result:
         if isinstance(error, Refused):
             work.result.state = REFUSED
             work.result.refusals = work.result.refusals or preflight.details([error])
+            if work.result.changed and not check_mode:  # an interrupted rollback was finished or undone before
+                work.result.refusals = [{**each, "touched": "; ".join(work.result.warnings)} for each in work.result.refusals]
         error.details["partial"] = work.result
         raise
 
@@ -93,22 +99,16 @@ class Rollback:
         opened = self.journal.interrupted()
         if opened:
             recovery = Recovery(opened, self.way)
-            if self.check_mode:
-                return recovery.plan()
-            if recovery.go():
+            if self._recovered(recovery):
                 return self.result
-            self.place = place_of(self.request.app_dir, self.request.releases_dir, self.request.backup_dirs)
-        finished = self.journal.finished()
-        found = candidates(self.place, self.request.parts, finished, self.env)
-        target = choose(self.request.to, found, self.place, finished)
-        self.result.release, self.result.path = target.id, target.path
+            if self.check_mode and recovery.wanted and recovery.there not in (FORMER, OTHER):
+                self.result.steps.append(f"then begin the rollback to {recovery.id} anew")  # it is not where that would find it
+                return self.result
+        target = self._chosen()
         if target.running:
-            return self._nothing_to_do(target, finished)
+            return self._nothing_to_do(target)
+        self._must_be_possible(target)
         method = preflight.method_of(self.place, target, copy=self.request.copy)
-        refused = self._refusals(target, method)
-        if refused:
-            self.result.refusals = preflight.details(refused)
-            raise Refused(refused[0].details["reason"], preflight.told(refused))
         entry = self._entry(target, method)
         self.result.former = entry["aside"] or entry["former_path"]
         steps = self.way.steps(entry)
@@ -120,14 +120,74 @@ class Rollback:
         self._run(entry, steps)
         return self.result
 
-    def _nothing_to_do(self, target: Candidate, finished: Sequence[Mapping[str, Any]]) -> Result:
+    def _chosen(self) -> Candidate:
+        finished = self.journal.finished()
+        found = candidates(self.place, self.request.parts, finished, self.env)
+        target = choose(self.request.to, found, self.place, finished)
+        self.result.release, self.result.path = target.id, target.path
+        return target
+
+    def _nothing_to_do(self, target: Candidate) -> Result:
+        finished = self.journal.finished()
+        if self.result.changed:  # by the end of an interrupted rollback
+            self.result.state = FINISHED_EARLIER
+            self.result.message = f"{'; '.join(self.result.warnings)}; release {target.id} runs in {self.place.app}"
+            return self.result
         if not (finished and finished[-1]["target_id"] == target.id):
             remedy = "name another one (the playbook rollback_list shows them)"
             raise Refused("running", f"release {target.id} is the one that runs; {remedy}", path=target.path)
         self.result.state, self.result.message = ALREADY, f"release {target.id} runs in {self.place.app} already; nothing was changed"
         return self.result
 
+    # --- a rollback that was interrupted
+
+    def _recovered(self, recovery: Recovery) -> bool:
+        """Finish or undo it, where what is asked for now allows that; True when nothing is left to be done."""
+        try:
+            self._may_recover(recovery)
+        except Refused as error:
+            left = f"a rollback to {recovery.id} was interrupted and is left as it is; emergency_rollback_to={recovery.id} finishes or undoes it"
+            self.result.refusals = [{**each, "interrupted": recovery.id} for each in self.result.refusals or preflight.details([error])]
+            raise Refused(error.details["reason"], f"{error.message}; {left}") from error
+        if self.check_mode:
+            self._plan_recovery(recovery)
+        else:
+            recovery.go()
+            self.place = place_of(self.request.app_dir, self.request.releases_dir, self.request.backup_dirs)
+        return recovery.ends
+
+    def _may_recover(self, recovery: Recovery) -> None:
+        """Raise Refused, with nothing touched, for no or an unknown target, for one that is not possible, and for an open mail run."""
+        if not (recovery.wanted or recovery.back):
+            target = self._chosen()
+            if not target.running:
+                self._must_be_possible(target)
+        elif recovery.stops:
+            self._refuse(self._mail_runs())
+
+    def _plan_recovery(self, recovery: Recovery) -> None:
+        self.result.changed = recovery.what != ABANDON
+        self.result.steps += recovery.labels()
+        self.result.release, self.result.path = recovery.id, recovery.opened["target_path"]
+        self.result.state = PLANNED
+        self.result.message = f"a rollback to {recovery.id} was interrupted; it would be {DONE[recovery.what]}"
+        if recovery.what == UNDO:
+            self.place = replace(self.place, live=recovery.swap.former_tree())
+
     # --- before
+
+    def _must_be_possible(self, target: Candidate) -> None:
+        """Raise Refused with each reason not to begin."""
+        self._refuse(self._refusals(target, preflight.method_of(self.place, target, copy=self.request.copy)))
+
+    def _refuse(self, refused: Sequence[Refused]) -> None:
+        if refused:
+            self.result.refusals = preflight.details(refused)
+            raise Refused(refused[0].details["reason"], preflight.told(refused))
+
+    def _mail_runs(self) -> list[Refused]:
+        request = self.request
+        return preflight.of_mail_runs(request.parts, request.open_runs, request.open_runs_unknown, request.override)
 
     def _refusals(self, target: Candidate, method: str) -> list[Refused]:
         request, applications = self.request, self.tools.applications
@@ -138,7 +198,7 @@ class Rollback:
         refused += preflight.of_the_disk(self.place, target, method, request.least_free_mb, request.state_dir)
         refused += applications.problems(self.place, request.parts) if applications else []
         refused += preflight.of_nginx(self.place, target, self.tools.web, request.nginx_conf)
-        return refused + preflight.of_mail_runs(request.parts, request.open_runs, request.open_runs_unknown, request.override)
+        return refused + self._mail_runs()
 
     def _entry(self, target: Candidate, method: str) -> dict[str, Any]:
         """Return what the journal begins with."""

@@ -177,6 +177,22 @@ class Pm2Applications:
         here = [one for one in self.ours(app) if one["name"] == name and one["pid"]] if since else []
         return any(one["started_at"] < since for one in here)
 
+    def ill(self, app: str, parts: Sequence[str]) -> str:
+        """Say what of these parts is not online or not healthy at this moment, "" when all is well."""
+        names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        try:
+            absent = [name for name, pids in self._pids(app, names).items() if not pids]
+        except RemediationError as error:
+            return error.message
+        if absent:
+            return f"{', '.join(absent)} {'are' if len(absent) > 1 else 'is'} not online"
+        for _time in range(UNHEALTHY_FOR_GOOD if "backend" in parts else 0):
+            problem = self._unhealthy()
+            if not problem:
+                return ""
+            self.sleep(WATCH_EVERY)
+        return problem if "backend" in parts else ""
+
     def watch(self, app: str, parts: Sequence[str]) -> None:
         """See that the processes of these parts live on under the same pids, and that the health check stays well.
 

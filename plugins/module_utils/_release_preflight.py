@@ -75,6 +75,9 @@ class Applications(Protocol):
     def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
         """Start other processes, as above."""
 
+    def ill(self, app: str, parts: Sequence[str]) -> str:
+        """Say what of these parts does not run well at this moment, "" when all does."""
+
     def watch(self, app: str, parts: Sequence[str]) -> None:
         """See that they live on."""
 

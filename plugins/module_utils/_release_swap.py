@@ -108,6 +108,11 @@ class Swap:
     def _kept_name(self) -> str:
         return f"{self.entry['env']}.before-{self.entry['id']}"
 
+    def own_env(self) -> str:
+        """Return the path where the target's own .env is now."""
+        own, kept = (os.path.join(self.target_tree(), name) for name in (self.entry["env"], self._kept_name))
+        return kept if os.path.lexists(kept) else own
+
     def keep_env(self) -> None:
         """Give the target, once it is in place, the .env of the former release; its own one stays beside it under another name."""
         if not self.entry["env_keep"]:

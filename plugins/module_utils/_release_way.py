@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._errors import ActionFailed, RemediationError
@@ -20,6 +20,8 @@ from ._release_layout import LINK, inode_of, place_of
 from ._release_preflight import COPY
 from ._release_request import BACK, BROKEN, Request, Result, Tools, said, told
 from ._release_swap import FORMER, Swap
+
+Steps = list[tuple[str, Callable[[], None]]]  # a label and what does it
 
 
 class Way:
@@ -34,9 +36,28 @@ class Way:
         self.app = app
         self._down_since = 0.0
 
+    # --- what runs
+
+    def ill(self) -> str:
+        """Say what of the parts does not run well at this moment, "" when all does, or where nothing of it runs here."""
+        applications = self.tools.applications
+        return applications.ill(self.app, self.request.parts) if applications else ""
+
+    def runs(self, part: str) -> bool:
+        """Whether a process of a part is there to be stopped; where that cannot be seen, it counts as there."""
+        applications = self.tools.applications
+        if not applications or part not in self.request.parts:
+            return False
+        try:
+            found = applications.ours(self.app)
+        except RemediationError:
+            return True
+        name = applications.process_of(part)
+        return any(one["name"] == name and one["status"] not in ("stopped", "errored") for one in found)
+
     # --- the way
 
-    def steps(self, entry: dict[str, Any]) -> list[tuple[str, Callable[[], None]]]:
+    def steps(self, entry: dict[str, Any]) -> Steps:
         """Return what is to be done, in order, each with its label. The labels are the plan that check mode shows."""
         swap, steps = Swap(entry, self.tools.files), []
         if entry["method"] == COPY:
@@ -58,10 +79,10 @@ class Way:
         aside = f"rename {entry['app']} to {entry['aside']}, then " if entry["aside"] else ""
         return f"{aside}rename {swap.source} to {entry['app']}"
 
-    def bring_up(self, entry: dict[str, Any], swap: Swap) -> list[tuple[str, Callable[[], None]]]:
+    def bring_up(self, entry: dict[str, Any], swap: Swap) -> Steps:
         """Return the steps from a release in place to one that is proved; they may be done twice."""
         applications, web, app = self.tools.applications, self.tools.web, entry["app"]
-        steps: list[tuple[str, Callable[[], None]]] = []
+        steps: Steps = []
         if entry["env_keep"]:
             steps.append((f"keep the present {entry['env']} ({told(self.result.environment)})", swap.keep_env))
         elif any(self.result.environment.values()):
@@ -87,7 +108,7 @@ class Way:
         main = {applications.process_of(part) for part in ("backend", "worker") if part in self.request.parts} if applications else set()
         return sorted(name for name, status in before.items() if name not in main and status != "stopped")
 
-    def do(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
+    def do(self, entry: dict[str, Any], steps: Steps) -> None:
         """Do the steps and note the end; a failure puts the former release back and raises ActionFailed."""
         doing = "begin"
         try:
@@ -155,14 +176,13 @@ class Way:
         with contextlib.suppress(RemediationError):
             self.journal.note(entry["id"], UNDOING, why=why[:500])
         swap = Swap(entry, self.tools.files)
-        if not entry["former_inode"]:
+        if not swap.former_tree():
             with contextlib.suppress(RemediationError):
                 self.journal.note(entry["id"], UNDONE, proved=False)
             return f"{why}; there was no former release to put back: {entry['app']} is left as it is"
         trouble = self._bring_back(entry, swap)
         if swap.in_place() != FORMER:
-            where = swap.former_tree() or "an unknown place"
-            return f"{why}; the former release could not be put back ({trouble}): it is whole in {where}; run this again"
+            return f"{why}; the former release could not be put back ({trouble}): it is whole in {swap.former_tree()}; run this again"
         if trouble:
             self.result.warnings.append(f"the former release is back in {entry['app']}, but not all was put in order: {trouble}")
         problem = self._prove_former(entry)

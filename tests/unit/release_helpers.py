@@ -119,6 +119,10 @@ class Applications:
     def start_others(self, app, names, since=0.0):
         self.hook("start others")
 
+    def ill(self, app, parts):
+        silent = [name for name in SCRIPTS if not self.says(name)]
+        return f"{silent[0]} is not healthy" if silent else ""
+
     def watch(self, app, parts):
         self.hook("watch")
         end = time.monotonic() + self.watch_for

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
@@ -322,6 +322,52 @@ def test_a_wrong_question_gets_one_line(folder, options, words):
     assert words in str(error.value)
 
 
+GIVEN = {
+    **{name: option.get("default") for name, option in _release_door.PLACE.items()},
+    "app_dir": "/opt/tank-mail-app",
+    "to": "latest",
+    "env_policy": "take",
+    "copy": False,
+    "least_free_mb": 200.0,
+    "nginx": None,
+    "open_runs": 0,
+    "open_runs_unknown": "",
+    "override": [],
+    "pm2_home": "/home/tank/.pm2",
+    "user": None,
+    "path_prefix": [],
+    "pm2_executable": "pm2",
+    "backend_process": "backend",
+    "worker_process": "worker",
+    "worker_sign": "Scheduler",
+    "settle": 30.0,
+    "health_url": "http://127.0.0.1:3000/api/health",
+    "health_timeout": 60.0,
+    "worker_timeout": 90.0,
+    "copy_timeout": 1800.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"health_url": "127.0.0.1:3000/api/health"}, "health_url: '127.0.0.1:3000/api/health' is not the address of a page"),
+        ({"health_url": "http://127.0.0.1:port/"}, "is not the address of a page"),
+        ({"worker_sign": "Scheduler("}, "worker_sign: 'Scheduler(' is no regular expression"),
+        ({"settle": float("nan")}, "settle: nan is no time to wait"),
+        ({"health_timeout": -1.0}, "health_timeout: -1.0 is no time to wait"),
+        ({"worker_timeout": float("inf")}, "worker_timeout: inf is no time to wait"),
+        ({"least_free_mb": float("nan")}, "least_free_mb: nan is no size"),
+    ],
+)
+def test_what_no_release_could_prove_itself_by_is_refused_at_the_door(options, words):
+    assert _release_door.rollback(GIVEN)[0].to == "latest"
+    with pytest.raises(WrongQuestion) as error:
+        _release_door.rollback({**GIVEN, **options})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_two_at_once_do_not_get_in_each_others_way(folder):
     work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
     with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is at work \(process \d+\)"):
@@ -411,7 +457,7 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     folder.digests = {"C": folder.digests["C"]}
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running()) == ("rolled_back", "C")
-    assert "another release since; left so" in done.warnings[0]
+    assert "left as it is: " in done.warnings[0]
     assert folder.tree_of("H").exists()
 
 
@@ -448,6 +494,42 @@ def test_processes_that_were_never_stopped_are_not_started_anew(tmp_path):
         place.roll_back("latest", no_copy, copy=True)
     assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
     place.end()
+
+
+def between_the_renames(place):
+    """Kill a rollback to B when the former release is aside and nothing is in place; returns where the former one is."""
+    names = operations_of(place)
+    number = next(number for number, name in enumerate(names, 1) if name == f"rename {place.paths['B'].name}")
+    assert killed_at(number, lambda hook: place.roll_back(place.id["B"], hook))
+    assert not place.app.exists()
+    return next(place.folder.glob("*-aside-*"))
+
+
+def operations_of(place):
+    names = []
+    work = Installation(place.folder / "twin").start()
+    work.roll_back(work.id["B"], names.append)
+    work.end()
+    return names
+
+
+@pytest.mark.parametrize("to", ["B", "C"])
+def test_a_former_release_that_somebody_took_away_after_a_kill_does_not_block_for_ever(folder, to):
+    aside = between_the_renames(folder)
+    aside.rename(folder.folder / "elsewhere")
+    done = folder.roll_back(folder.id[to])
+    assert done.state == ("finished_earlier" if to == "B" else "rolled_back")
+    assert (folder.running(), folder.lost()) == (to, [])
+    assert folder.roll_back(folder.id[to]).changed is False
+
+
+def test_where_neither_release_is_left_the_next_one_is_put_in_place(folder):
+    aside = between_the_renames(folder)
+    aside.rename(folder.folder / "elsewhere")
+    folder.paths["B"].rename(folder.folder / "elsewhere-b")
+    done = folder.roll_back(folder.id["C"])
+    assert (done.state, folder.running(), folder.lost()) == ("rolled_back", "C", [])
+    assert "neither its release nor the former one is where it was" in done.warnings[0]
 
 
 # --- disks
