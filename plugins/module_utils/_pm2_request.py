@@ -69,23 +69,28 @@ def validate(request: Request) -> None:
     if request.instances < 1:
         raise WrongQuestion("instances", request.instances, "is not a number of processes", "give 1 or more")
     for option in ("wait_stable", "health_timeout", "deadline"):
-        seconds = getattr(request, option)
-        if not (math.isfinite(seconds) and seconds >= 0):
-            raise WrongQuestion(option, seconds, "is no time to wait", "give a number of seconds, 0 or more")
+        refuse_time(option, getattr(request, option))
     if request.health_url is not None:
-        _validate_url(request.health_url)
+        refuse_url("health_url", request.health_url)
     if request.deadline <= request.wait_stable:
         raise WrongQuestion("deadline", request.deadline, f"is not longer than wait_stable ({request.wait_stable:g})", "give a longer one")
 
 
-def _validate_url(url: str) -> None:
+def refuse_time(option: str, seconds: float) -> None:
+    """Raise WrongQuestion for what is no time to wait."""
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise WrongQuestion(option, seconds, "is no time to wait", "give a number of seconds, 0 or more")
+
+
+def refuse_url(option: str, url: str) -> None:
+    """Raise WrongQuestion for what is not the address of a page."""
     try:
         parts = urllib.parse.urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
     except ValueError:
         good = False
     if not good:
-        raise WrongQuestion("health_url", mask(url), "is not the address of a page", "give http://host:port/path")
+        raise WrongQuestion(option, mask(url), "is not the address of a page", "give http://host:port/path")
 
 
 def starts(request: Request) -> bool:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ._errors import WrongQuestion
+from ._pm2_request import refuse_time, refuse_url
 from ._release import Request, Result, Tools
 from ._release_backup import Request as BackupRequest
 from ._release_layout import ENV, PARTS
@@ -25,6 +28,7 @@ PLACE: dict[str, dict[str, Any]] = {
     "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
     "env_file": {"type": "str", "default": ENV},
 }
+TIMES = ("copy_timeout", "health_timeout", "worker_timeout", "settle")
 
 
 def where(given: Mapping[str, Any]) -> Request:
@@ -48,6 +52,7 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
         raise WrongQuestion("pm2_home", None, "is needed to stop and start backend and worker", "give the PM2_HOME of the applications")
     if "backend" in given["parts"] and not given["health_url"]:
         raise WrongQuestion("health_url", None, "is needed to prove that the backend answers", "give the address of its health check")
+    _refuse_values(given)
     names = ("to", "env_policy", "copy", "least_free_mb", "open_runs", "open_runs_unknown", "override")
     base = where(given)
     request = Request(
@@ -60,6 +65,23 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
     settings = {name: given[name] for name in (*same, "worker_sign", "settle")}
     applications = Pm2Applications(Settings(**settings, worker_within=given["worker_timeout"])) if runs else None
     return request, Tools(applications, nginx)
+
+
+def _refuse_values(given: Mapping[str, Any]) -> None:
+    """Raise WrongQuestion for what would only show when the release is stopped: no release could then prove itself."""
+    if given["health_url"]:
+        refuse_url("health_url", given["health_url"])
+    for option in TIMES:
+        refuse_time(option, given[option])
+    if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):
+        raise WrongQuestion("least_free_mb", given["least_free_mb"], "is no size", "give a number of megabytes, 0 or more")
+    try:
+        re.compile(given["worker_sign"])
+    except re.error as error:
+        problem = f"is no regular expression ({error})"
+        raise WrongQuestion(
+            "worker_sign", given["worker_sign"], problem, "put a backslash before each ( [ * + ? . that is meant itself"
+        ) from error
 
 
 def backup(given: Mapping[str, Any]) -> BackupRequest:

@@ -148,8 +148,8 @@ def read_plain(path: str) -> bytes:
 
 
 def sync(path: str) -> None:
-    """Have what a path stands for on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """Have the names in a folder on the disk; the folder may be reached through a link (``/opt`` that leads to ``/data/opt``)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -22,7 +22,8 @@ from typing import Any
 from ._errors import ActionFailed, WrongQuestion
 from ._release_files import Files, sync
 
-BEGUN, STAGED, UNDOING, FINISHED, UNDONE, ABANDONED = "begun", "staged", "undoing", "finished", "undone", "abandoned"
+BEGUN, STAGED, STOPPING, PLACED = "begun", "staged", "stopping", "placed"
+UNDOING, FINISHED, UNDONE, ABANDONED = "undoing", "finished", "undone", "abandoned"
 _ENDS = (FINISHED, UNDONE, ABANDONED)
 
 

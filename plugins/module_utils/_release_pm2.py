@@ -137,27 +137,61 @@ class Pm2Applications:
     # --- stopping and starting
 
     def stop(self, app: str) -> None:
-        """Stop all processes of the installation, the backend last. Raises ActionFailed."""
+        """Stop all processes of the installation, the backend last. Raises ActionFailed, when all were told."""
         backend = self.settings.backend_process
         running = {one["name"] for one in self.ours(app) if one["status"] != "stopped"}
+        problems = []
         for name in sorted(running, key=lambda name: (name == backend, name)):
-            _pm2_control.control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
+            try:
+                _pm2_control.control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
+            except RemediationError as error:
+                problems.append(f"{name}: {error.message}")
+        if problems:
+            raise ActionFailed("; ".join(problems))
 
-    def start(self, app: str, part: str) -> None:
-        """Start the backend and wait until it is healthy, or the worker and wait until it works. Raises ActionFailed."""
+    def start(self, app: str, part: str, since: float = 0.0) -> None:
+        """Start the backend and wait until it is healthy, or the worker and wait until it works. Raises ActionFailed.
+
+        since: epoch seconds; a process that runs since before that is started anew, since it is not of the release in place.
+        """
         name = self.process_of(part)
         ends = self._log_ends(app, name)
-        _pm2_control.control(self._request(part, os.path.join(app, SCRIPTS[part]), "started"), check_mode=False)
+        state = "restarted" if self._older(app, name, since) else "started"
+        _pm2_control.control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
+        if self._older(app, name, since):
+            raise ActionFailed(f"{name} could not be started anew, so it still is of the other release")
         if part == "backend":
             self._wait(app, name, self._unhealthy, self.settings.health_timeout)
         else:
             self._wait(app, name, lambda: self._silent(app, name, ends), self.settings.worker_within)
 
-    def start_others(self, app: str, names: Sequence[str]) -> None:
-        """Start the installation's other processes of these names that are in PM2's list."""
+    def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
+        """Start the installation's other processes of these names that are in PM2's list; since: see :meth:`start`."""
         known = {one["name"] for one in self.ours(app)}
         for name in (name for name in names if name in known):
-            _pm2_control.control(self._by_name(name, "started", START_WITHIN), check_mode=False)
+            state = "restarted" if self._older(app, name, since) else "started"
+            _pm2_control.control(self._by_name(name, state, START_WITHIN), check_mode=False)
+
+    def _older(self, app: str, name: str, since: float) -> bool:
+        """Whether a process of this name runs that was started before a moment."""
+        here = [one for one in self.ours(app) if one["name"] == name and one["pid"]] if since else []
+        return any(one["started_at"] < since for one in here)
+
+    def ill(self, app: str, parts: Sequence[str]) -> str:
+        """Say what of these parts is not online or not healthy at this moment, "" when all is well."""
+        names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        try:
+            absent = [name for name, pids in self._pids(app, names).items() if not pids]
+        except RemediationError as error:
+            return error.message
+        if absent:
+            return f"{', '.join(absent)} {'are' if len(absent) > 1 else 'is'} not online"
+        for _time in range(UNHEALTHY_FOR_GOOD if "backend" in parts else 0):
+            problem = self._unhealthy()
+            if not problem:
+                return ""
+            self.sleep(WATCH_EVERY)
+        return problem if "backend" in parts else ""
 
     def watch(self, app: str, parts: Sequence[str]) -> None:
         """See that the processes of these parts live on under the same pids, and that the health check stays well.

@@ -67,13 +67,16 @@ class Applications(Protocol):
         """Return the name of the process of a part."""
 
     def stop(self, app: str) -> None:
-        """Stop all of them."""
+        """Stop all of them; one that does not stop must not keep the others from it."""
 
-    def start(self, app: str, part: str) -> None:
-        """Start the process of a part and wait until it answers or works."""
+    def start(self, app: str, part: str, since: float = 0.0) -> None:
+        """Start the process of a part and wait until it answers or works; one from before ``since`` (epoch seconds) is started anew."""
 
-    def start_others(self, app: str, names: Sequence[str]) -> None:
-        """Start other processes."""
+    def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
+        """Start other processes, as above."""
+
+    def ill(self, app: str, parts: Sequence[str]) -> str:
+        """Say what of these parts does not run well at this moment, "" when all does."""
 
     def watch(self, app: str, parts: Sequence[str]) -> None:
         """See that they live on."""

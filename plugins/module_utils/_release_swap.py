@@ -81,8 +81,7 @@ class Swap:
         self.files.rename(self.source, app)
 
     def backward(self) -> None:
-        """Put the former release in place, and the target back to where it was with its own .env. Raises ActionFailed; OSError."""
-        self.give_env_back()
+        """Put the former release in place, and the target back to where it was. Raises ActionFailed; OSError."""
         place = self.in_place()
         if place == FORMER:
             return
@@ -108,6 +107,11 @@ class Swap:
     @property
     def _kept_name(self) -> str:
         return f"{self.entry['env']}.before-{self.entry['id']}"
+
+    def own_env(self) -> str:
+        """Return the path where the target's own .env is now."""
+        own, kept = (os.path.join(self.target_tree(), name) for name in (self.entry["env"], self._kept_name))
+        return kept if os.path.lexists(kept) else own
 
     def keep_env(self) -> None:
         """Give the target, once it is in place, the .env of the former release; its own one stays beside it under another name."""

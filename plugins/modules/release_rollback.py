@@ -16,7 +16,8 @@ description:
     it answers, works and lives on. Any failure puts the former release back and starts it.
   - Everything is looked at before anything is touched. Each reason not to begin is one line with its remedy.
   - All of it is one transaction on the host, with a journal in O(state_dir). After a run that was killed, the next one finishes it where its
-    release is in place and still wanted, and undoes it otherwise.
+    release is in place and still wanted or runs well, and undoes it otherwise. With no or an unknown O(to), or while a mail run is open that this
+    would tear apart, it touches nothing and names what was interrupted.
   - Knows folders with copies beside them, C(<app_dir>-backup-YYYYMMDDHHMM), and releases behind a symbolic link. Of the latter the live
     one is what the link says, never the newest.
 attributes:
@@ -158,8 +159,8 @@ msg:
   sample: release 202611210930 runs in /opt/tank-mail-app; the former one is in /opt/tank-mail-app-aside-20261121101500
 state:
   description: >-
-    V(rolled_back), V(already) (nothing was to be done), V(finished_earlier) (what a killed run had begun), V(planned) (check mode); of a failure
-    V(refused) (nothing was touched), V(undone) (the former release is back and runs), V(broken) (it does not run).
+    V(rolled_back), V(already) (nothing was to be done), V(finished_earlier) (what a killed run had begun was finished, or undone where the former
+    release was asked for), V(planned) (check mode); of a failure V(refused) (nothing was touched but what a killed run had begun, see C(touched)), V(undone) (the former release is back and runs), V(broken) (it does not run).
   returned: always
   type: str
 steps:

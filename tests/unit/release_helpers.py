@@ -80,15 +80,20 @@ class Applications:
     def stop(self, app):
         for name in ("worker", "backend"):
             self.hook(f"stop {name}")
-            pid = self.pid(name)
-            if pid:
-                os.kill(pid, signal.SIGKILL)
-                while self.pid(name):
-                    time.sleep(0.001)
+            self._end(name)
 
-    def start(self, app, part):
+    def _end(self, name):
+        pid = self.pid(name)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            while self.pid(name):
+                time.sleep(0.001)
+
+    def start(self, app, part, since=0.0):
         self.hook(f"start {part}")
         script = os.path.join(app, SCRIPTS[part])
+        if self.pid(part) and (self.run / f"{part}.pid").stat().st_mtime < since:
+            self._end(part)
         if not self.pid(part):
             self._spawn(part, script)
         end = time.monotonic() + self.patience
@@ -111,8 +116,12 @@ class Applications:
             stderr=subprocess.DEVNULL,
         )
 
-    def start_others(self, app, names):
+    def start_others(self, app, names, since=0.0):
         self.hook("start others")
+
+    def ill(self, app, parts):
+        silent = [name for name in SCRIPTS if not self.says(name)]
+        return f"{silent[0]} is not healthy" if silent else ""
 
     def watch(self, app, parts):
         self.hook("watch")

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
@@ -356,6 +356,52 @@ def test_a_wrong_question_gets_one_line(folder, options, words):
     assert words in str(error.value)
 
 
+GIVEN = {
+    **{name: option.get("default") for name, option in _release_door.PLACE.items()},
+    "app_dir": "/opt/tank-mail-app",
+    "to": "latest",
+    "env_policy": "take",
+    "copy": False,
+    "least_free_mb": 200.0,
+    "nginx": None,
+    "open_runs": 0,
+    "open_runs_unknown": "",
+    "override": [],
+    "pm2_home": "/home/tank/.pm2",
+    "user": None,
+    "path_prefix": [],
+    "pm2_executable": "pm2",
+    "backend_process": "backend",
+    "worker_process": "worker",
+    "worker_sign": "Scheduler",
+    "settle": 30.0,
+    "health_url": "http://127.0.0.1:3000/api/health",
+    "health_timeout": 60.0,
+    "worker_timeout": 90.0,
+    "copy_timeout": 1800.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"health_url": "127.0.0.1:3000/api/health"}, "health_url: '127.0.0.1:3000/api/health' is not the address of a page"),
+        ({"health_url": "http://127.0.0.1:port/"}, "is not the address of a page"),
+        ({"worker_sign": "Scheduler("}, "worker_sign: 'Scheduler(' is no regular expression"),
+        ({"settle": float("nan")}, "settle: nan is no time to wait"),
+        ({"health_timeout": -1.0}, "health_timeout: -1.0 is no time to wait"),
+        ({"worker_timeout": float("inf")}, "worker_timeout: inf is no time to wait"),
+        ({"least_free_mb": float("nan")}, "least_free_mb: nan is no size"),
+    ],
+)
+def test_what_no_release_could_prove_itself_by_is_refused_at_the_door(options, words):
+    assert _release_door.rollback(GIVEN)[0].to == "latest"
+    with pytest.raises(WrongQuestion) as error:
+        _release_door.rollback({**GIVEN, **options})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_two_at_once_do_not_get_in_each_others_way(folder):
     work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
     with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is at work \(process \d+\)"):
@@ -445,11 +491,123 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     folder.digests = {"C": folder.digests["C"]}
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running()) == ("rolled_back", "C")
-    assert "another release since; left so" in done.warnings[0]
+    assert "left as it is: " in done.warnings[0]
     assert folder.tree_of("H").exists()
 
 
+@pytest.mark.parametrize("layout", ["folder", "link"])
+def test_processes_that_do_not_stop_for_the_undo_are_not_taken_for_the_former_release(tmp_path, layout):
+    """The worker of the bad release crashes; its backend runs, is healthy, and cannot be stopped."""
+    place = Installation(tmp_path / "opt", layout, worker=CRASHES).start()
+    stop, stops = place.applications.stop, []
+
+    def stop_once(app):
+        stops.append(app)
+        if len(stops) > 1:
+            raise ActionFailed("backend: not finished within the deadline of 60 s")
+        stop(app)
+
+    place.applications.stop = stop_once
+    undone(place, place.id["B"])
+    assert len(stops) == 2
+    place.applications.stop = stop
+    place.end()
+
+
+def test_processes_that_were_never_stopped_are_not_started_anew(tmp_path):
+    """Copying fails, or nothing of it is possible: what runs is of the release in place, and may be sending mails."""
+    place = Installation(tmp_path / "opt").start()
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+
+    def no_copy(name):
+        if name.startswith("copy "):
+            (place.app / "a.pid").touch()
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ActionFailed):
+        place.roll_back("latest", no_copy, copy=True)
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    place.end()
+
+
+def between_the_renames(place):
+    """Kill a rollback to B when the former release is aside and nothing is in place; returns where the former one is."""
+    names = operations_of(place)
+    number = next(number for number, name in enumerate(names, 1) if name == f"rename {place.paths['B'].name}")
+    assert killed_at(number, lambda hook: place.roll_back(place.id["B"], hook))
+    assert not place.app.exists()
+    return next(place.folder.glob("*-aside-*"))
+
+
+def operations_of(place):
+    names = []
+    work = Installation(place.folder / "twin").start()
+    work.roll_back(work.id["B"], names.append)
+    work.end()
+    return names
+
+
+@pytest.mark.parametrize("to", ["B", "C"])
+def test_a_former_release_that_somebody_took_away_after_a_kill_does_not_block_for_ever(folder, to):
+    aside = between_the_renames(folder)
+    aside.rename(folder.folder / "elsewhere")
+    done = folder.roll_back(folder.id[to])
+    assert done.state == ("finished_earlier" if to == "B" else "rolled_back")
+    assert (folder.running(), folder.lost()) == (to, [])
+    assert folder.roll_back(folder.id[to]).changed is False
+
+
+def test_where_neither_release_is_left_the_next_one_is_put_in_place(folder):
+    aside = between_the_renames(folder)
+    aside.rename(folder.folder / "elsewhere")
+    folder.paths["B"].rename(folder.folder / "elsewhere-b")
+    done = folder.roll_back(folder.id["C"])
+    assert (done.state, folder.running(), folder.lost()) == ("rolled_back", "C", [])
+    assert "neither its release nor the former one is where it was" in done.warnings[0]
+
+
 # --- disks
+
+
+@pytest.mark.parametrize("layout", ["folder", "link"])
+@pytest.mark.parametrize("worker", ["lives", "crashes"])
+def test_an_installation_whose_folder_is_reached_through_a_link(tmp_path, layout, worker):
+    """As /opt that leads to /data/opt: there and, with a release that does not run, back again."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "opt").symlink_to("data")
+    place = Installation(tmp_path / "opt/here", layout, **({"worker": CRASHES} if worker == "crashes" else {}))
+    place.folder.rename(tmp_path / "data/there")
+    (tmp_path / "data/here").symlink_to("there")
+    place.start()
+    if worker == "lives":
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+        assert place.running() == "B"
+    else:
+        undone(place, place.id["B"])
+    assert {digest(path.resolve()) for path in place.paths.values() if path.exists()} <= set(place.digests.values())
+    place.applications.end()
+
+
+def test_a_former_release_that_is_back_is_started_although_something_failed_on_the_way(tmp_path):
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    back = []
+
+    def no_sync(name):
+        """The disk cannot take the names any more, once the former release is renamed back."""
+        if name.startswith("rename tank-mail-app-aside-"):
+            back.append(name)
+        elif name.startswith("sync ") and len(back) == 1:
+            back.append(name)
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ActionFailed) as error:
+        place.roll_back("latest", no_sync)
+    assert len(back) == 2
+    assert place.running() == "A"
+    assert error.value.details["partial"].state == "undone"
+    assert "not all was put in order: Input/output error" in error.value.details["partial"].warnings[0]
+    assert place.lost() == []
+    place.end()
 
 
 def test_a_backup_on_another_file_system_is_copied(folder, small_disk):

@@ -167,6 +167,41 @@ def test_the_backend_stops_last(monkeypatch):
     assert stopped == [("extra", "stopped"), ("worker", "stopped"), ("backend", "stopped")]
 
 
+def test_a_process_that_does_not_stop_does_not_keep_the_others_from_it(monkeypatch):
+    told = []
+
+    def control(request, check_mode):
+        told.append(request.name)
+        if request.name == "worker":
+            raise ActionFailed("not finished within the deadline of 60 s")
+
+    monkeypatch.setattr(_release_pm2._pm2_control, "control", control)
+    with pytest.raises(ActionFailed, match=r"^worker: not finished within the deadline of 60 s$"):
+        Host(lambda _now: both(process())).stop(APP)
+    assert told == ["worker", "backend"]
+
+
+@pytest.mark.parametrize(("since", "state"), [(0.0, "started"), (1000.0, "started"), (3000.0, "restarted")])
+def test_a_process_from_before_the_release_came_there_is_started_anew(monkeypatch, since, state):
+    asked, moment = [], [2000.0]
+
+    def control(request, check_mode):
+        asked.append(request.state)
+        moment[0] = 4000.0 if request.state == "restarted" else moment[0]
+
+    monkeypatch.setattr(_release_pm2._pm2_control, "control", control)
+    host = Host(lambda _now: both(process(started_at=moment[0]), backend=100))
+    host.start(APP, "worker", since)
+    host.start_others(APP, ["worker"], since)
+    assert asked == [state, "started"]
+
+
+def test_a_process_that_cannot_be_started_anew_is_no_success(monkeypatch):
+    monkeypatch.setattr(_release_pm2._pm2_control, "control", lambda request, check_mode: None)
+    with pytest.raises(ActionFailed, match="worker could not be started anew"):
+        Host(lambda _now: both(process(started_at=2000.0))).start(APP, "worker", 3000.0)
+
+
 # --- nginx
 
 
