@@ -40,6 +40,8 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
         "stack_pm2_unit_dir": facts["unit_dir"],
         "stack_app_dir": facts["app_dir"],
+        # The page lies in the same folder, so it is this host that is backed up and rolled back, and not tank-web.
+        "stack_release_parts": ["backend", "worker", "frontend", "env"],
         "stack_env_file": facts["env_file"],
         "stack_health_url": facts["health_url"],
         "stack_state_dir": str(state_dir),
@@ -148,6 +150,7 @@ def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
         "stack_pm2_user": facts["user"],
         "stack_pm2_processes": [process["name"] for process in facts["processes"]],
         "stack_app_dir": facts["app_dir"],
+        "stack_release_parts": ["backend", "worker", "env"],
         "stack_env_file": facts["env_file"],
         "stack_health_url": facts["health_url"],
         "stack_checker_state_dir": str(checker_state_dir),
@@ -159,6 +162,8 @@ def container_hosts(facts: dict, checker_state_dir: Path) -> dict:
     }
     web = {
         "stack_areas": ["nginx", "web", "host"],
+        "stack_app_dir": facts["app_dir"],
+        "stack_release_parts": ["frontend"],
         "stack_nginx_status_url": f"{facts['web_url']}nginx_status",
         "stack_web_url": facts["web_url"],
         "stack_web_build_dir": facts["build_dir"],

@@ -21,6 +21,7 @@ class ActionModule(ReleaseAction):
     MODULE = "ops.remediation.release_info"
     CHECK = CHECK
     KEPT = VALUES
+    CHANGES = False
 
     def findings_of(self, answer: Mapping[str, Any]) -> list[Finding]:
         """Return the list as one finding; none when there was no answer."""

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Refuse a run that could not tell what it did: no host, no record keeper, a setting that means nothing.
 
-Variables that only look like those of this collection are remarked upon: another one may own the names, so nothing fails.
+Variables that only look like those of this collection are remarked upon: another one may own the names, so nothing fails but where the
+playbook is strict about its own.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ class ActionModule(ActionBase):
         }
         if not arguments["hosts"]:
             return {**told, **_no_hosts(arguments["pattern"])}
+        strange = [
+            remark for remark in told["remediation_remarks"] if arguments["strict"] and remark["subject"].startswith(arguments["strict"])
+        ]
+        if strange:
+            named = " ".join(remark["texts"]["en"] + ("" if remark["suggestions"] else ".") for remark in strange)
+            return {**told, "failed": True, "msg": f"{named} Nothing was touched: correct the name, or take the variable away"}
         return {"changed": False, **told}
 
     def _remarks(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,6 +69,7 @@ class ActionModule(ActionBase):
         _validated, arguments = self.validate_argument_spec(
             {
                 "cadence": {"type": "str", "required": True},
+                "strict": {"type": "str"},
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "pattern": {"type": "str", "default": "all"},
                 "fail_on": {"type": "str", "default": "critical", "choices": list(record.FAIL_ON)},

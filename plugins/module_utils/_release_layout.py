@@ -37,6 +37,8 @@ _CACHES = (".cache/*", "*/.cache/*")  # but for these in them
 MANIFEST = ".manifest.json"  # beside a backup, made by release_backup
 LATEST = "latest"
 _IDENTITY = re.compile(r"[0-9]{8,14}(?:[._-][A-Za-z0-9._-]{1,40})?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_A_LINK = "{} is a link to {}; releases are no links: add {}"
 _REFERENCE = re.compile(rb"""(?:src|href)\s*=\s*["']([^"'?#:]{1,300}\.(?:js|mjs|css))["']""", re.I)
 MAX_INDEX = 1 << 20
 READ_WITHIN = 120.0  # seconds for looking at one folder of releases
@@ -203,25 +205,44 @@ def _backups(place: Place) -> list[Candidate]:
         if not any(same_folder(folder, known) for known in folders):
             folders.append(folder)
     for folder in folders:
-        for name in _names(folder):
+        for name, is_link in _folders_in(folder):
             match = pattern.fullmatch(name)
-            path = os.path.join(folder, name)
-            if match and inode_of(path):
-                found.append(Candidate(match[2] or match[4], path, match[1] or match[3]))
+            if match:
+                path = os.path.join(folder, name)
+                problem = _A_LINK.format(path, os.path.realpath(path), "its folder to backup_dirs") if is_link else ""
+                found.append(Candidate(match[2] or match[4], path, match[1] or match[3], problem=problem))
     return found
 
 
 def _releases(place: Place) -> list[Candidate]:
-    paths = [os.path.join(place.releases, name) for name in _names(place.releases) if _IDENTITY.fullmatch(name)]
-    found = [Candidate(os.path.basename(path), path, RELEASE) for path in paths if inode_of(path)]
-    if place.live and not any(same_folder(path, place.live) for path in paths):
+    """Return the releases behind a link: folders with a date for a name, and any other that has what a release has."""
+    found, links = [], []
+    for name, is_link in _folders_in(place.releases):
+        path = os.path.join(place.releases, name)
+        if _NAME.fullmatch(name) and (_IDENTITY.fullmatch(name) or _has_a_part(path)):
+            (links if is_link else found).append(Candidate(name, path, RELEASE))
+    if place.live and not any(same_folder(one.path, place.live) for one in found):
         found.append(Candidate(os.path.basename(place.live), place.live, RELEASE))
+    for one in links:
+        if not any(same_folder(one.path, known.path) for known in found):  # a second name of one that is here is nothing to tell
+            one.problem = _A_LINK.format(one.path, os.path.realpath(one.path), "the release itself to the folder of the releases")
+            found.append(one)
     return found
 
 
-def _names(folder: str) -> list[str]:
-    listed = call(lambda: sorted(os.listdir(folder)), READ_WITHIN)
-    return list(listed.value) if listed.error is None else []
+def _has_a_part(path: str) -> bool:
+    return any(os.path.isfile(os.path.join(path, script)) for script in (*SCRIPTS.values(), INDEX))
+
+
+def _folders_in(folder: str) -> list[tuple[str, bool]]:
+    """Return the names of the folders in one, and whether it is a link to one; none where it cannot be read."""
+
+    def read() -> list[tuple[str, bool]]:
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_symlink()) for entry in entries if entry.is_dir())
+
+    listed = call(read, READ_WITHIN)
+    return [(name, is_link) for name, is_link in listed.value] if listed.error is None else []
 
 
 def _look(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
@@ -237,6 +258,8 @@ def _look(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
             "has_manifest": manifest is not None,
         }
 
+    if one.problem:
+        return
     outcome = call(read, READ_WITHIN)
     if outcome.error is not None:
         one.problem = f"{one.path} cannot be read: {outcome.error.message}"
@@ -340,7 +363,8 @@ def running_id(place: Place, finished: Sequence[Mapping[str, Any]]) -> str:
 def choose(wanted: str | None, found: Sequence[Candidate], place: Place, finished: Sequence[Mapping[str, Any]]) -> Candidate:
     """Return the release that is meant; raises Refused with the list of candidates.
 
-    ``latest`` is the newest one that could be meant: no release that was put aside or rolled away from. Where a rollback to
+    ``latest`` is the newest one that could be meant: no release that was put aside or rolled away from, and none whose name does not begin
+    with a date, since nothing says how new that is. Where a rollback to
     ``latest`` has put the running release there, it is that one: a second run must not go back and forth.
     """
     if not wanted:
@@ -358,7 +382,7 @@ def _latest(found: Sequence[Candidate], place: Place, finished: Sequence[Mapping
     last = finished[-1] if finished else None
     if running and last and last["asked"] == LATEST and last["target_id"] == running.id:
         return running
-    could_be = [one for one in found if one.kind != ASIDE and not one.rolled_away]
+    could_be = [one for one in found if one.kind != ASIDE and not one.rolled_away and _IDENTITY.match(one.id)]
     if place.layout == LINK:
         could_be = [one for one in could_be if not one.running]
     if not could_be:

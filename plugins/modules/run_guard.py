@@ -40,6 +40,11 @@ options:
     description: What kind of run this is, such as V(daily_check).
     type: str
     required: true
+  strict:
+    description: >-
+      Variables that begin so and that the collection does not know are refused instead of remarked upon, such as V(emergency_rollback_): where
+      a misspelt one would leave a default that does harm.
+    type: str
   hosts:
     description: The hosts that this run is to check.
     type: list

@@ -37,6 +37,7 @@ _EMPTY = _finding.Finding(check="", area="").as_dict()
 LANGUAGES = faults_catalogue.LANGUAGES
 # How the callback tells the tasks of the run what it knows: they are forked from its process and inherit it.
 VERDICT_VARIABLE = "OPS_REMEDIATION_RUN"
+GOES_ON = ("run.rollback", "run.release_backup")  # what a host that has begun it ends by itself when the connection is lost
 
 
 @dataclass
@@ -188,7 +189,9 @@ class RunRecord:
         made = []
         for host in self._host_names():
             if host in self._unreachable:
-                made.append((host, _finding.fault("run.unreachable", "run.reach", evidence={"reason": self._unreachable[host]})))
+                acting = [check for check in self._expected.get(host, []) if check in GOES_ON]
+                evidence = {"reason": self._unreachable[host], **({"acting": acting} if acting else {})}
+                made.append((host, _finding.fault("run.unreachable", "run.reach", evidence=evidence)))
             elif self._needs_telling(host):
                 reason = self._failed.get(host) or "the run ended before this host was asked"
                 made.append((host, _finding.unknown("run.reach", reason)))

@@ -13,14 +13,18 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._finding import Finding
 from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
+ALONE = "what had begun on the host goes on there alone: wait some minutes, then run the same command again"
+LOOK = "__emergency_rollback_look"  # a variable of the role emergency_rollback: it only looks, and rolls back in a later task
+
 
 class ReleaseAction(ActionBase):
-    """One of these modules. MODULE: its name. CHECK: what the record expects. KEPT: its values."""
+    """One of these modules. MODULE: its name. CHECK: what the record expects. KEPT: its values. CHANGES: whether it changes the host."""
 
     TRANSFERS_FILES = False
     MODULE = ""
     CHECK = ""
     KEPT: tuple[str, ...] = ()
+    CHANGES = True
     findings_of: Callable[[Mapping[str, Any]], list[Finding]]
     _supports_check_mode = True
     _supports_async = False
@@ -34,9 +38,12 @@ class ReleaseAction(ActionBase):
         try:
             result = self._execute_module(module_name=self.MODULE, module_args={"host_name": host, **self._task.args}, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
-            return {"unreachable": True, "msg": str(error), "findings": [], **told}
+            message = f"{error}; {ALONE}" if self.CHANGES and not self._task.check_mode else str(error)
+            return {"unreachable": True, "msg": message, "findings": [], **told}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error), "findings": [], **told}
         kept = {name: value for name, value in result.items() if name in (*ALWAYS, "diff", *self.KEPT)}
+        if task_vars.get(LOOK) is True and not kept.get("failed"):
+            return kept  # nothing was done yet, so the record must go on expecting it
         findings = [{**finding.as_dict(), "asked_from": host} for finding in self.findings_of(kept)]
         return {**kept, "findings": findings, **told}

@@ -287,3 +287,15 @@ def test_another_fault_found_before_does_not_hide_why_a_task_failed():
     made.answered("app1", answer(fault("pm2.stopped", "pm2.processes", "backend")), "Ask: it broke", failed=True)
     found = document(made)
     assert [finding["code"] for finding in found["findings"] if finding["status"] == "unknown"] == ["run.check_unknown"]
+
+
+def test_a_host_that_was_lost_while_it_rolled_back_is_told_to_go_on_alone():
+    made = record.RunRecord("emergency_rollback.yml", "0.1.0")
+    made.configure({"cadence": "emergency_rollback", "hosts": ["app1", "app2"], "fail_on": "critical", "language": "en", "home": ""})
+    made.answered("app1", {"expected": ["run.rollback"], "findings": []}, "connection closed")
+    for host in ("app1", "app2"):
+        made.unreachable(host, "connection closed")
+    lost, away = (finding for finding in made.document()["findings"] if finding["code"] == "run.unreachable")
+    assert "Wait some minutes, then run the same command again" in lost["texts"]["en"]["next"]
+    assert "몇 분 뒤 같은 명령을 다시 실행" in lost["texts"]["ko"]["next"]
+    assert "Wait" not in away["texts"]["en"]["next"]

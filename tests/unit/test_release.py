@@ -125,6 +125,40 @@ def test_a_backup_folder_that_is_named_twice_has_each_backup_once(folder, tmp_pa
     assert [one["id"] for one in found] == ["-", folder.id["B"], folder.id["C"]]
 
 
+def test_releases_without_a_date_are_candidates_but_never_the_latest(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    make_release(place.folder / "releases/v1.2.0", "E")
+    (place.folder / "releases/shared/uploads").mkdir(parents=True)
+    (place.folder / "releases/previous").symlink_to("20261120")
+    found = {one["id"]: one for one in _release.listing(place.request(None))["candidates"]}
+    assert list(found) == ["20261121", "20261120", "20261110", "v1.2.0"]
+    assert place.roll_back("v1.2.0").state == "rolled_back"
+    assert place.applications.says("backend") == "E"
+    assert place.roll_back("latest").release == place.id["B"]
+    place.end()
+
+
+def test_where_only_undated_releases_are_left_latest_is_refused_with_their_names(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    make_release(place.folder / "releases/v1.2.0", "E")
+    for name in ("B", "C"):
+        shutil.rmtree(place.paths[name])
+    with pytest.raises(Refused, match=r"no release of .* to roll back to.*v1\.2\.0 \(release"):
+        place.roll_back("latest")
+    place.end()
+
+
+def test_a_release_that_is_a_link_to_elsewhere_is_told_and_not_taken(place, tmp_path):
+    elsewhere = make_release(tmp_path / "elsewhere", "E")
+    name = "tank-mail-app-backup-202611191200" if place.layout == "folder" else "releases/20261119"
+    (place.folder / name).symlink_to(elsewhere)
+    identity = name[-12:] if place.layout == "folder" else "20261119"
+    reasons, line = refused(place, identity)
+    assert reasons == ["unreadable"]
+    assert f"is a link to {elsewhere}; releases are no links: add" in line
+    assert any(f"{identity} (" in line and "is a link to" in line for line in _release.listing(place.request(None))["lines"])
+
+
 def test_the_list_has_date_size_and_whether_it_is_complete_and_runs(folder):
     (folder.paths["C"] / "config/.env").unlink()
     lines = _release.listing(folder.request(None))["lines"]

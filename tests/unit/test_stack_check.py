@@ -291,3 +291,20 @@ def test_the_guard_refuses_without_the_callback(act, monkeypatch):
     result, _sent = act(run_guard, {})
     assert result["failed"] is True
     assert result["msg"].startswith("callbacks_enabled: ops.remediation.run_record is not enabled")
+
+
+@pytest.mark.parametrize(("strict", "refused"), [("emergency_rollback_", True), (None, False), ("release_backup_", False)])
+def test_the_guard_refuses_misspelt_variables_only_where_a_playbook_is_strict(act, monkeypatch, strict, refused):
+    monkeypatch.setenv(record.VERDICT_VARIABLE, "null")
+    given = {"cadence": "emergency_rollback", "hosts": ["a"], "pattern": "all", "fail_on": "critical", "language": "en", "home": ""}
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, spec: (None, {**given, "strict": strict}))
+    monkeypatch.setattr(run_guard.ActionModule, "_loader", None, raising=False)
+    monkeypatch.setattr(run_guard, "load_extra_vars", lambda _loader: {"emergency_rollback_evn": "keep", "emergency_rollback_to": "latest"})
+    result, _sent = act(run_guard, {})
+    assert bool(result.get("failed")) is refused
+    assert [remark["subject"] for remark in result["remediation_remarks"]] == ["emergency_rollback_evn"]
+    if refused:
+        assert result["msg"] == (
+            "emergency_rollback_evn (given with -e) is not a variable of this collection; did you mean emergency_rollback_env?"
+            " Nothing was touched: correct the name, or take the variable away"
+        )
