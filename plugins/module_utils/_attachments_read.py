@@ -15,7 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _attachments_s3 as s3
@@ -62,6 +62,8 @@ MOST_FOLDERS = 100
 MOST_GROUPS = 100
 DIFFERENT, EQUAL, UNTOLD = "no", "yes", "unknown"
 
+# {place: problem} of those that are known not to answer; they are told, and not touched. For who has asked the mounts before.
+SILENT_ROOTS = "silent_roots"
 # What is read depends on these.
 PARAMETERS = (
     "roots",
@@ -178,8 +180,8 @@ def remember(found: Mapping[str, Any], former: Any = None) -> dict[str, Any] | N
 
 def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked parameters; raises WrongQuestion for one that cannot be used."""
-    given = parameters.get("roots")
-    if not given:
+    given, silent = parameters.get("roots"), parameters.get(SILENT_ROOTS) or {}
+    if not given and not silent:
         raise WrongQuestion("roots", given, "names no folder", "give the folders or S3 prefixes that attachments lie in")
     zone = parameters.get("timezone") or ZONE
     day = day_of(parameters.get("date") or "today", zone, time.time())
@@ -193,7 +195,7 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     since = tuple(since_of(pattern, day, zone, EARLY if early is None else float(early)) for pattern in files)
     return {
         "day": day,
-        "roots": roots_of(given, day),
+        "roots": places_of(given or (), silent, day),
         "rules": rules_of(parameters.get("extensions"), parameters.get("name_pattern")),
         "within": within,
         "depth": max(0, _number(parameters, "depth", 3)),
@@ -202,6 +204,11 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "settle": max(0.0, float(SETTLE if parameters.get("settle") is None else parameters["settle"])),
         "batch": (marker, log, *patterns_of(parameters.get("batch_failed"), parameters.get("batch_finished")), since, zone),
     }
+
+
+def places_of(given: Sequence[str], silent: Mapping[str, str], day: Any) -> list[Root]:
+    """Return the places to look into, then those that are known not to answer, with their problem."""
+    return [*roots_of(given, day), *(replace(root, problem=silent[root.given]) for root in roots_of(list(silent), day))]
 
 
 def _number(parameters: Mapping[str, Any], name: str, default: int) -> int:
@@ -600,20 +607,21 @@ def read_retention(
     timezone: str | None = None,
     keep_days: int | None = None,
     answer_within: float | None = None,
+    silent_roots: Mapping[str, str] | None = None,
     **_others: Any,
 ) -> dict[str, Any]:
-    """Return for each root what it keeps too long (see read_kept), with ``given``."""
+    """Return for each root what it keeps too long (see read_kept), with ``given``. silent_roots: see SILENT_ROOTS."""
     day = day_of(date or "today", timezone or "Asia/Seoul", time.time())
     days = 30 if keep_days is None else keep_days
     if days < 0:
         raise WrongQuestion("keep_days", keep_days, "is less than 0", "give the days that files are kept")
-    places = roots_of(roots, day)
-    local = [root for root in places if not root.is_s3]
+    places = places_of(roots or (), silent_roots or {}, day)
+    local = [root for root in places if not root.is_s3 and not root.problem]
     until = time.monotonic() + _positive({"answer_within": answer_within}, "answer_within", 8.0)
     known = dict(Crew(lambda root: ((root, read_kept(root, day, days)), ()), most=READERS, until=until).run(local))
     return {"roots": [{"given": root.given, **(known.get(root) or _not_kept(root))} for root in places]}
 
 
 def _not_kept(root: Root) -> dict[str, Any]:
-    answer = {"path": root.base, "how": "s3" if root.is_s3 else "", "problem": "" if root.is_s3 else SILENT}
+    answer = {"path": root.base, "how": "s3" if root.is_s3 else "", "problem": "" if root.is_s3 else root.problem or SILENT}
     return {**answer, "old": 0, "oldest": "", "examples": [], "looked": 0, "more": False}
