@@ -44,7 +44,22 @@ RENAME_SHARE = 0.8  # part of what is left then that the rename may take; so muc
 WRITE_SHARE = 0.2  # part of the deadline that is kept for the file of all details
 STOP_SHARE = 0.8  # part of the time of a child after which it begins with no further file
 NO_TIME = "no_time"  # why a file was not reached
-COLUMNS = ("name", "outcome", "code", "group", "paths", "candidates", "why", "kind", "size", "equal", "differs", "shared", "times")
+COLUMNS = (
+    "name",
+    "outcome",
+    "code",
+    "group",
+    "paths",
+    "candidates",
+    "why",
+    "kind",
+    "size",
+    "equal",
+    "differs",
+    "shared",
+    "times",
+    "looked",
+)
 
 
 @dataclass

@@ -121,6 +121,7 @@ class Looked:
     similar: dict[str, list[tuple[int, bytes, float]]] = field(default_factory=dict)
     compared: int = 0
     unread: int = 0
+    contents: bool = True
     joined: dict[int, list[bytes]] = field(default_factory=dict)
 
     def paths(self, number: int) -> list[bytes]:
@@ -282,7 +283,7 @@ def _read(prepared: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[st
     looked = Looked(wanted or [], index, settings["rules"], walk, sightings)
     looked.files.update(remote["files"])
     looked.verdicts.update(remote["verdicts"])
-    looked.unread = remote["unread"]
+    looked.unread, looked.contents = remote["unread"], parameters.get("contents") is not False
     _look(looked, settings, until, parameters)
     _find_similar(looked, settings, until)
     answer = _summary(looked, settings, wanted is not None)
@@ -305,7 +306,7 @@ def _look(looked: Looked, settings: Mapping[str, Any], until: float, parameters:
         if kept:
             looked.sightings.exact[number] = [folder for folder, _path in kept]
     _look_again(looked, settings["settle"], until)
-    contents, deep = parameters.get("contents") is not False, bool(parameters.get("deep"))
+    contents, deep = looked.contents, bool(parameters.get("deep"))
     single = [paths[0] for paths in map(looked.paths, looked.sightings.exact) if len(paths) == 1]
     wanted = [path for path in single if contents and _is_readable(looked, path)]
     crew = Crew(lambda path: ((path, inspect_file(path, _extension(path), deep=deep)), ()), most=settings["readers"], until=until)
@@ -466,7 +467,7 @@ def _row(looked: Looked, number: int, rule: str) -> dict[str, Any]:
 def _single(looked: Looked, path: bytes) -> dict[str, Any]:
     file, verdict = looked.files.get(path), looked.verdicts.get(path)
     if file is None:
-        return {"outcome": FOUND, "code": "", "size": None}
+        return {"outcome": FOUND, "code": "", "size": None, "looked": False}
     about = {"size": file.size}
     if path in looked.growing:
         return {"outcome": INVALID, "code": "attachments.still_written", **about}
@@ -474,6 +475,8 @@ def _single(looked: Looked, path: bytes) -> dict[str, Any]:
         return {"outcome": INVALID, "code": UNREADABLE, "why": file.problem, **about}
     if not file.size:
         return {"outcome": INVALID, "code": EMPTY, **about}
+    if verdict is None and looked.contents:
+        return {"outcome": FOUND, "code": "", **about, "looked": False}  # it is there; the time was over
     if verdict is None or not verdict.code:
         return {"outcome": FOUND, "code": "", **about}
     told = {name: value for name, value in (("why", verdict.why), ("kind", verdict.kind)) if value}
@@ -533,7 +536,7 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
             codes[row["code"]] = codes.get(row["code"], 0) + 1
             if len(examples.setdefault(row["code"], [])) < MOST_EXAMPLES:
                 examples[row["code"]].append(row)
-    shown_rows = sorted(rows, key=lambda row: row["outcome"] == FOUND)
+    shown_rows = sorted(rows, key=lambda row: (row["outcome"] == FOUND, "looked" not in row))
     return {
         "at": time.time(),
         "date": str(settings["day"]),

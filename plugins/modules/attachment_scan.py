@@ -446,6 +446,9 @@ details:
     size:
       description: Size in bytes.
       type: int
+    looked:
+      description: V(false) for a file that is there, and that the time did not allow to be looked at, so that it is not known to be whole.
+      type: bool
     shared:
       description: Whether another missing name has the same candidates.
       type: bool
