@@ -19,9 +19,13 @@ from typing import Any
 
 from . import _ask, _attachments_area, _attachments_rename, _nas_area
 from ._attachments import NAME_PATTERN, shown
+from ._attachments_read import SILENT_ROOTS
+from ._attachments_roots import day_of, roots_of
+from ._attachments_walk import SILENT
 from ._check import Check
 from ._errors import ActionFailed, RemediationError, WrongQuestion
 from ._finding import Finding, unknown
+from ._nas_checks import is_below
 from ._process import call
 from ._registry import Question
 from ._sources import Asked
@@ -40,7 +44,22 @@ RENAME_SHARE = 0.8  # part of what is left then that the rename may take; so muc
 WRITE_SHARE = 0.2  # part of the deadline that is kept for the file of all details
 STOP_SHARE = 0.8  # part of the time of a child after which it begins with no further file
 NO_TIME = "no_time"  # why a file was not reached
-COLUMNS = ("name", "outcome", "code", "group", "paths", "candidates", "why", "kind", "size", "equal", "differs", "shared", "times")
+COLUMNS = (
+    "name",
+    "outcome",
+    "code",
+    "group",
+    "paths",
+    "candidates",
+    "why",
+    "kind",
+    "size",
+    "equal",
+    "differs",
+    "shared",
+    "times",
+    "looked",
+)
 
 
 @dataclass
@@ -156,22 +175,55 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) 
     _take(result, _ask.ask(nas, asked_from=asked_from, state=state))
     if result.wrong:
         return result
-    sick = [finding for finding in result.findings if finding["code"] in SILENT_CODES]
-    if sick:
-        # Nobody reads in a mount that does not answer: it would only be one more that waits.
-        reason = f"{sick[0]['subject']} does not answer, so nothing in it was looked for"
-        _take(result, _ask.ask([_blocked(options, reason, sick[0]["code"])], asked_from=asked_from, state=state))
+    sick = _sick_places(result.findings)
+    if sick and _is_sick(options["wanted_file"] or "", sick):
+        reason = f"the wanted names are not known: {options['wanted_file']} lies in a mount that does not answer"
+        _take(result, _ask.ask([_blocked(options, reason, result.findings[0]["code"])], asked_from=asked_from, state=state))
         return result
+    options = _around(options, sick)
     left = max(1.0, end - time.monotonic())
     every = ALL if options["details_file"] or options["state"] == RENAMED else options["details"]
     held: dict[str, Any] = {}
-    present = _holding(_attachments_area.CHECKS[0], "attachments.files", held)
+    present_check, retention_check = map(_knowing_silent, _attachments_area.CHECKS)
+    present = _holding(present_check, "attachments.files", held)
     questions = [_question(present, options, left, answer_within=left * 0.9, details=every)]
     if options["keep_days"] is not None:
-        questions.append(_question(_attachments_area.CHECKS[1], options, left, answer_within=left * 0.9))
+        questions.append(_question(retention_check, options, left, answer_within=left * 0.9))
     _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
     result.found = held
     return result
+
+
+def _sick_places(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the mounts and folders that do not answer, with their problem as a folder has it."""
+    found: dict[str, str] = {}
+    for finding in findings:
+        if finding["code"] in SILENT_CODES:
+            evidence = finding["evidence"]
+            problem = SILENT if finding["code"] == "nas.hung" else evidence.get("error") or "ESTALE"
+            where = evidence.get("places") or [evidence["path"] if finding["check"] == "nas.path" else evidence["mount"]]
+            found.update(dict.fromkeys(where, problem))
+    return found
+
+
+def _is_sick(place: str, sick: Mapping[str, str]) -> str:
+    return next((problem for where, problem in sick.items() if place and is_below(os.path.normpath(place), where)), "")
+
+
+def _around(options: Mapping[str, Any], sick: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options without what lies in sick places: nobody reads there, it would only be one more that waits.
+
+    Other roots are looked into; a name that they do not hold is unknown then, and not missing.
+    """
+    given = {**options, SILENT_ROOTS: {}}
+    if not sick:
+        return given
+    roots = roots_of(options["roots"], day_of(options["date"], options["timezone"], time.time()))
+    problems = {root.given: _is_sick(root.path, sick) for root in roots if not root.is_s3}
+    given[SILENT_ROOTS] = {place: problem for place, problem in problems.items() if problem}
+    given["roots"] = [root.given for root in roots if root.given not in given[SILENT_ROOTS]]
+    given.update({name: None for name in ("batch_marker", "batch_log") if _is_sick(options[name] or "", sick)})
+    return given
 
 
 def _nas_checks(options: Mapping[str, Any]) -> list[Check]:
@@ -185,6 +237,16 @@ def _question(check: Check, options: Mapping[str, Any], deadline: float, **other
     given = {**options, **others}
     parameters = {name: given[name] if given.get(name) is not None else spec.get("default") for name, spec in check.parameters.items()}
     return Question(check, parameters, deadline)
+
+
+def _knowing_silent(check: Check) -> Check:
+    """Return a check whose sources are told which roots do not answer; nobody but this door asks the mounts before."""
+    sources = tuple(replace(source, parameters=(*source.parameters, SILENT_ROOTS)) for source in check.sources)
+    return replace(
+        check,
+        sources=sources,
+        parameters={**check.parameters, SILENT_ROOTS: {"type": "dict", "description": "Roots that do not answer, with their problem."}},
+    )
 
 
 def _holding(check: Check, source: str, held: dict[str, Any]) -> Check:

@@ -232,7 +232,7 @@ def _unanswered(check: str, found: Mapping[str, Any], subject: str) -> list[Find
             findings.append(unknown(check, reason, blocked_by=STATES.get(state, ""), subject=root["given"]))
     if not found["complete"] and not any(root["problem"] for root in found["roots"]):
         findings.append(unknown(check, "there are more folders than are looked into; give roots nearer to the files", subject=subject))
-    if found["unread"] and not findings:
+    if found["unread"]:
         reason = f"{found['unread']} of {found['wanted']} wanted files are there and were not looked at: the time was over; give more of it"
         # Where not one could be read, it is not for want of time.
         silent = not found["read"] and not all(root["path"].startswith("s3://") for root in found["roots"])

@@ -28,6 +28,8 @@ DEEP_MOST = 256 * 1024 * 1024  # bytes of a file, and of what is packed in it, t
 DAMAGED, WRONG_TYPE, EMPTY, UNREADABLE = (f"attachments.{name}" for name in ("damaged", "wrong_type", "empty", "unreadable"))
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _DIFAT_MARK = 0xFFFFFFFC  # from here on numbers of sectors are marks: free, end of chain, table
+_END_OF_CHAIN = 0xFFFFFFFE
+_MOST_DIRECTORY = 64  # sectors of a directory that are followed
 _ZIP_END, _ZIP_ENTRY, _ZIP_LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _ZIP64 = 0xFFFFFFFF
 _XREF = re.compile(rb"\s*(?:xref\b|\d{1,10}\s+\d{1,5}\s+obj\b)")
@@ -288,7 +290,7 @@ def _ole(parts: Parts, streams: Sequence[Sequence[str]]) -> Verdict:
         table = parts.at((number + 1) * sector, sector)
         if table is not None and not _is_table(table, place * (sector // 4), count):
             return Verdict(DAMAGED, "cut_off")
-    return _streams(parts, directory, sector, streams)
+    return _streams(parts, directory, sector, listed, streams)
 
 
 def _is_table(table: bytes, first: int, count: int) -> bool:
@@ -298,18 +300,37 @@ def _is_table(table: bytes, first: int, count: int) -> bool:
     return first + used <= count and all(entry < count or entry >= _DIFAT_MARK for entry in entries)
 
 
-def _streams(parts: Parts, directory: int, sector: int, wanted: Sequence[Sequence[str]]) -> Verdict:
+def _streams(parts: Parts, directory: int, sector: int, listed: Sequence[int], wanted: Sequence[Sequence[str]]) -> Verdict:
+    """Judge the directory, as much of it as was read: it names the streams."""
     begin = parts.at((directory + 1) * sector, sector)
     if begin is None:
         return FINE
     if "Root Entry".encode("utf-16-le") not in begin[:64] and "R".encode("utf-16-le") != begin[:2]:
         return Verdict(DAMAGED, "no_directory")
-    if not parts.whole:
+    names, whole = _directory(parts, directory, sector, listed)
+    names, whole = (parts.head, True) if parts.whole else (names, whole)
+    if any(all(name.encode("utf-16-le") in names for name in those) for those in wanted):
         return FINE
-    if any(all(name.encode("utf-16-le") in parts.head for name in names) for names in wanted):
-        return FINE
-    kind = "doc" if "WordDocument".encode("utf-16-le") in parts.head else "ole"
-    return Verdict(WRONG_TYPE, "", kind)
+    if "WordDocument".encode("utf-16-le") in names:
+        return Verdict(WRONG_TYPE, "", "doc")
+    return Verdict(WRONG_TYPE, "", "ole") if whole else FINE
+
+
+def _directory(parts: Parts, first: int, sector: int, listed: Sequence[int]) -> tuple[bytes, bool]:
+    """Follow the sectors of a directory as far as they were read; returns these, and whether they are all."""
+    found, number, each = [], first, sector // 4
+    for _sector in range(_MOST_DIRECTORY):
+        data = parts.at((number + 1) * sector, sector)
+        table = parts.at((listed[number // each] + 1) * sector, sector) if number // each < len(listed) else None
+        if data is None:
+            break
+        found.append(data)
+        if table is None or len(table) < sector:
+            break
+        (number,) = struct.unpack_from("<I", table, number % each * 4)
+        if number >= _DIFAT_MARK:
+            return b"".join(found), number == _END_OF_CHAIN
+    return b"".join(found), False
 
 
 # --- CSV
@@ -325,24 +346,30 @@ def _csv(parts: Parts) -> Verdict:
     head = parts.head.decode(encoding, "ignore" if not parts.whole else "strict")
     if "\0" in head:
         return Verdict(DAMAGED, "binary")
-    # What stands in front of the first line's end in the last block belongs to a line that is not seen whole.
     rows = _rows(head, cut=not parts.whole)
     if rows is None:
         return Verdict(DAMAGED, "quotes")
     if parts.whole or encoding.startswith("utf-16"):
         return _even(rows)
-    tail = parts.tail[parts.tail.find(b"\n") + 1 :].decode(encoding, "ignore")
+    tail = _whole_lines(parts.tail).decode(encoding, "ignore")
     if '"' in head or '"' in tail:
         return _even(rows)  # a quoted field may hold line ends, so a line in the middle may be none
+    # Where not even the first line ends in the first block, its sign between columns is still known.
     more = _rows(tail, cut=False, delimiter=_delimiter(head))
     return _even([*rows, *(more or [])])
+
+
+def _whole_lines(tail: bytes) -> bytes:
+    """Return what of the last block is seen whole: what stands in front of its first line's end belongs to a longer line."""
+    place = tail.find(b"\n")
+    return tail[place + 1 :] if place >= 0 else b""
 
 
 def _encoding(parts: Parts) -> str:
     candidates = ("utf-16",) if parts.head[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp949")
     for encoding in candidates:
         if _decodes(parts.head, encoding, parts.whole) and (
-            parts.whole or encoding == "utf-16" or _decodes(parts.tail[parts.tail.find(b"\n") + 1 :], encoding, True)
+            parts.whole or encoding == "utf-16" or _decodes(_whole_lines(parts.tail), encoding, True)
         ):
             return encoding
     return ""
@@ -360,17 +387,16 @@ def _decodes(data: bytes, encoding: str, whole: bool) -> bool:
 
 
 def _rows(text: str, *, cut: bool, delimiter: str = "") -> list[int] | None:
-    """Return the number of columns of each line that is not blank, None where quotes are not closed; ``cut``: without the last line."""
-    delimiter = delimiter or _delimiter(text)
+    """Return the number of columns of each line that is not blank, None where quotes are wrong; ``cut``: the last line may go on."""
+    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
+    rows: list[int] = []
     try:
-        rows = [
-            len(row)
-            for row in csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter, strict=True)
-            if row
-        ]
+        for row in csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True):
+            rows += [len(row)] if row else []
     except csv.Error:
-        return _rows(text[: text.rfind("\n", 0, max(0, text.rfind('"')))], cut=False, delimiter=delimiter) if cut and '"' in text else None
-    return rows[:-1] if cut and len(rows) > 1 else rows
+        # A quote that is open at the end of the first block is closed behind it; the line that it stands in is not among these.
+        return rows if cut and not lines.read(1) else None
+    return rows[:-1] if cut else rows
 
 
 def _delimiter(text: str) -> str:

@@ -15,7 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _attachments_s3 as s3
@@ -62,6 +62,8 @@ MOST_FOLDERS = 100
 MOST_GROUPS = 100
 DIFFERENT, EQUAL, UNTOLD = "no", "yes", "unknown"
 
+# {place: problem} of those that are known not to answer; they are told, and not touched. For who has asked the mounts before.
+SILENT_ROOTS = "silent_roots"
 # What is read depends on these.
 PARAMETERS = (
     "roots",
@@ -119,6 +121,7 @@ class Looked:
     similar: dict[str, list[tuple[int, bytes, float]]] = field(default_factory=dict)
     compared: int = 0
     unread: int = 0
+    contents: bool = True
     joined: dict[int, list[bytes]] = field(default_factory=dict)
 
     def paths(self, number: int) -> list[bytes]:
@@ -178,8 +181,8 @@ def remember(found: Mapping[str, Any], former: Any = None) -> dict[str, Any] | N
 
 def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the checked parameters; raises WrongQuestion for one that cannot be used."""
-    given = parameters.get("roots")
-    if not given:
+    given, silent = parameters.get("roots"), parameters.get(SILENT_ROOTS) or {}
+    if not given and not silent:
         raise WrongQuestion("roots", given, "names no folder", "give the folders or S3 prefixes that attachments lie in")
     zone = parameters.get("timezone") or ZONE
     day = day_of(parameters.get("date") or "today", zone, time.time())
@@ -193,7 +196,7 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     since = tuple(since_of(pattern, day, zone, EARLY if early is None else float(early)) for pattern in files)
     return {
         "day": day,
-        "roots": roots_of(given, day),
+        "roots": places_of(given or (), silent, day),
         "rules": rules_of(parameters.get("extensions"), parameters.get("name_pattern")),
         "within": within,
         "depth": max(0, _number(parameters, "depth", 3)),
@@ -202,6 +205,11 @@ def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "settle": max(0.0, float(SETTLE if parameters.get("settle") is None else parameters["settle"])),
         "batch": (marker, log, *patterns_of(parameters.get("batch_failed"), parameters.get("batch_finished")), since, zone),
     }
+
+
+def places_of(given: Sequence[str], silent: Mapping[str, str], day: Any) -> list[Root]:
+    """Return the places to look into, then those that are known not to answer, with their problem."""
+    return [*roots_of(given, day), *(replace(root, problem=silent[root.given]) for root in roots_of(list(silent), day))]
 
 
 def _number(parameters: Mapping[str, Any], name: str, default: int) -> int:
@@ -275,7 +283,7 @@ def _read(prepared: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[st
     looked = Looked(wanted or [], index, settings["rules"], walk, sightings)
     looked.files.update(remote["files"])
     looked.verdicts.update(remote["verdicts"])
-    looked.unread = remote["unread"]
+    looked.unread, looked.contents = remote["unread"], parameters.get("contents") is not False
     _look(looked, settings, until, parameters)
     _find_similar(looked, settings, until)
     answer = _summary(looked, settings, wanted is not None)
@@ -298,7 +306,7 @@ def _look(looked: Looked, settings: Mapping[str, Any], until: float, parameters:
         if kept:
             looked.sightings.exact[number] = [folder for folder, _path in kept]
     _look_again(looked, settings["settle"], until)
-    contents, deep = parameters.get("contents") is not False, bool(parameters.get("deep"))
+    contents, deep = looked.contents, bool(parameters.get("deep"))
     single = [paths[0] for paths in map(looked.paths, looked.sightings.exact) if len(paths) == 1]
     wanted = [path for path in single if contents and _is_readable(looked, path)]
     crew = Crew(lambda path: ((path, inspect_file(path, _extension(path), deep=deep)), ()), most=settings["readers"], until=until)
@@ -459,7 +467,7 @@ def _row(looked: Looked, number: int, rule: str) -> dict[str, Any]:
 def _single(looked: Looked, path: bytes) -> dict[str, Any]:
     file, verdict = looked.files.get(path), looked.verdicts.get(path)
     if file is None:
-        return {"outcome": FOUND, "code": "", "size": None}
+        return {"outcome": FOUND, "code": "", "size": None, "looked": False}
     about = {"size": file.size}
     if path in looked.growing:
         return {"outcome": INVALID, "code": "attachments.still_written", **about}
@@ -467,6 +475,8 @@ def _single(looked: Looked, path: bytes) -> dict[str, Any]:
         return {"outcome": INVALID, "code": UNREADABLE, "why": file.problem, **about}
     if not file.size:
         return {"outcome": INVALID, "code": EMPTY, **about}
+    if verdict is None and looked.contents:
+        return {"outcome": FOUND, "code": "", **about, "looked": False}  # it is there; the time was over
     if verdict is None or not verdict.code:
         return {"outcome": FOUND, "code": "", **about}
     told = {name: value for name, value in (("why", verdict.why), ("kind", verdict.kind)) if value}
@@ -526,7 +536,7 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
             codes[row["code"]] = codes.get(row["code"], 0) + 1
             if len(examples.setdefault(row["code"], [])) < MOST_EXAMPLES:
                 examples[row["code"]].append(row)
-    shown_rows = sorted(rows, key=lambda row: row["outcome"] == FOUND)
+    shown_rows = sorted(rows, key=lambda row: (row["outcome"] == FOUND, "looked" not in row))
     return {
         "at": time.time(),
         "date": str(settings["day"]),
@@ -600,20 +610,21 @@ def read_retention(
     timezone: str | None = None,
     keep_days: int | None = None,
     answer_within: float | None = None,
+    silent_roots: Mapping[str, str] | None = None,
     **_others: Any,
 ) -> dict[str, Any]:
-    """Return for each root what it keeps too long (see read_kept), with ``given``."""
+    """Return for each root what it keeps too long (see read_kept), with ``given``. silent_roots: see SILENT_ROOTS."""
     day = day_of(date or "today", timezone or "Asia/Seoul", time.time())
     days = 30 if keep_days is None else keep_days
     if days < 0:
         raise WrongQuestion("keep_days", keep_days, "is less than 0", "give the days that files are kept")
-    places = roots_of(roots, day)
-    local = [root for root in places if not root.is_s3]
+    places = places_of(roots or (), silent_roots or {}, day)
+    local = [root for root in places if not root.is_s3 and not root.problem]
     until = time.monotonic() + _positive({"answer_within": answer_within}, "answer_within", 8.0)
     known = dict(Crew(lambda root: ((root, read_kept(root, day, days)), ()), most=READERS, until=until).run(local))
     return {"roots": [{"given": root.given, **(known.get(root) or _not_kept(root))} for root in places]}
 
 
 def _not_kept(root: Root) -> dict[str, Any]:
-    answer = {"path": root.base, "how": "s3" if root.is_s3 else "", "problem": "" if root.is_s3 else SILENT}
+    answer = {"path": root.base, "how": "s3" if root.is_s3 else "", "problem": "" if root.is_s3 else root.problem or SILENT}
     return {**answer, "old": 0, "oldest": "", "examples": [], "looked": 0, "more": False}

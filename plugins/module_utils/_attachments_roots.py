@@ -26,12 +26,16 @@ _REMEDY = "give an absolute path such as /batch/report/AC/statement/%Y%m%d, or s
 
 @dataclass(frozen=True)
 class Root:
-    """One place: as it was given, its path on the day in question, and the part of the path in front of any date."""
+    """One place: as it was given, its path on the day in question, and the part of the path in front of any date.
+
+    problem: why it is known already that it does not answer; such a place is not touched.
+    """
 
     given: str
     path: str
     base: str
     bucket: str = ""
+    problem: str = ""
 
     @property
     def is_s3(self) -> bool:

@@ -80,13 +80,15 @@ class Walker:
 
     def walk(self, roots: Sequence[Root]) -> Walk:
         """Read all folders, as far as the time reaches."""
-        first = [Folder(encoded(root.path), number, 0) for number, root in enumerate(roots) if not root.is_s3]
+        local = [(number, root) for number, root in enumerate(roots) if not root.is_s3]
+        first = [Folder(encoded(root.path), number, 0) for number, root in local if not root.problem]
+        untouched = [Folder(encoded(root.path), number, 0, problem=root.problem) for number, root in local if root.problem]
         self.seen.update(folder.path for folder in first)
         crew = Crew(self._read, most=self.readers, until=self.until)
         # What a folder that hangs has told so far counts; its thread may go on, so it is copied.
         done = [folder for folder in crew.run(first) if folder is not None]
         cut_off = [Folder(one.path, one.root, one.level, one.files, SILENT, list(one.hits)) for one in crew.left]
-        folders = sorted([*done, *cut_off], key=lambda folder: folder.path)
+        folders = sorted([*done, *cut_off, *untouched], key=lambda folder: folder.path)
         with self.guard:
             crowd = Crowd(NAMES_KEPT)
             crowd.size, crowd.whole = self.kept, self.whole

@@ -13,6 +13,7 @@ STATE = Source(
     "nas.state",
     _nas.read,
     _nas.PARAMETERS,
+    limits=("probe_within",),
     owner=_nas.owner,
     remember=_nas_checks.remember,
     cumulative=True,

@@ -14,10 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _host_series as series
+from ._attachments_roots import day_of, roots_of
+from ._errors import Busy
 from ._finding import Finding, fault, ok, unknown
 from ._host_checks import DAY, size_text, trend_of
 from ._sources import Asked
 
+WITHOUT_ANSWER = "without answer"  # the key, besides those of file systems, of what was silent
 STATES = {"stale": "nas.stale", "silent": "nas.hung", "denied": "nas.no_permission", "missing": "nas.path_missing"}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "mounts": {
@@ -60,13 +63,43 @@ DISK_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
+# --- a reader that an earlier run left behind
+
+
+def _still_waiting(check: str, asked: Asked, error: Busy) -> list[Finding]:
+    """Say that a mount is hung where the reader of an earlier run still waits in it, killed long ago and stuck in the kernel.
+
+    One reading asks all mounts and folders. What did not answer it was kept; where nothing was, all of them may be meant.
+    """
+    given = asked.parameters
+    mounts = [os.path.normpath(entry if isinstance(entry, str) else str(entry.get("path"))) for entry in given.get("mounts") or []]
+    day = day_of(given.get("date") or "today", given.get("timezone") or "Asia/Seoul", asked.now)
+    folders = [root.base for root in roots_of(given.get("paths") or [], day) if not root.is_s3]
+    if check == "nas.path" and mounts and folders:
+        return [unknown(check, error.message, blocked_by="nas.hung", subject=folder) for folder in folders]
+    silent = series.mapping(asked.remembered("nas.state")).get(WITHOUT_ANSWER) or []
+    mounts, folders = ([one for one in places if one in silent] or places for places in (mounts, folders))
+    outside = [folder for folder in folders if not any(is_below(folder, mounted) for mounted in mounts)]
+    # What lies in a mount is told with it.
+    outside = [folder for folder in outside if folder in silent or not silent]
+    places = folders if check == "nas.path" else [*mounts, *outside] if mounts else []
+    if not places:
+        return [ok(check, evidence={"not_asked": [f"{'folders' if check == 'nas.path' else 'mounts'}: none is named"]})]
+    holder = dict(zip(("process", "since"), error.details.get("holder", "").split()[1::2]))
+    evidence = {**holder, "mount" if check == "nas.mount" else "path": places[0], **({"places": places} if len(places) > 1 else {})}
+    return [fault("nas.hung", check, ", ".join(places), evidence={**evidence, "waiting": True})]
+
+
 # --- nas.mount
 
 
 def mount(asked: Asked) -> list[Finding]:
     """Say for each mount whether it is there, is the right one, and answers."""
     check = "nas.mount"
-    found = asked.read("nas.state")
+    try:
+        found = asked.read("nas.state")
+    except Busy as error:
+        return _still_waiting(check, asked, error)
     if not found["mounts"]:
         return [
             ok(check, evidence={"not_asked": ["mounts: none is named (mounts), so an unmounted NAS cannot be told from a local folder"]})
@@ -130,7 +163,10 @@ def plain_source(source: str) -> str:
 def path(asked: Asked) -> list[Finding]:
     """Say for each folder whether it is there, and whether the worker can read it, and nothing more."""
     check = "nas.path"
-    found = asked.read("nas.state")
+    try:
+        found = asked.read("nas.state")
+    except Busy as error:
+        return _still_waiting(check, asked, error)
     if not found["paths"]:
         return [ok(check, evidence={"not_asked": ["folders: none is named (paths)"]})]
     return [_one_path(asked, entry, found) for entry in found["paths"]]
@@ -172,7 +208,10 @@ def is_below(path: str, above: str) -> bool:
 def disk(asked: Asked) -> list[Finding]:
     """Say for each file system how full it is, and from earlier runs when it will be full."""
     check = "nas.disk"
-    found = asked.read("nas.state")
+    try:
+        found = asked.read("nas.state")
+    except Busy as error:
+        return [unknown(check, f"how full it is cannot be asked: {error.message}", blocked_by="nas.hung")]
     blocked = [entry for entry in found["mounts"] if entry["mounted"] is None]
     findings = [unknown(check, "it is not mounted", blocked_by="nas.not_mounted", subject=entry["path"]) for entry in blocked]
     # What lies in an unmounted mount point lies on the disk below, which is not the NAS.
@@ -184,15 +223,16 @@ def disk(asked: Asked) -> list[Finding]:
 
 
 def remember(now: Mapping[str, Any], former: Any) -> dict[str, Any]:
-    """Return the series of each file system with the point of this run."""
-    kept = series.mapping(former)
+    """Return the series of each file system with the point of this run, and what did not answer it."""
+    kept = {name: value for name, value in series.mapping(former).items() if name != WITHOUT_ANSWER}
     told = {
         _key(entry): series.add(kept.get(_key(entry)), [now["at"], entry["used"], entry["size"]])
         for entry in now["disks"]
         if not entry["error"] and entry["size"]
     }
     # A mount that is away today comes back with its past.
-    return {**kept, **told}
+    silent = [entry["path"] for entry in (*now["mounts"], *now["paths"]) if entry["state"] == "silent"]
+    return {**kept, **told, **({WITHOUT_ANSWER: silent} if silent else {})}
 
 
 def _key(entry: Mapping[str, Any]) -> str:

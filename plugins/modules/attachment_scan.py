@@ -16,7 +16,8 @@ description:
     name gets exactly one outcome, V(FOUND), V(NOT_FOUND), V(DUPLICATED) or V(INVALID), and the reason as a fault code; V(UNKNOWN) where a
     folder did not answer.
   - The state of the mount comes first, from the kernel's list of mounts, then the right to read each part of the path as the user of the
-    worker (O(as_user)). In a mount that does not answer nothing is looked for.
+    worker (O(as_user)). In a mount that does not answer nothing is looked for; the other O(roots) are
+    looked into, and a name that these do not hold is V(UNKNOWN).
   - A missing file is told from one whose name differs in case, blanks or Unicode normalisation, and from one with a similar name. A batch that
     has not run, or failed, is told from single missing files.
   - Contents are judged by their structure, PDF, XLSX, XLS and CSV, from their first and last 16 kB.
@@ -451,6 +452,9 @@ details:
     size:
       description: Size in bytes.
       type: int
+    looked:
+      description: V(false) for a file that is there, and that the time did not allow to be looked at, so that it is not known to be whole.
+      type: bool
     shared:
       description: Whether another missing name has the same candidates.
       type: bool

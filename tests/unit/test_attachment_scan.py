@@ -188,7 +188,41 @@ def test_in_a_mount_that_hangs_nothing_is_looked_for(tmp_path, run):
         assert codes(result)[0] == "nas.hung"
         blocked = next(finding for finding in result["findings"] if finding["check"] == "attachments.present")
         assert (blocked["status"], blocked["evidence"]["blocked_by"]) == ("unknown", "nas.hung")
-        assert result["took"] == {}
+        assert (result["counts"]["UNKNOWN"], result["files"], result["complete"]) == (len(WANTED), 0, False)
+        assert {row["outcome"] for row in result["details"]} == {"UNKNOWN"}
+
+
+@h.needs_fuse
+@pytest.mark.parametrize(("mode", "code"), [("hung", "nas.hung"), ("ESTALE", "nas.stale")])
+def test_a_mount_that_is_sick_costs_no_other_root(tmp_path, run, folder, mode, code):
+    h.put(folder, "batch.log", b"ERROR\n", modified=time.time())
+    with h.mounted(tmp_path, ["E_1.csv"], mode) as nas:
+        given = {"mounts": [str(nas.path)], "deadline": 8, "roots": [str(nas.path), str(folder)], "keep_days": 30}
+        result = run(**given, batch_log=str(folder / "batch.log"))
+        assert codes(result)[0] == code
+        assert result["counts"] == {"FOUND": 1, "NOT_FOUND": 0, "DUPLICATED": 0, "INVALID": 0, "UNKNOWN": 4}
+        assert result["batch"]["state"] == "failed"
+        assert [(one["check"], one["subject"]) for one in result["findings"] if one["evidence"].get("blocked_by") == code][-2:] == [
+            ("attachments.present", str(nas.path)),
+            ("attachments.retention", str(nas.path)),
+        ]
+        assert "attachments.retention" in codes(result), "of the other root"
+        # One that holds no root at all harms nothing.
+        result = run(**{**given, "roots": [str(folder)]})
+        assert result["counts"] == {"FOUND": 1, "NOT_FOUND": 4, "DUPLICATED": 0, "INVALID": 0, "UNKNOWN": 0}
+        assert code in codes(result)
+        result = run(wanted=None, wanted_file=str(nas.path / "wanted.csv"), **given)
+        assert "the wanted names are not known" in json.dumps(result["findings"])
+
+
+@h.needs_fuse
+def test_a_second_run_finds_the_first_one_stuck_and_says_that_the_mount_hangs(tmp_path, run, folder):
+    with h.mounted(tmp_path, ["E_1.csv"], "hung") as nas:
+        given = {"mounts": [str(nas.path)], "deadline": 6, "roots": [str(nas.path), str(folder)]}
+        first, second = run(**given), run(**given)
+        assert codes(first)[0] == codes(second)[0] == "nas.hung"
+        assert second["counts"] == first["counts"]
+        assert second["counts"]["UNKNOWN"] == 4
 
 
 def test_all_details_in_a_file(run, tmp_path, folder):

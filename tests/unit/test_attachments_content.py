@@ -168,6 +168,52 @@ def test_an_archive_that_unpacks_to_very_much_is_not_read_to_its_end(monkeypatch
     assert judge(".xlsx", buffer.getvalue(), deep=True) == c.FINE
 
 
+LONG = "x" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"a,{LONG},b\n1,2,3\n" * 2, ""),  # the first line does not end in the first block
+        (f"a,b,c\n1,2,{LONG}{LONG}\n", ""),  # nor does the last one begin in the last block
+        (f"a,b,c\n1,2,{'가' * 20_001}\n", ""),  # which begins in the middle of a sign
+        (f'a,"{LONG}\n{LONG}",c\n1,2,3\n', ""),  # a quoted field of two lines, longer than the block
+        (f'a,b,c\n1,"2\n{LONG}{LONG}",3\n', ""),
+        (f"a,b,c\n1,2,{LONG}\n1,2\n" + "1,2,3\n" * 4000, ""),  # in the middle, which is not read
+        (f"a,b,c\n1,2\n1,2,{LONG}{LONG}\n", "damaged"),
+        (f"a,b,c\n1,2,{LONG}{LONG}\n1,2\n", "damaged"),
+        ('a,b\n1,"2"3\n' + "1,2\n" * 10_000, "damaged"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
+def test_lines_that_are_longer_than_a_block(text, expected, encoding):
+    data = text.encode(encoding)
+    assert len(data) > 2 * c.BLOCK
+    assert code(".csv", data) == expected
+    assert code(".csv", data, deep=True) == (expected or ("damaged" if "\n1,2\n" in text else ""))
+
+
+def named(data, name):
+    """Return a compound file whose stream has another name."""
+    old, new = (text.encode("utf-16-le").ljust(32, b"\0") for text in ("Workbook", name))
+    assert data.count(old[:18]) == 1
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize("data", [h.CONTENTS[".xls"], LARGE[".xls"]])
+def test_a_document_that_was_given_another_extension_is_named_however_large_it_is(data):
+    assert judge(".xls", named(data, "WordDocument")) == c.Verdict(c.WRONG_TYPE, "", "doc")
+    assert judge(".xls", named(data, "VisioDocument")) == c.Verdict(c.WRONG_TYPE, "", "ole")
+    assert judge(".xls", named(data, "Book")) == c.FINE
+
+
+def test_a_directory_that_goes_on_where_nothing_was_read_is_given_the_benefit():
+    chained = bytearray(named(LARGE[".xls"], "Storage"))
+    struct.pack_into("<I", chained, 512 + 4 * 4, 100)  # the directory goes on in sector 100
+    assert judge(".xls", bytes(chained)) == c.FINE
+    assert judge(".xls", bytes(chained), deep=True) == c.Verdict(c.WRONG_TYPE, "", "ole")
+
+
 # --- files
 
 

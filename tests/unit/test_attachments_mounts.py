@@ -83,6 +83,7 @@ def test_contents_that_hang_are_counted_as_unread(tmp_path, state):
         answer = read([nas.path], state).get()
         assert answer["unread"] == len(NAMES)
         assert answer["counts"]["FOUND"] == len(NAMES)
+        assert {row.get("looked") for row in answer["details"]} == {False}
         (finding,) = h._attachments_checks.present_of(answer)
         assert (finding.status, finding.evidence["blocked_by"]) == ("unknown", "nas.hung"), "what was not looked at is no health"
         assert (

@@ -390,6 +390,15 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
     assert h.codes(h.read([folder], h.NAMES, **given)) == [""], "with names, each was looked for"
 
 
+def test_what_was_not_looked_at_is_told_besides_another_root_that_is_unknown(folder):
+    answer = h.read([folder, folder.parent / "elsewhere"], h.NAMES)
+    assert all("looked" not in row for row in [*answer["details"], *h.read([folder], h.NAMES, contents=False)["details"]])
+    answer["roots"][1]["problem"], answer["unread"], answer["complete"] = "EIO", 3, False
+    reasons = [one.evidence["reason"] for one in h._attachments_checks.present_of(answer) if one.status == "unknown"]
+    assert len(reasons) == 2
+    assert "3 of 12 wanted files are there and were not looked at" in reasons[1]
+
+
 def test_marker_and_log_of_the_batch_in_a_finding(folder):
     shutil.rmtree(folder)
     pattern, log = f"{folder.parent}/%Y%m%d", folder.parent / "batch-20261121.log"

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _nas, _nas_area, _nas_checks, _process
-from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
 
@@ -133,6 +133,54 @@ def test_the_disk_below_an_unmounted_nas_is_not_the_nas():
     found = state([away], [folder(mount="/", state="missing")], [disk(95, mount="/", device="/dev/sda1")])
     (finding,) = ask("nas.disk", found)
     assert (finding.code, finding.evidence["blocked_by"]) == ("run.check_unknown", "nas.not_mounted")
+
+
+HOLDER = "process 4711 since 2026-11-22T01:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("check", "given", "subject", "places", "blocked"),
+    [
+        ("nas.mount", {"mounts": ["/a"], "paths": ["/a/%Y%m%d"]}, "/a", None, False),
+        ("nas.mount", {"mounts": [{"path": "/a"}, "/b"]}, "/a, /b", ["/a", "/b"], False),
+        ("nas.mount", {"mounts": ["/a"], "paths": ["/c/%Y"]}, "/a, /c", ["/a", "/c"], False),
+        ("nas.path", {"mounts": ["/a"], "paths": ["/a/%Y%m%d"]}, "/a", None, True),
+        ("nas.path", {"paths": ["/a/%Y%m%d", "s3://bucket/x"]}, "/a", None, False),
+        ("nas.disk", {"mounts": ["/a"]}, "", None, True),
+    ],
+)
+@pytest.mark.parametrize("holder", [HOLDER, "unknown"])
+def test_a_reader_of_an_earlier_run_that_still_waits_is_a_mount_that_hangs(check, given, subject, places, blocked, holder):
+    wanted = CHECKS[check]
+    parameters = {name: spec.get("default") for name, spec in wanted.parameters.items()}
+    busy = Outcome(error=Busy("an earlier read of the same source has not ended", holder=holder))
+    (finding,) = wanted.function(Asked({**parameters, **given}, NOW, {"nas.state": busy}, {"nas.state": None}))
+    assert finding.subject == subject
+    if blocked:
+        assert (finding.status, finding.evidence["blocked_by"]) == ("unknown", "nas.hung")
+        return
+    assert (finding.code, finding.severity) == ("nas.hung", "P0")
+    assert finding.evidence.get("places") == places
+    assert finding.evidence.get("since") == ("2026-11-22T01:00:00Z" if holder == HOLDER else None)
+    reads_well(finding)
+
+
+def test_what_did_not_answer_the_earlier_run_is_what_hangs():
+    folders = [folder(path="/c"), folder(path="/a/AC", state="silent")]
+    kept = _nas_checks.remember(state([mount(path="/a", state="silent"), mount(path="/b")], folders, [disk(85)]), None)
+    assert kept["without answer"] == ["/a", "/a/AC"]
+    busy = {"nas.state": Outcome(error=Busy("busy", holder=HOLDER))}
+    parameters = {"mounts": ["/a", "/b"], "paths": ["/c", "/a/AC"]}
+    (finding,) = CHECKS["nas.mount"].function(Asked(parameters, NOW, busy, {"nas.state": kept}))
+    assert (finding.code, finding.subject, finding.evidence["mount"], finding.evidence.get("places")) == ("nas.hung", "/a", "/a", None)
+    assert "without answer" not in _nas_checks.remember(state([mount(path="/a")]), kept)
+
+
+def test_without_mounts_nothing_is_said_of_mounts():
+    busy = Outcome(error=Busy("busy", holder="unknown"))
+    (finding,) = CHECKS["nas.mount"].function(Asked({"mounts": [], "paths": ["/a"]}, NOW, {"nas.state": busy}, {"nas.state": None}))
+    assert finding.status == "ok"
+    assert "not_asked" in finding.evidence
 
 
 @pytest.mark.parametrize(
