@@ -14,7 +14,8 @@ author:
   - ops.remediation maintainers (@ops-remediation)
 description:
   - Collects the findings that tasks of this collection return, adds what was expected and not checked, folds them by cause,
-    keeps what the modules of this collection changed, and at the end writes C(runs/RUN_ID/record.json) and C(report.md) under C(remediation_home) and prints a summary.
+    keeps what the modules of this collection changed, and at the end writes C(runs/RUN_ID/record.json) and C(report.md) under
+    C(remediation_home) and prints a summary.
   - The playbooks of this collection refuse to run without it.
   - In check mode it prints the summary and writes nothing.
 requirements:

@@ -154,13 +154,14 @@ def ask(
 ) -> dict[str, Any]:
     """Ask everything; returns ``answers`` by question, ``names`` of the identities, ``offset_s``, ``key_id`` and ``asking_key_id``.
 
-    access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests and private
-    endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about, "" for none.
-    on_region: called with the region as soon as it is known. on_identity: called with each identity's name and answer as soon as it is there, in the thread that asked; a service that hangs
-    costs it nothing.
+    access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests
+    and private endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about,
+    "" for none. on_region: called with the region as soon as it is known. on_identity: called with each identity's name and answer as
+    soon as it is there, in the thread that asked; a service that hangs costs it nothing.
     An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
-    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``; ``through`` names the domain
-    that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer has told.
+    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``;
+    ``through`` names the domain that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer
+    has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
     botocore_session, config, exceptions = _load()

@@ -130,7 +130,8 @@ def get(
     """Ask for an address and return the answer, following redirects within the same time.
 
     within: seconds for everything. redirects: how many are followed; with 0 a redirect is an answer as any other.
-    address: connect there instead of to the host of the address (its name is still sent). max_body: longer bodies are cut (``whole`` is then false). Certificates are not judged here.
+    address: connect there instead of to the host of the address (its name is still sent). max_body: longer bodies are cut (``whole`` is
+    then false). Certificates are not judged here.
     Never raises for what a server does; raises WrongQuestion for an address that is none.
     """
     started = time.monotonic()

@@ -159,8 +159,9 @@ msg:
   sample: release 202611210930 runs in /opt/tank-mail-app; the former one is in /opt/tank-mail-app-aside-20261121101500
 state:
   description: >-
-    V(rolled_back), V(already) (nothing was to be done), V(finished_earlier) (what a killed run had begun was finished, or undone where the former
-    release was asked for), V(planned) (check mode); of a failure V(refused) (nothing was touched but what a killed run had begun, see C(touched)), V(undone) (the former release is back and runs), V(broken) (it does not run).
+    V(rolled_back), V(already) (nothing was to be done), V(finished_earlier) (what a killed run had begun was finished, or undone where
+    the former release was asked for), V(planned) (check mode); of a failure V(refused) (nothing was touched but what a killed run had
+    begun, see C(touched)), V(undone) (the former release is back and runs), V(broken) (it does not run).
   returned: always
   type: str
 steps:

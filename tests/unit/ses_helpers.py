@@ -16,7 +16,6 @@ from ansible_collections.ops.remediation.plugins.module_utils._process import Ou
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from tests.replica.aws.account import Identity  # noqa: E402, F401 - found through the line above, for the tests
 from tests.replica.aws.server import REGION, Aws  # noqa: E402 - found through the line above
 
 SERVICES = ("ses", "sesv2", "iam", "sts", "cloudwatch")

@@ -262,7 +262,8 @@ def test_what_paths_leave_out_is_named(tmp_path):
     assert "no file matches" in left.pop(f"{tmp_path}/*.log")
     assert "is packed" in left.pop(f"{tmp_path}/old.gz")
     assert "62 files match" in left.pop(f"{tmp_path}/*.txt")
-    (beyond,) = left
+    beyond = next(iter(left))
+    assert len(left) == 1
     assert beyond.endswith(".txt")
     assert beyond not in found
 
