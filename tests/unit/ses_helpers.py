@@ -16,6 +16,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._process import Ou
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
+from tests.replica.aws.account import Identity  # noqa: E402 - found through the line above
 from tests.replica.aws.server import REGION, Aws  # noqa: E402 - found through the line above
 
 SERVICES = ("ses", "sesv2", "iam", "sts", "cloudwatch")
@@ -65,3 +66,8 @@ def _known(check: Any, parameters: dict[str, Any]) -> dict[str, Any]:
 
 def read(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
     return _ses.read(**options(aws, folder, **changed))
+
+
+def identity(name):
+    """Return an identity that an account can have."""
+    return Identity(name)

@@ -16,8 +16,6 @@ from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_
 from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from botocore.exceptions import ClientError
 
-from tests.replica.aws.account import Identity
-
 from . import ses_helpers as h
 
 
@@ -493,8 +491,8 @@ def test_every_name_that_was_given_is_told_also_the_late_ones(aws, ask):
 
 def test_identities_beyond_those_that_are_asked_about_are_counted_and_domains_go_first(aws, ask):
     for number in range(25):
-        aws.account.identities[f"a{number}@example.com"] = Identity(f"a{number}@example.com")
-    aws.account.identities["z.example"] = Identity("z.example")
+        aws.account.identities[f"a{number}@example.com"] = h.identity(f"a{number}@example.com")
+    aws.account.identities["z.example"] = h.identity("z.example")
     findings = h.conclude("ses.identities", ask())
     assert len({finding.subject for finding in findings}) == _ses_ask.MOST_IDENTITIES
     assert {"example.com", "z.example"} <= {finding.subject for finding in findings}
