@@ -242,7 +242,7 @@ def _folders_in(folder: str) -> list[tuple[str, bool]]:
             return sorted((entry.name, entry.is_symlink()) for entry in entries if entry.is_dir())
 
     listed = call(read, READ_WITHIN)
-    return [(name, is_link) for name, is_link in listed.value] if listed.error is None else []
+    return [(str(name), bool(is_link)) for name, is_link in listed.value] if listed.error is None else []
 
 
 def _look(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
