@@ -12,7 +12,7 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door
+from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door, _ses_spf
 from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from botocore.exceptions import ClientError
 
@@ -509,6 +509,25 @@ def test_dns_over_tcp_when_truncated_and_when_the_server_fails(aws, ask):
     (finding, *_others) = h.conclude("ses.identities", ask())
     assert finding.code == "run.check_unknown"
     assert "SERVFAIL" in finding.evidence["reason"]
+
+
+def test_spf_is_followed_through_what_it_takes_in(aws, ask):
+    aws.record("example.com", "TXT", ['"v=spf1 include:_spf.example.com -all"'])
+    aws.record("_spf.example.com", "TXT", ['"v=spf1 redirect=_more.example.com"'])
+    aws.record("_more.example.com", "TXT", ['"v=spf1 include:amazonses.com -all"'])
+    assert h.codes(h.conclude("ses.identities", ask())) == []
+    aws.record("_more.example.com", "TXT", ['"v=spf1 mx -all"'])
+    assert h.codes(h.conclude("ses.identities", ask())) == ["ses.spf"]
+
+
+def test_a_record_that_takes_in_too_many_is_unknown_and_ends(aws, ask):
+    for number in range(30):
+        aws.record(f"s{number}.example.com", "TXT", [f'"v=spf1 include:s{number + 1}.example.com -all"'])
+    aws.record("example.com", "TXT", ['"v=spf1 include:s0.example.com -all"'])
+    facts = ask()
+    assert len([key for key in facts["dns"] if key.startswith("s")]) == _ses_spf.MOST_LOOKUPS
+    (finding,) = h.conclude("ses.identities", facts)
+    assert finding.code == "run.check_unknown"
 
 
 def test_a_silent_resolver_leaves_the_next(aws):

@@ -14,8 +14,8 @@ from ansible_collections.ops.remediation.plugins.module_utils import (
     _log_checks,
     _logsdb_mails,
     _ses_ask,
-    _ses_identities,
     _ses_sent,
+    _ses_spf,
     _signatures,
     _sources,
 )
@@ -288,14 +288,29 @@ def test_the_readmes_policy_is_what_is_called():
         (["v=spf1 include:amazonses.com ~all"], ""),
         (["other", "V=SPF1 +include:amazonses.com -all"], ""),
         (["v=spf1 mx -all"], "without"),
-        (["v=spf1 include:amazonses.com.evil.org -all"], "without"),
+        (["v=spf1 include:amazonses.com.evil.org -all"], "unknown"),
+        (["v=spf1 include:_spf.example.com -all"], ""),
+        (["v=spf1 redirect=_spf.example.com"], ""),
+        (["v=spf1 include:deep.example.com -all"], ""),
+        (["v=spf1 include:other.example.com -all"], "without"),
+        (["v=spf1 include:other.example.com include:gone.example.com -all"], "without"),
+        (["v=spf1 include:failed.example.com -all"], "unknown"),
+        (["v=spf1 include:loop.example.com -all"], "without"),
         (["v=spf10 x"], "missing"),
         ([], "missing"),
         (["v=spf1 include:amazonses.com -all", "v=spf1 -all"], "several"),
     ],
 )
 def test_spf(values, problem):
-    assert _ses_identities.spf_problem(values) == problem
+    told = {
+        "_spf.example.com": ("ok", ["v=spf1 include:amazonses.com -all"]),
+        "deep.example.com": ("ok", ["v=spf1 include:other.example.com include:_spf.example.com -all"]),
+        "other.example.com": ("ok", ["v=spf1 mx -all"]),
+        "loop.example.com": ("ok", ["v=spf1 include:loop.example.com -all"]),
+        "gone.example.com": ("absent", []),
+        "failed.example.com": ("failed", []),
+    }
+    assert _ses_spf.problem(values, {f"{name} TXT": {"state": state, "values": found} for name, (state, found) in told.items()}) == problem
 
 
 @pytest.mark.parametrize(
