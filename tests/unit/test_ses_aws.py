@@ -540,6 +540,48 @@ def test_a_silent_resolver_leaves_the_next(aws):
         assert late["example.com TXT"]["state"] == "late"
 
 
+def test_a_server_that_fails_leaves_the_next_and_the_last_has_the_last_word(aws, tmp_path):
+    from tests.replica.aws import dns_server
+
+    failing = dns_server.Zone(h.REGION)
+    failing.mode = "refuse"
+    servers = dns_server.serve(failing, 0)
+    bad, good = (f"127.0.0.1:{port}" for port in (servers[0].server_address[1], aws.dns_port))
+    try:
+        for order, state in (([bad, good], "ok"), ([good, bad], "ok"), ([bad, bad], "failed")):
+            started = time.monotonic()
+            answers = _ses_dns.ask([("example.com", "TXT"), ("gone.example.com", "TXT")], _ses_dns.servers(order), started + 4)
+            assert answers["example.com TXT"]["state"] == state
+            assert time.monotonic() - started < 0.9
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def test_asking_again_over_tcp_ends_in_time(aws):
+    """A server that truncates by UDP, takes the connection, and says nothing."""
+    import dns.flags
+    import dns.message
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(silent.getsockname())
+
+        def truncate():
+            data, sender = udp.recvfrom(4096)
+            response = dns.message.make_response(dns.message.from_wire(data))
+            response.flags |= dns.flags.TC
+            udp.sendto(response.to_wire(), sender)
+
+        thread = threading.Thread(target=truncate)
+        thread.start()
+        started = time.monotonic()
+        answers = _ses_dns.ask([("example.com", "TXT")], [silent.getsockname()], started + 0.5)
+        assert time.monotonic() - started < 0.8
+        thread.join()
+    assert answers["example.com TXT"]["state"] == "failed"
+
+
 def test_a_forged_answer_is_not_taken(aws):
     """Somebody answers with other names first."""
     import dns.message
