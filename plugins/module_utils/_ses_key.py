@@ -14,7 +14,7 @@ from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import BEYOND, SENDING
-from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused
+from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused, whole
 from ._sources import Asked
 
 
@@ -189,5 +189,5 @@ def _old(check: str, parameters: Mapping[str, Any], facts: Mapping[str, Any], no
     stage = next(((name, parameters[option]) for name, option in stages if age >= parameters[option]), None)
     if stage is None:
         return []
-    evidence = {**_key_evidence(facts, now), "stage": stage[0]}
+    evidence = {**_key_evidence(facts, now), "stage": stage[0], "overdue_days": whole(parameters["key_overdue_days"])}
     return [fault("ses.key_old", check, SENDING_KEY, evidence=evidence, value=age, threshold=stage[1], unit="days")]

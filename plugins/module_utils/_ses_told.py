@@ -101,5 +101,10 @@ def not_told(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def whole(number: float) -> float:
+    """Return 5 for 5.0, as texts say it."""
+    return int(number) if float(number).is_integer() else number
+
+
 def filled(evidence: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evidence.items() if value not in (None, "", [], {})}

@@ -21,7 +21,7 @@ from ansible_collections.ops.remediation.plugins.module_utils import (
 )
 from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.modules import ses_quota
-from ansible_collections.ops.remediation.plugins.plugin_utils import folding
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, folding
 
 from . import log_helpers
 from . import ses_helpers as h
@@ -433,6 +433,31 @@ def key_facts(*results):
     active = {"status": "Active", "created": NOW - 86400, "user": "tank"}
     shared = {"own_key": True, "offset_s": 0.0, "region": "ap-southeast-1", "key_id": "ABCD", "env_file": ""}
     return {**shared, "answers": answers, "active": active}
+
+
+def text_of(finding, part, language):
+    return faults_catalogue.render({**finding.as_dict(), "host": "tank-app"})[language][part]
+
+
+def test_texts_name_the_lines_that_were_set():
+    facts = {**key_facts(), "active": {"status": "Active", "created": NOW - 100 * 86400, "user": "tank"}}
+    (finding,) = h.conclude("ses.key", facts, now=NOW, key_warning_days=60.0, key_overdue_days=120.0)
+    assert "within 120 days" in text_of(finding, "cause", "en")
+    assert "120일 이내" in text_of(finding, "cause", "ko")
+
+
+@pytest.mark.parametrize("what, line, option", [("bounces", 6, "bounce_warning"), ("complaints", 0.3, "complaint_warning")])
+def test_texts_of_a_rise_name_the_line_that_was_set(what, line, option):
+    start = NOW // 900 * 900
+    point = {"DeliveryAttempts": 200, "Bounces": 0, "Complaints": 0, "Rejects": 0}
+    before = [{**point, "Timestamp": start - number * 900} for number in range(12, 13 * 96)]
+    after = [{**point, "Timestamp": start - number * 900, what.capitalize(): 5} for number in range(1, 5)]
+    answers = {"statistics": {"state": "ok", "data": {"SendDataPoints": before + after}}}
+    (finding,) = h.conclude("ses.reputation", {"answers": answers, "region": "x"}, now=NOW, **{option: float(line)})
+    assert finding.code.endswith("_rising")
+    for part in ("cause", "next"):
+        assert f"{line} %" in text_of(finding, part, "en")
+        assert f"{line}%" in text_of(finding, part, "ko")
 
 
 def test_an_unlimited_quota_is_never_used_up():
