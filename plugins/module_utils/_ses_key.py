@@ -14,7 +14,21 @@ from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import BEYOND, SENDING
-from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused, whole
+from ._ses_told import (
+    DAY,
+    FACTS,
+    MOST,
+    SENDING_KEY,
+    Refusal,
+    answers_of,
+    cannot,
+    data_of,
+    filled,
+    not_told,
+    refused,
+    taken_elsewhere,
+    whole,
+)
 from ._sources import Asked
 
 
@@ -70,6 +84,8 @@ def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
     if not refusal.sending:
         return unknown(check, _refused_to_ask(facts, answer), subject="asking key")
     reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
+    if reason == "unknown_key" and facts["own_key"] and taken_elsewhere(facts):
+        reason = "region"
     evidence = {
         "reason": reason,
         "driver_code": answer["code"],

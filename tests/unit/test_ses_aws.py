@@ -274,6 +274,18 @@ def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp
     assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
 
 
+def test_a_region_that_is_not_switched_on_is_told_from_a_deleted_key(aws, tmp_path):
+    """IAM has one place for all regions, and takes the key."""
+    aws.front.switched_off.add(h.REGION)
+    facts = own_key(aws, tmp_path)
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.code, finding.evidence["reason"], finding.evidence["region"]) == ("ses.key_invalid", "region", h.REGION)
+    aws.front.switched_off.clear()
+    aws.people.change_key("tank-monitor", delete=True)
+    (finding,) = h.conclude("ses.key", own_key(aws, tmp_path))
+    assert finding.evidence["reason"] == "unknown_key"
+
+
 def test_a_refused_key_of_the_monitoring_is_no_fault_of_the_key_that_sends(aws, ask, tmp_path):
     aws.people.change_key("tank-monitor", delete=True)
     facts = ask()
