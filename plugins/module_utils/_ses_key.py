@@ -115,6 +115,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
             "lacking": _lacking(facts),
+            "looked_for": _looked_for(facts),
             "not_asked": [*not_told(facts, ("last_used", "keys", "simulated", "rights")), *_undecided(facts)],
         }
     )
@@ -192,8 +193,15 @@ def _too_wide(check: str, facts: Mapping[str, Any]) -> list[Finding]:
     rights = [decision.action for decision in _decisions(facts, "rights") if decision.said == "allowed"]
     if not rights:
         return []
-    evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND)}
+    evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND), "looked_for": _looked_for(facts)}
     return [fault("ses.policy_too_wide", check, SENDING_KEY, evidence=filled(evidence), value=len(rights), unit="rights")]
+
+
+def _looked_for(facts: Mapping[str, Any]) -> str:
+    """Say how far the look at other rights went: it is a sample, and no proof that there are none."""
+    if data_of(facts, "rights") is None:
+        return ""
+    return f"a sample of {len(BEYOND)} other rights, on all resources (*): {', '.join(BEYOND)}"
 
 
 def _old(check: str, parameters: Mapping[str, Any], facts: Mapping[str, Any], now: float) -> list[Finding]:

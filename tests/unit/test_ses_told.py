@@ -435,6 +435,18 @@ def key_facts(*results):
     return {**shared, "answers": answers, "active": active}
 
 
+def test_the_look_for_other_rights_says_that_it_is_a_sample():
+    (finding,) = h.conclude("ses.key", key_facts(), now=NOW)
+    assert finding.evidence["looked_for"].startswith(f"a sample of {len(_ses_ask.BEYOND)} other rights")
+    facts = key_facts()
+    wide = {"EvalActionName": "iam:CreateUser", "EvalResourceName": "*", "EvalDecision": "allowed", "MissingContextValues": []}
+    facts["answers"]["rights"]["data"] = {"EvaluationResults": [wide]}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.code == "ses.policy_too_wide"
+    assert "a sample of" in text_of(finding, "cause", "en")
+    assert "대표 권한" in text_of(finding, "cause", "ko")
+
+
 def text_of(finding, part, language):
     return faults_catalogue.render({**finding.as_dict(), "host": "tank-app"})[language][part]
 
