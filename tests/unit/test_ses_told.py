@@ -248,6 +248,15 @@ def test_main_returns_quota_rates_forecast_and_identities(aws, tmp_path, capsys)
     assert not (tmp_path / "state").exists()
 
 
+def test_main_goes_through_the_proxy_of_its_environment(aws, tmp_path, capsys, monkeypatch):
+    """As the documentation says; the proxy is the stand-in itself, and without it the name leads nowhere."""
+    monkeypatch.setenv("HTTP_PROXY", aws.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    given = h.options(aws, tmp_path, endpoint_urls=dict.fromkeys(h.SERVICES, "http://ses.example.invalid"), smtp_endpoint="-")
+    _code, answer = run_main(capsys, **given, state_dir=str(tmp_path / "state"))
+    assert {finding["status"] for finding in answer["findings"]} == {"ok"}
+
+
 def test_main_fails_for_a_question_wrongly_put_and_says_which(aws, tmp_path, capsys):
     code, answer = run_main(capsys, **h.options(aws, tmp_path, resolver=["nowhere"]), state_dir=str(tmp_path / "state"))
     assert code == 1
