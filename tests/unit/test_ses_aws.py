@@ -250,8 +250,8 @@ def test_an_api_that_takes_connections_and_says_nothing(aws, ask):
 
 
 def test_ses_alone_is_silent_while_the_rest_of_aws_answers(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 3})
-    facts = ask(timeout=2.0, identities=["example.com"])
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 5})
+    facts = ask(timeout=4.0, identities=["example.com"])
     assert facts["answers"]["caller"]["state"] == "ok"
     (api, smtp) = h.conclude("ses.reach", facts)
     assert (api.code, api.evidence["reason"], smtp.code) == ("ses.unreachable", "no_answer", "")
@@ -307,15 +307,15 @@ def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not
 
 
 def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
-    (finding,) = h.conclude("ses.key", ask(timeout=2.0))
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 5})
+    (finding,) = h.conclude("ses.key", ask(timeout=4.0))
     assert (finding.code, finding.subject) == ("run.check_timeout", "sending key")
     assert finding.evidence["reason"].startswith("IAM did not answer")
 
 
 def test_a_service_that_hangs_leaves_dns_its_time(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
-    facts = ask(timeout=2.0)
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 5})
+    facts = ask(timeout=4.0)
     assert facts["answers"].keys().isdisjoint({"keys", "simulated"})
     assert [finding.status for finding in h.conclude("ses.identities", facts)] == ["ok"]
 
