@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import _ses_ask, _ses_dns
+from . import _ses_ask, _ses_dns, _ses_spf
 from ._errors import RemediationError, WrongQuestion
 from ._login import read_secret
 from ._ses_ask import Access
@@ -84,7 +84,10 @@ def read(
         early[0].start()
 
     def on_identity(name: str, answer: Mapping[str, Any]) -> None:
-        _ask_dns(wanted_records(name, answer), where, until, watch)
+        wanted = wanted_records(name, answer)
+        _ask_dns(wanted, where, until, watch)
+        for text in [domain for domain, kind in wanted if kind == "TXT" and not domain.startswith("_dmarc.")]:
+            _follow_spf(text, where, until, watch)
 
     facts = _ses_ask.ask(access, sender, chosen or "", endpoints, identities or [], iam_user or "", until, on_region, on_identity)
     for problem in watch["problems"]:
@@ -163,6 +166,19 @@ def _must_be_urls(endpoints: Mapping[str, str]) -> None:
 
 
 # --- DNS and ports
+
+
+def _follow_spf(name: str, where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
+    """Ask for what an SPF record takes in, level by level, until nothing more is named or a receiver would give up, too."""
+    level, asked = [name], 0
+    while True:
+        told = [watch["dns"].get(f"{one} TXT") for one in level]
+        level = [other for answer in told if answer for other in _ses_spf.others_in(answer["values"]) if f"{other} TXT" not in watch["dns"]]
+        level = list(dict.fromkeys(level))[: _ses_spf.MOST_LOOKUPS - asked]
+        if not level or watch["problems"]:
+            return
+        asked += len(level)
+        _ask_dns([(other, "TXT") for other in level], where, until, watch)
 
 
 def wanted_records(name: str, answer: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any
 from . import _ses_rates
 from ._finding import Finding, fault, ok, unknown
 from ._ses_rates import Point, percent
-from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, filled, not_told, of_ses, ses_is_silent
+from ._ses_told import DAY, FACTS, answers_of, cannot, data_of, filled, not_told, of_ses, ses_is_silent, whole
 from ._sources import Asked
 
 
@@ -259,6 +259,7 @@ def _kind(
         "window": f"{rise.hours:g} h",
         "count": rise.count,
         "attempts": rise.attempts,
+        "line": whole(parameters[lines[-1][0]]),
         "usual": round(rise.usual_rate, 3),
         "usual_count": rise.usual_count,
         "usual_attempts": rise.usual_attempts,

@@ -43,7 +43,7 @@ def _server(text: str) -> tuple[str, int]:
         with contextlib.suppress(OSError, ValueError):
             socket.inet_pton(family, host)
             if 0 < int(port) < 65536:
-                return host, int(port)
+                return socket.inet_ntop(family, socket.inet_pton(family, host)), int(port)  # as the system names the sender
     raise WrongQuestion("resolver", text, "is no address", "give an address, or address:port, such as 10.0.0.2:53")
 
 
@@ -59,7 +59,8 @@ def _own() -> list[str]:
 def ask(questions: Iterable[tuple[str, str]], where: Sequence[tuple[str, int]], until: float) -> dict[str, dict[str, Any]]:
     """Ask for ``(name, type)`` and return by ``name type``: ``state`` (ok, absent, failed, late), ``values`` and ``said``.
 
-    absent: the server says that there is no such record. failed: what it says instead of an answer (SERVFAIL, REFUSED).
+    absent: the server says that there is no such record. failed: what it says instead of an answer (SERVFAIL, REFUSED), and no other
+    one that was given knows better.
     """
     try:
         import dns.exception
@@ -86,9 +87,14 @@ def ask(questions: Iterable[tuple[str, str]], where: Sequence[tuple[str, int]], 
             for query in open_ones.values():
                 with contextlib.suppress(OSError):
                     sockets[_family(server[0])].sendto(query.to_wire(), server)
-            _collect(sockets, open_ones, answers, min(until, time.monotonic() + ASK_AGAIN))
+            told = _collect(sockets, server, dict(open_ones), min(until, time.monotonic() + ASK_AGAIN))
+            answers.update(told)
+            for key, answer in told.items():
+                # What one server fails at the next may know; the last word is that of the last one.
+                if answer["state"] != "failed" or round_number >= len(where):
+                    open_ones.pop(key)
     for key in open_ones:
-        answers[key] = {"state": "late", "values": [], "said": "no answer"}
+        answers.setdefault(key, {"state": "late", "values": [], "said": "no answer"})
     return answers
 
 
@@ -96,12 +102,15 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _collect(sockets: dict[int, socket.socket], open_ones: dict[str, Any], answers: dict[str, dict[str, Any]], until: float) -> None:
-    """Take answers until all are there or the time is over."""
+def _collect(
+    sockets: dict[int, socket.socket], server: tuple[str, int], open_ones: dict[str, Any], until: float
+) -> dict[str, dict[str, Any]]:
+    """Return the answers to the open queries, until all are there or the time is over; a failure counts from the server just asked only."""
     import dns.exception
     import dns.flags
     import dns.message
 
+    answers: dict[str, dict[str, Any]] = {}
     while open_ones and time.monotonic() < until:
         ready, _none, _errors = select.select(list(sockets.values()), [], [], max(0.0, until - time.monotonic()))
         for one in ready:
@@ -113,11 +122,12 @@ def _collect(sockets: dict[int, socket.socket], open_ones: dict[str, Any], answe
             key = next((key for key, query in open_ones.items() if query.is_response(response)), None)
             if key is None:
                 continue
-            query = open_ones.pop(key)
-            if response.flags & dns.flags.TC:
-                answers[key] = _over_tcp(query, sender[:2], until + ASK_AGAIN)
-            else:
-                answers[key] = _told(query, response)
+            query = open_ones[key]
+            told = _over_tcp(query, sender[:2], until) if response.flags & dns.flags.TC else _told(query, response)
+            if told["state"] != "failed" or sender[:2] == server:
+                answers[key] = told
+                del open_ones[key]
+    return answers
 
 
 def _over_tcp(query: Any, server: tuple[str, int], until: float) -> dict[str, Any]:

@@ -8,16 +8,15 @@ Rules: manual 1 section 7 and the product facts (sending).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from . import _ses_spf
 from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import NO_IDENTITY
 from ._ses_told import FACTS, MOST, answers_of, cannot, data_of, filled
 from ._sources import Asked
-
-SPF_INCLUDE = "include:amazonses.com"
 
 
 def identities(asked: Asked) -> list[Finding]:
@@ -92,25 +91,19 @@ def dmarc_of(facts: Mapping[str, Any], name: str) -> str:
     return tags.get("p", "none").strip()
 
 
-def spf_problem(values: Sequence[str]) -> str:
-    """Return what is wrong with the SPF among TXT records: missing, several, without (the include), "" for nothing."""
-    records = [value for value in values if value.lower() == "v=spf1" or value.lower().startswith("v=spf1 ")]
-    if not records:
-        return "missing"
-    if len(records) > 1:
-        return "several"
-    words = [word.lower().lstrip("+") for word in records[0].split()]
-    return "" if SPF_INCLUDE in words else "without"
-
-
 def _spf(check: str, facts: Mapping[str, Any], name: str, shared: Mapping[str, Any]) -> list[Finding]:
     answer = _records(facts, name, "TXT")
     if answer["state"] in ("failed", "late"):
         return [_unasked(check, name, "TXT", answer)]
-    problem = spf_problem(answer["values"])
+    problem = _ses_spf.problem(answer["values"], facts["dns"])
     if not problem:
         return []
-    has = [value for value in answer["values"] if value.lower().startswith("v=spf1")]
+    if problem == "unknown":
+        others = ", ".join(_ses_spf.others_in(answer["values"])[:MOST])
+        return [
+            unknown(check, f"SPF of {name} takes in others ({others}), and DNS did not tell them all; look at the resolver", subject=name)
+        ]
+    has = _ses_spf.records_of(answer["values"])
     evidence = {**shared, "reason": problem, "record": f"TXT {name}", "wanted": "v=spf1 include:amazonses.com ~all", "has": has[:MOST]}
     return [fault("ses.spf", check, name, evidence=filled({**evidence, "dmarc": dmarc_of(facts, name)}))]
 
@@ -159,7 +152,7 @@ def _mail_from(check: str, facts: Mapping[str, Any], name: str, data: Mapping[st
     missing = []
     if host not in [value.split()[-1].rstrip(".").lower() for value in exchange["values"]]:
         missing.append(f"MX {domain} 10 {host}")
-    if spf_problem(texts["values"]):
+    if _ses_spf.problem(texts["values"], facts["dns"]) not in ("", "unknown"):
         missing.append(f"TXT {domain} v=spf1 include:amazonses.com ~all")
     status = str(settings.get("MailFromDomainStatus") or "")
     if not missing and status in ("", "SUCCESS"):

@@ -14,7 +14,21 @@ from typing import Any
 
 from ._finding import Finding, fault, ok, unknown
 from ._ses_ask import BEYOND, SENDING
-from ._ses_told import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused
+from ._ses_told import (
+    DAY,
+    FACTS,
+    MOST,
+    SENDING_KEY,
+    Refusal,
+    answers_of,
+    cannot,
+    data_of,
+    filled,
+    not_told,
+    refused,
+    taken_elsewhere,
+    whole,
+)
 from ._sources import Asked
 
 
@@ -70,6 +84,8 @@ def _refused(check: str, facts: Mapping[str, Any], refusal: Refusal) -> Finding:
     if not refusal.sending:
         return unknown(check, _refused_to_ask(facts, answer), subject="asking key")
     reason = {"expired": "expired", "secret": "secret"}.get(answer["state"], "unknown_key")
+    if reason == "unknown_key" and facts["own_key"] and taken_elsewhere(facts):
+        reason = "region"
     evidence = {
         "reason": reason,
         "driver_code": answer["code"],
@@ -99,6 +115,7 @@ def _key_evidence(facts: Mapping[str, Any], now: float) -> dict[str, Any]:
             "last_used": {"service": last.get("ServiceName"), "region": last.get("Region"), "days": _days_since(last, now)},
             "offset": facts["offset_s"],
             "lacking": _lacking(facts),
+            "looked_for": _looked_for(facts),
             "not_asked": [*not_told(facts, ("last_used", "keys", "simulated", "rights")), *_undecided(facts)],
         }
     )
@@ -176,8 +193,15 @@ def _too_wide(check: str, facts: Mapping[str, Any]) -> list[Finding]:
     rights = [decision.action for decision in _decisions(facts, "rights") if decision.said == "allowed"]
     if not rights:
         return []
-    evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND)}
+    evidence = {"reason": "rights", "rights": rights[:MOST], "arn": arn, "asked": len(BEYOND), "looked_for": _looked_for(facts)}
     return [fault("ses.policy_too_wide", check, SENDING_KEY, evidence=filled(evidence), value=len(rights), unit="rights")]
+
+
+def _looked_for(facts: Mapping[str, Any]) -> str:
+    """Say how far the look at other rights went: it is a sample, and no proof that there are none."""
+    if data_of(facts, "rights") is None:
+        return ""
+    return f"a sample of {len(BEYOND)} other rights, on all resources (*): {', '.join(BEYOND)}"
 
 
 def _old(check: str, parameters: Mapping[str, Any], facts: Mapping[str, Any], now: float) -> list[Finding]:
@@ -189,5 +213,5 @@ def _old(check: str, parameters: Mapping[str, Any], facts: Mapping[str, Any], no
     stage = next(((name, parameters[option]) for name, option in stages if age >= parameters[option]), None)
     if stage is None:
         return []
-    evidence = {**_key_evidence(facts, now), "stage": stage[0]}
+    evidence = {**_key_evidence(facts, now), "stage": stage[0], "overdue_days": whole(parameters["key_overdue_days"])}
     return [fault("ses.key_old", check, SENDING_KEY, evidence=evidence, value=age, threshold=stage[1], unit="days")]

@@ -101,5 +101,16 @@ def not_told(facts: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def taken_elsewhere(facts: Mapping[str, Any]) -> bool:
+    """Return whether AWS takes the key to ask with at another service: then a region that the account has not opted in to refuses it."""
+    told = (answers_of(facts, name)["state"] for name in ("caller", "last_used", "keys", "simulated", "rights", "reputation"))
+    return bool({"ok", "denied"} & set(told))
+
+
+def whole(number: float) -> float:
+    """Return 5 for 5.0, as texts say it."""
+    return int(number) if float(number).is_integer() else number
+
+
 def filled(evidence: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evidence.items() if value not in (None, "", [], {})}

@@ -145,7 +145,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("nas_quota", "nas.disk_90", ("Unknown system error -122", "ENOSPC: ")),
     _s("nas_permission", "nas.no_permission", "EACCES: "),
     _s("nas_missing", "nas.path_missing", "ENOENT: "),
-    _s("nas_io", "nas.hung", ("EIO: ", "ENOTCONN: ", "EHOSTDOWN: ")),
+    _s("nas_io", "nas.stale", ("EIO: ", "ENOTCONN: ", "EHOSTDOWN: ")),
     _s("nas_read_only", "", "EROFS: "),
     # LogsDB; the words of the applications, and PostgreSQL's.
     _s(

@@ -247,6 +247,9 @@ options:
     default: localhost
 extends_documentation_fragment:
   - ops.remediation.attributes
+notes:
+  - A proxy is taken from E(HTTPS_PROXY) and E(NO_PROXY) in the environment of the task (keyword C(environment)). AWS is then asked through it; DNS
+    and the port of SMTP are asked directly, so give O(smtp_endpoint=-) where only the proxy leads out.
 seealso:
   - module: ops.remediation.stack_check
 """
@@ -279,6 +282,15 @@ EXAMPLES = r"""
     bounce_warning: 3
     quota_percent: 70
   delegate_to: checker.example.com
+
+- name: Ask through a proxy, which HTTPS_PROXY of the task names
+  ops.remediation.ses_quota:
+    credentials_from:
+      env_file: /opt/tank-mail-app/config/.env
+    smtp_endpoint: "-"
+  environment:
+    HTTPS_PROXY: http://proxy.example.com:3128
+    NO_PROXY: 127.0.0.1,169.254.169.254
 """
 
 RETURN = r"""

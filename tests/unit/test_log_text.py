@@ -9,6 +9,7 @@ import calendar
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _log_text as t
+from ansible_collections.ops.remediation.plugins.module_utils import _nas, _nas_checks
 from ansible_collections.ops.remediation.plugins.module_utils._signatures import LITERALS, SIGNATURES, extended_regex, matching, variables
 
 from . import log_helpers as h
@@ -232,6 +233,13 @@ def test_variables_on_the_lines_behind_are_read():
 def test_signatures(line, name, detail):
     signature, found = matching(line)[0]
     assert (signature.name, found) == (name, detail)
+
+
+@pytest.mark.parametrize("name", ["EIO", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO"])
+def test_a_sick_mount_has_one_code_in_the_log_and_on_the_mount(name):
+    signature, _detail = matching(f"{name}: something, open '/batch/a.pdf'")[0]
+    assert name in _nas.STALE
+    assert signature.code == _nas_checks.STATES["stale"]
 
 
 def test_every_signature_is_found_by_the_first_pass():

@@ -12,7 +12,7 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door
+from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door, _ses_spf
 from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from botocore.exceptions import ClientError
 
@@ -230,10 +230,10 @@ def test_a_fault_of_aws_is_no_fault_of_the_account(status, aws, ask):
 
 
 def test_one_question_that_hangs_costs_no_other(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetSendStatistics"], "seconds": 4})
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetSendStatistics"], "seconds": 5})
     started = time.monotonic()
-    facts = ask(timeout=2.0)
-    assert time.monotonic() - started < 2.5
+    facts = ask(timeout=4.0)
+    assert time.monotonic() - started < 4.5
     assert h.codes(h.conclude("ses.account", facts)) == []
     (finding,) = h.conclude("ses.reputation", facts)
     assert (finding.code, finding.evidence["cloudwatch"]["Bounce"]) == ("run.check_timeout", 0.6)
@@ -250,8 +250,8 @@ def test_an_api_that_takes_connections_and_says_nothing(aws, ask):
 
 
 def test_ses_alone_is_silent_while_the_rest_of_aws_answers(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 3})
-    facts = ask(timeout=2.0, identities=["example.com"])
+    aws.do("fault.set", {"kind": "hang", "actions": ["ses:*"], "seconds": 5})
+    facts = ask(timeout=4.0, identities=["example.com"])
     assert facts["answers"]["caller"]["state"] == "ok"
     (api, smtp) = h.conclude("ses.reach", facts)
     assert (api.code, api.evidence["reason"], smtp.code) == ("ses.unreachable", "no_answer", "")
@@ -272,6 +272,18 @@ def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp
     (finding,) = h.conclude("ses.key", facts)
     assert (finding.code, finding.severity, finding.subject) == ("ses.key_invalid", "P0", "sending key")
     assert h.conclude("ses.account", facts)[0].evidence["blocked_by"] == "ses.key_invalid"
+
+
+def test_a_region_that_is_not_switched_on_is_told_from_a_deleted_key(aws, tmp_path):
+    """IAM has one place for all regions, and takes the key."""
+    aws.front.switched_off.add(h.REGION)
+    facts = own_key(aws, tmp_path)
+    (finding,) = h.conclude("ses.key", facts)
+    assert (finding.code, finding.evidence["reason"], finding.evidence["region"]) == ("ses.key_invalid", "region", h.REGION)
+    aws.front.switched_off.clear()
+    aws.people.change_key("tank-monitor", delete=True)
+    (finding,) = h.conclude("ses.key", own_key(aws, tmp_path))
+    assert finding.evidence["reason"] == "unknown_key"
 
 
 def test_a_refused_key_of_the_monitoring_is_no_fault_of_the_key_that_sends(aws, ask, tmp_path):
@@ -295,15 +307,15 @@ def test_another_service_than_ses_that_cannot_be_reached_is_named_and_blames_not
 
 
 def test_a_key_whose_iam_hangs_is_unknown(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
-    (finding,) = h.conclude("ses.key", ask(timeout=2.0))
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 5})
+    (finding,) = h.conclude("ses.key", ask(timeout=4.0))
     assert (finding.code, finding.subject) == ("run.check_timeout", "sending key")
     assert finding.evidence["reason"].startswith("IAM did not answer")
 
 
 def test_a_service_that_hangs_leaves_dns_its_time(aws, ask):
-    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 3})
-    facts = ask(timeout=2.0)
+    aws.do("fault.set", {"kind": "hang", "actions": ["iam:*"], "seconds": 5})
+    facts = ask(timeout=4.0)
     assert facts["answers"].keys().isdisjoint({"keys", "simulated"})
     assert [finding.status for finding in h.conclude("ses.identities", facts)] == ["ok"]
 
@@ -511,6 +523,25 @@ def test_dns_over_tcp_when_truncated_and_when_the_server_fails(aws, ask):
     assert "SERVFAIL" in finding.evidence["reason"]
 
 
+def test_spf_is_followed_through_what_it_takes_in(aws, ask):
+    aws.record("example.com", "TXT", ['"v=spf1 include:_spf.example.com -all"'])
+    aws.record("_spf.example.com", "TXT", ['"v=spf1 redirect=_more.example.com"'])
+    aws.record("_more.example.com", "TXT", ['"v=spf1 include:amazonses.com -all"'])
+    assert h.codes(h.conclude("ses.identities", ask())) == []
+    aws.record("_more.example.com", "TXT", ['"v=spf1 mx -all"'])
+    assert h.codes(h.conclude("ses.identities", ask())) == ["ses.spf"]
+
+
+def test_a_record_that_takes_in_too_many_is_unknown_and_ends(aws, ask):
+    for number in range(30):
+        aws.record(f"s{number}.example.com", "TXT", [f'"v=spf1 include:s{number + 1}.example.com -all"'])
+    aws.record("example.com", "TXT", ['"v=spf1 include:s0.example.com -all"'])
+    facts = ask()
+    assert len([key for key in facts["dns"] if key.startswith("s")]) == _ses_spf.MOST_LOOKUPS
+    (finding,) = h.conclude("ses.identities", facts)
+    assert finding.code == "run.check_unknown"
+
+
 def test_a_silent_resolver_leaves_the_next(aws):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -519,6 +550,48 @@ def test_a_silent_resolver_leaves_the_next(aws):
         assert answers["example.com TXT"]["state"] == "ok"
         late = _ses_dns.ask([("example.com", "TXT")], where[:1], time.monotonic() + 0.3)
         assert late["example.com TXT"]["state"] == "late"
+
+
+def test_a_server_that_fails_leaves_the_next_and_the_last_has_the_last_word(aws, tmp_path):
+    from tests.replica.aws import dns_server
+
+    failing = dns_server.Zone(h.REGION)
+    failing.mode = "refuse"
+    servers = dns_server.serve(failing, 0)
+    bad, good = (f"127.0.0.1:{port}" for port in (servers[0].server_address[1], aws.dns_port))
+    try:
+        for order, state in (([bad, good], "ok"), ([good, bad], "ok"), ([bad, bad], "failed")):
+            started = time.monotonic()
+            answers = _ses_dns.ask([("example.com", "TXT"), ("gone.example.com", "TXT")], _ses_dns.servers(order), started + 4)
+            assert answers["example.com TXT"]["state"] == state
+            assert time.monotonic() - started < 0.9
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def test_asking_again_over_tcp_ends_in_time(aws):
+    """A server that truncates by UDP, takes the connection, and says nothing."""
+    import dns.flags
+    import dns.message
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(silent.getsockname())
+
+        def truncate():
+            data, sender = udp.recvfrom(4096)
+            response = dns.message.make_response(dns.message.from_wire(data))
+            response.flags |= dns.flags.TC
+            udp.sendto(response.to_wire(), sender)
+
+        thread = threading.Thread(target=truncate)
+        thread.start()
+        started = time.monotonic()
+        answers = _ses_dns.ask([("example.com", "TXT")], [silent.getsockname()], started + 0.5)
+        assert time.monotonic() - started < 0.8
+        thread.join()
+    assert answers["example.com TXT"]["state"] == "failed"
 
 
 def test_a_forged_answer_is_not_taken(aws):

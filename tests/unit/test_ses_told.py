@@ -14,14 +14,14 @@ from ansible_collections.ops.remediation.plugins.module_utils import (
     _log_checks,
     _logsdb_mails,
     _ses_ask,
-    _ses_identities,
     _ses_sent,
+    _ses_spf,
     _signatures,
     _sources,
 )
 from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.modules import ses_quota
-from ansible_collections.ops.remediation.plugins.plugin_utils import folding
+from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, folding
 
 from . import log_helpers
 from . import ses_helpers as h
@@ -248,6 +248,15 @@ def test_main_returns_quota_rates_forecast_and_identities(aws, tmp_path, capsys)
     assert not (tmp_path / "state").exists()
 
 
+def test_main_goes_through_the_proxy_of_its_environment(aws, tmp_path, capsys, monkeypatch):
+    """As the documentation says; the proxy is the stand-in itself, and without it the name leads nowhere."""
+    monkeypatch.setenv("HTTP_PROXY", aws.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    given = h.options(aws, tmp_path, endpoint_urls=dict.fromkeys(h.SERVICES, "http://ses.example.invalid"), smtp_endpoint="-")
+    _code, answer = run_main(capsys, **given, state_dir=str(tmp_path / "state"))
+    assert {finding["status"] for finding in answer["findings"]} == {"ok"}
+
+
 def test_main_fails_for_a_question_wrongly_put_and_says_which(aws, tmp_path, capsys):
     code, answer = run_main(capsys, **h.options(aws, tmp_path, resolver=["nowhere"]), state_dir=str(tmp_path / "state"))
     assert code == 1
@@ -288,14 +297,29 @@ def test_the_readmes_policy_is_what_is_called():
         (["v=spf1 include:amazonses.com ~all"], ""),
         (["other", "V=SPF1 +include:amazonses.com -all"], ""),
         (["v=spf1 mx -all"], "without"),
-        (["v=spf1 include:amazonses.com.evil.org -all"], "without"),
+        (["v=spf1 include:amazonses.com.evil.org -all"], "unknown"),
+        (["v=spf1 include:_spf.example.com -all"], ""),
+        (["v=spf1 redirect=_spf.example.com"], ""),
+        (["v=spf1 include:deep.example.com -all"], ""),
+        (["v=spf1 include:other.example.com -all"], "without"),
+        (["v=spf1 include:other.example.com include:gone.example.com -all"], "without"),
+        (["v=spf1 include:failed.example.com -all"], "unknown"),
+        (["v=spf1 include:loop.example.com -all"], "without"),
         (["v=spf10 x"], "missing"),
         ([], "missing"),
         (["v=spf1 include:amazonses.com -all", "v=spf1 -all"], "several"),
     ],
 )
 def test_spf(values, problem):
-    assert _ses_identities.spf_problem(values) == problem
+    told = {
+        "_spf.example.com": ("ok", ["v=spf1 include:amazonses.com -all"]),
+        "deep.example.com": ("ok", ["v=spf1 include:other.example.com include:_spf.example.com -all"]),
+        "other.example.com": ("ok", ["v=spf1 mx -all"]),
+        "loop.example.com": ("ok", ["v=spf1 include:loop.example.com -all"]),
+        "gone.example.com": ("absent", []),
+        "failed.example.com": ("failed", []),
+    }
+    assert _ses_spf.problem(values, {f"{name} TXT": {"state": state, "values": found} for name, (state, found) in told.items()}) == problem
 
 
 @pytest.mark.parametrize(
@@ -418,6 +442,43 @@ def key_facts(*results):
     active = {"status": "Active", "created": NOW - 86400, "user": "tank"}
     shared = {"own_key": True, "offset_s": 0.0, "region": "ap-southeast-1", "key_id": "ABCD", "env_file": ""}
     return {**shared, "answers": answers, "active": active}
+
+
+def test_the_look_for_other_rights_says_that_it_is_a_sample():
+    (finding,) = h.conclude("ses.key", key_facts(), now=NOW)
+    assert finding.evidence["looked_for"].startswith(f"a sample of {len(_ses_ask.BEYOND)} other rights")
+    facts = key_facts()
+    wide = {"EvalActionName": "iam:CreateUser", "EvalResourceName": "*", "EvalDecision": "allowed", "MissingContextValues": []}
+    facts["answers"]["rights"]["data"] = {"EvaluationResults": [wide]}
+    (finding,) = h.conclude("ses.key", facts, now=NOW)
+    assert finding.code == "ses.policy_too_wide"
+    assert "a sample of" in text_of(finding, "cause", "en")
+    assert "대표 권한" in text_of(finding, "cause", "ko")
+
+
+def text_of(finding, part, language):
+    return faults_catalogue.render({**finding.as_dict(), "host": "tank-app"})[language][part]
+
+
+def test_texts_name_the_lines_that_were_set():
+    facts = {**key_facts(), "active": {"status": "Active", "created": NOW - 100 * 86400, "user": "tank"}}
+    (finding,) = h.conclude("ses.key", facts, now=NOW, key_warning_days=60.0, key_overdue_days=120.0)
+    assert "within 120 days" in text_of(finding, "cause", "en")
+    assert "120일 이내" in text_of(finding, "cause", "ko")
+
+
+@pytest.mark.parametrize("what, line, option", [("bounces", 6, "bounce_warning"), ("complaints", 0.3, "complaint_warning")])
+def test_texts_of_a_rise_name_the_line_that_was_set(what, line, option):
+    start = NOW // 900 * 900
+    point = {"DeliveryAttempts": 200, "Bounces": 0, "Complaints": 0, "Rejects": 0}
+    before = [{**point, "Timestamp": start - number * 900} for number in range(12, 13 * 96)]
+    after = [{**point, "Timestamp": start - number * 900, what.capitalize(): 5} for number in range(1, 5)]
+    answers = {"statistics": {"state": "ok", "data": {"SendDataPoints": before + after}}}
+    (finding,) = h.conclude("ses.reputation", {"answers": answers, "region": "x"}, now=NOW, **{option: float(line)})
+    assert finding.code.endswith("_rising")
+    for part in ("cause", "next"):
+        assert f"{line} %" in text_of(finding, part, "en")
+        assert f"{line}%" in text_of(finding, part, "ko")
 
 
 def test_an_unlimited_quota_is_never_used_up():

@@ -37,6 +37,7 @@ class Front:
         self.elsewhere.production = False
         self.conditions: dict[str, dict[str, Any]] = {}
         self.calls: Counter[str] = Counter()
+        self.switched_off: set[str] = set()  # regions that the account has not opted in to
         self.changed = threading.Lock()
         self.moto = DomainDispatcherApplication(create_backend_app)
 
@@ -62,6 +63,8 @@ class Front:
             self.calls[action] += 1
         self._conditions(action)
         user, service, region = self.people.authenticate(request, self.now())
+        if region in self.switched_off and service != "iam":  # which is one for all regions
+            raise Refused("InvalidClientTokenId", "The security token included in the request is invalid", "UnrecognizedClientException")
         account = self.account if region == self.region else self.elsewhere
         resource = "*"
         if action in SENDING:

@@ -123,6 +123,7 @@ class Aws:
     def restore(self) -> None:
         """All as delivered."""
         self.front.conditions.clear()
+        self.front.switched_off.clear()
         self.account.restore()
         self.people.restore()
         self.zone.restore()
