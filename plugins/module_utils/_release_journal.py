@@ -9,6 +9,7 @@ killed process) costs nothing but a further look.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -111,7 +112,12 @@ class Journal:
         The lock ends with the process, however that ends.
         """
         self._make_folder()
-        descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise ActionFailed(
+                f"the lock {self.path}.lock cannot be made ({error.strerror}); make room or give another state_dir"
+            ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,8 +126,9 @@ class Journal:
                 raise ActionFailed(
                     f"another rollback or backup of this installation is at work ({holder}); wait until it has ended"
                 ) from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+            with contextlib.suppress(OSError):  # on a full disk nobody can see who holds it, and it is held all the same
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
             yield
         finally:
             os.close(descriptor)

@@ -117,6 +117,15 @@ def _is_the_same(live: str, other: str, env: str) -> bool:
     return bool(call(same, READ_WITHIN).value)
 
 
+def of_the_env(place: Place, env: str) -> list[Refused]:
+    """Say that there is no present .env to keep."""
+    if place.live and os.path.isfile(os.path.join(place.live, env)):
+        return []
+    path = os.path.join(place.live or place.app, env)
+    message = f"{path} is missing, so it cannot be kept; take that of the release (emergency_rollback_env=take), or bring it back first"
+    return [Refused("env_missing", message, path=path)]
+
+
 # --- owner and modes
 
 

@@ -45,13 +45,17 @@ class Request:
 
 @dataclass
 class Tools:
-    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned."""
+    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned.
+
+    hear: says whether a request to end may be heard (it then raises where the work is), or waits until the former release is back.
+    """
 
     applications: preflight.Applications | None = None
     web: preflight.Web | None = None
     files: Files = field(default_factory=Files)
-    bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline).get()
+    bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
     now: Callable[[], float] = time.time
+    hear: Callable[[bool], None] = lambda _hear: None
 
 
 @dataclass

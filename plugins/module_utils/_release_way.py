@@ -87,7 +87,7 @@ class Way:
             steps.append((f"keep the present {entry['env']} ({told(self.result.environment)})", swap.keep_env))
         elif any(self.result.environment.values()):
             steps.append((f"take the release's own {entry['env']} ({told(self.result.environment)})", lambda: None))
-        steps.append(("note in the journal that it is in place", lambda: self.journal.note(entry["id"], PLACED)))
+        steps.append(("note in the journal that it is in place", lambda: self._note(entry, PLACED)))
         if applications:
             if "backend" in self.request.parts:
                 steps.append((f"start {applications.process_of('backend')}, wait for its health check", lambda: self._start_backend(app)))
@@ -112,16 +112,31 @@ class Way:
         """Do the steps and note the end; a failure puts the former release back and raises ActionFailed."""
         doing = "begin"
         try:
-            for label, do in [*steps, ("note the end in the journal", lambda: self._note_end(entry))]:
-                doing = label
-                do()
+            try:
+                for label, do in steps:
+                    doing = label
+                    do()
+                self.tools.hear(False)
+            except Exception:  # a request to end that comes just here is raised too, and caught outside
+                self.tools.hear(False)
+                raise
         except Exception as error:  # whatever it is, the former release must come back
             why = f"could not {doing}: {said(error)}"
             raise ActionFailed(self.undo(entry, why), undone=True) from error
+        self._note_end(entry)
+        self.tools.hear(True)
 
     def _note_end(self, entry: Mapping[str, Any]) -> None:
+        """Note it; a release that has proved itself stays, whatever the journal's disk says. The next run then notes it."""
         place = place_of(self.request.app_dir, self.request.releases_dir, self.request.backup_dirs)
-        self.journal.note(entry["id"], FINISHED, in_place_inode=inode_of(place.live))
+        self._note(entry, FINISHED, in_place_inode=inode_of(place.live))
+
+    def _note(self, entry: Mapping[str, Any], event: str, **details: Any) -> None:
+        """Note what is so already; where that cannot be written, it is a warning."""
+        try:
+            self.journal.note(entry["id"], event, **details)
+        except RemediationError as error:
+            self.result.warnings.append(f"{error.message}; the next run looks at this rollback again")
 
     def _stage(self, entry: dict[str, Any]) -> None:
         """Copy the release beside its place, while the running one still serves."""
@@ -170,8 +185,15 @@ class Way:
     def undo(self, entry: dict[str, Any], why: str) -> str:
         """Put the former release back, start it and see that it runs; returns what became of it, in one line.
 
-        A journal that cannot be written (a full disk) must not keep the former release from coming back.
+        A journal that cannot be written (a full disk) must not keep the former release from coming back, nor must a request to end.
         """
+        self.tools.hear(False)
+        try:
+            return self._undo(entry, why)
+        finally:
+            self.tools.hear(True)
+
+    def _undo(self, entry: dict[str, Any], why: str) -> str:
         self.result.state = BROKEN
         with contextlib.suppress(RemediationError):
             self.journal.note(entry["id"], UNDOING, why=why[:500])
@@ -236,10 +258,12 @@ class Way:
     def _clear_staging(self, entry: Mapping[str, Any]) -> None:
         """Remove a copy that was not finished; one that was in place has logs, and goes to the attic."""
         staging = entry["staging"]
-        if not staging or not os.path.lexists(staging):
+        if not staging:
             return
         if not entry.get("target_inode"):
-            self.tools.files.remove_copy(staging)
+            self.tools.files.discard(staging)
+            return
+        if not os.path.lexists(staging):
             return
         attic = f"{entry['app']}-attic"
         with contextlib.suppress(OSError):

@@ -248,9 +248,10 @@ ARGUMENTS = {
 def main():
     """Roll back, and say what became of it."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    _undo_when_told_to_end()
+    _hear(True)
     try:
         request, tools = _release_door.rollback(module.params)
+        tools.hear = _hear
         result = _release.roll_back(request, tools, check_mode=module.check_mode)
     except RemediationError as error:
         done = error.details.get("partial") or _release.Result(state=_release.REFUSED)
@@ -268,16 +269,19 @@ def _answer(module, result):
     return answer
 
 
-def _undo_when_told_to_end():
-    """Let a lost connection not stop the work half-way, and a request to end undo it in good order; once."""
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
-    def told(number, _frame):
-        signal.signal(number, signal.SIG_IGN)
-        raise ActionFailed(f"the run was told to end ({signal.Signals(number).name})")
 
+def _hear(hear):
+    """Have a request to end undo the work in good order, once, and be ignored while that goes on; a lost connection never stops it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+    for number in ENDS:
+        signal.signal(number, _told if hear else signal.SIG_IGN)
+
+
+def _told(number, _frame):
+    _hear(False)
+    raise ActionFailed(f"the run was told to end ({signal.Signals(number).name})")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,30 @@ def test_an_env_behind_a_link_is_kept_as_that_link_and_nothing_is_read_through_i
     assert shared.read_text() == "SHARED=1\n"
     folder.digests.pop("A")
     assert folder.lost() == []
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
+def test_a_kept_env_can_be_read_by_who_reads_the_present_one_and_by_nobody_else(folder):
+    present, own = folder.app / "config/.env", folder.paths["B"] / "config/.env"
+    os.chown(present, 0, 65534)
+    present.chmod(0o640)
+    os.chown(own, 0, 12345)
+    folder.roll_back(folder.id["B"], env_policy="keep")
+    found = (folder.app / "config/.env").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 65534, 0o640)
+    assert ((folder.app / "config").glob(".env.before-*").__next__()).stat().st_gid == 12345
+    (folder.app / "config/.env").chmod(0o644)
+    folder.roll_back(folder.id["C"], env_policy="keep")
+    assert (folder.app / "config/.env").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_missing_env_cannot_be_kept(place):
+    (place.app / "config/.env").unlink()
+    place.digests.pop("A")
+    reasons, line = refused(place, place.id["B"], env_policy="keep")
+    assert reasons == ["env_missing"]
+    assert "emergency_rollback_env=take" in line
+    assert place.roll_back(place.id["B"]).state == "rolled_back"
 
 
 # --- refused, with nothing touched
@@ -514,6 +540,103 @@ def test_where_neither_release_is_left_the_next_one_is_put_in_place(folder):
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running(), folder.lost()) == ("rolled_back", "C", [])
     assert "neither its release nor the former one is where it was" in done.warnings[0]
+
+
+def test_a_copy_ends_with_the_run_that_was_killed_and_the_next_one_makes_its_own(tmp_path):
+    place = Installation(tmp_path / "opt").start()
+    said = tmp_path / "copying"
+
+    def slow(name):
+        if name.startswith("copy "):
+            said.write_text(f"{os.getpid()}\n")
+            time.sleep(0.2)
+
+    caller = os.fork()
+    if not caller:
+        tools = _release.Tools(place.applications, place.web, Files(slow))
+        try:
+            _release.roll_back(place.request(place.id["B"], copy=True), tools, check_mode=False)
+        finally:
+            os._exit(1)
+    end = time.monotonic() + 10
+    while not (said.exists() and said.read_text().endswith("\n")):
+        assert time.monotonic() < end, "nothing was copied"
+        time.sleep(0.01)
+    copying = int(said.read_text())
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    while Path(f"/proc/{copying}").exists() and Path(f"/proc/{copying}/stat").read_text().split()[2] not in "ZX":
+        assert time.monotonic() < end, "it goes on copying"
+        time.sleep(0.01)
+    assert place.roll_back(place.id["B"], copy=True).state == "rolled_back"
+    assert (place.running(), place.lost()) == ("B", [])
+    assert not list(place.folder.glob(".*"))
+    place.end()
+
+
+def test_what_is_left_of_a_copy_and_cannot_be_removed_is_only_a_warning(folder, monkeypatch):
+    def no_copy(name):
+        if name.startswith(("copy config/.env", "remove .tank-mail-app.rollback")):
+            raise OSError(39, "Directory not empty")
+
+    with pytest.raises(ActionFailed) as error:
+        folder.roll_back(folder.id["B"], no_copy, copy=True)
+    partial = error.value.details["partial"]
+    assert (partial.state, folder.running(), folder.lost()) == ("undone", "A", [])
+    assert "not all was put in order: Directory not empty" in partial.warnings[0]
+
+
+@pytest.mark.parametrize("event", ["placed", "finished"])
+def test_a_journal_that_cannot_be_written_does_not_undo_a_release_that_has_proved_itself(place, event):
+    def full(name):
+        if name == f"journal {event}":
+            raise ActionFailed("the journal cannot be written (No space left on device); make room")
+
+    done = place.roll_back(place.id["B"], full)
+    assert (done.state, place.running()) == ("rolled_back", "B")
+    assert "the journal cannot be written" in done.warnings[0]
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+    again = place.roll_back(place.id["B"])
+    assert again.state == ("finished_earlier" if event == "finished" else "already")
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    assert place.roll_back(place.id["B"]).state == "already"
+
+
+def test_a_request_to_end_is_not_heard_while_the_former_release_is_brought_back(tmp_path):
+    """The first one comes in the middle of the undo; as the module hears it."""
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    heard, told = [True], []
+
+    def hear(wanted):
+        heard[0] = wanted
+
+    def ends(name):
+        if name == "journal undoing" or told:
+            told.append(name)
+            if heard[0]:
+                raise ActionFailed("the run was told to end (SIGTERM)")
+
+    place.applications.hook = place.web.hook = ends
+    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), hear=hear)
+    with pytest.raises(ActionFailed) as error:
+        _release.roll_back(place.request("latest"), tools, check_mode=False)
+    assert (error.value.details["partial"].state, place.running(), len(told) > 5) == ("undone", "A", True)
+    assert heard == [True]
+    place.end()
+
+
+def test_the_lock_is_held_on_a_full_disk_and_one_that_cannot_be_made_is_one_line(folder, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
+    monkeypatch.setattr(os, "pwrite", full)
+    with work.journal.alone(), pytest.raises(ActionFailed, match="another rollback or backup of this installation is at work"):
+        folder.roll_back(folder.id["B"])
+    Path(f"{work.journal.path}.lock").unlink()
+    Path(f"{work.journal.path}.lock").mkdir()
+    with pytest.raises(ActionFailed, match=r"^the lock .* cannot be made \(Is a directory\); make room or give another state_dir$"):
+        folder.roll_back(folder.id["B"])
 
 
 # --- disks

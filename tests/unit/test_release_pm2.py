@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, TooSlow, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import FOLDER, LINK, Place
 from ansible_collections.ops.remediation.plugins.module_utils._release_pm2 import Pm2Applications, Settings
@@ -123,6 +123,48 @@ def test_a_worker_works_when_its_log_has_a_new_line_that_says_so(tmp_path):
     assert host._silent(APP, "worker", ends) == ""
     assert Host(lambda _now: [process(out_log="/dev/null")])._silent(APP, "worker", {}) == ""
     assert Host(lambda _now: [process(pid=0, status="errored")])._silent(APP, "worker", {}) == "worker is not online"
+
+
+@pytest.mark.parametrize(("slow", "good"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize("how", ["hung", "late"])
+def test_one_slow_answer_of_pm2_is_not_taken_for_an_end(monkeypatch, slow, good, how):
+    hung = {
+        "late": Outcome(error=TooSlow("no answer within 13 s")),
+        "hung": Outcome({"state": _pm2.HUNG, "problem": "it hangs", "processes": []}),
+    }
+    answers = [hung[how]] * slow + [Outcome({"state": _pm2.UP, "processes": both(process())})] * 5
+    monkeypatch.setattr(_release_pm2, "call", lambda *_arguments, **_options: answers.pop(0))
+    host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
+    host._uid = os.geteuid()
+    if good:
+        assert [one["name"] for one in host.listed()] == ["backend", "worker"]
+    else:
+        with pytest.raises((ActionFailed, TooSlow)):
+            host.listed()
+
+
+def test_a_daemon_that_is_away_is_not_asked_again(monkeypatch):
+    asked = []
+
+    def call(*_arguments, **_options):
+        asked.append(1)
+        return Outcome({"state": _pm2.STOPPED, "problem": "no PM2 daemon runs", "processes": []})
+
+    monkeypatch.setattr(_release_pm2, "call", call)
+    host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
+    host._uid = os.geteuid()
+    with pytest.raises(ActionFailed, match="no PM2 daemon runs"):
+        host.listed()
+    assert asked == [1]
+
+
+def test_what_is_ill_at_this_moment():
+    parts = ("backend", "worker")
+    assert Host(lambda _now: both(process())).ill(APP, parts) == ""
+    assert Host(lambda _now: both(process(pid=0, status="errored"))).ill(APP, parts) == "worker is not online"
+    assert Host(lambda _now: both(process()), lambda now: "slow" if now < 0.4 else "").ill(APP, parts) == ""
+    assert Host(lambda _now: both(process()), lambda _now: "it answers 500").ill(APP, parts) == "it answers 500"
+    assert Host(lambda _now: both(process()), lambda _now: "it answers 500").ill(APP, ("worker",)) == ""
 
 
 # --- before anything is touched
