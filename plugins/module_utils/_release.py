@@ -136,7 +136,14 @@ class Rollback:
         if not (finished and finished[-1]["target_id"] == target.id):
             remedy = "name another one (the playbook rollback_list shows them)"
             raise Refused("running", f"release {target.id} is the one that runs; {remedy}", path=target.path)
-        self.result.state, self.result.message = ALREADY, f"release {target.id} runs in {self.place.app} already; nothing was changed"
+        self.result.state, self.result.message = ALREADY, f"release {target.id} is in {self.place.app} already; nothing was changed"
+        ill = self.way.ill()
+        if ill:
+            remedy = (
+                "start it with ops.remediation.pm2_control (state=started, or restarted), or go back to another release (rollback_list)"
+            )
+            self.result.warnings.append(f"release {target.id} does not run well: {ill}; {remedy}")
+            self.result.message += f"; but it does not run well: {ill}; {remedy}"
         return self.result
 
     # --- a rollback that was interrupted
@@ -197,6 +204,7 @@ class Rollback:
         uid = applications.uid if applications else os.stat(self.place.live or target.path).st_uid
         if not target.missing and not target.problem:
             refused += preflight.of_the_owner(self.place, target, request.parts, self.env, uid)
+            refused += preflight.of_the_page(self.place, target) if "frontend" in request.parts else []
         refused += preflight.of_the_disk(self.place, target, method, request.least_free_mb, request.state_dir)
         refused += applications.problems(self.place, request.parts) if applications else []
         refused += preflight.of_nginx(self.place, target, self.tools.web, request.nginx_conf)
@@ -228,6 +236,7 @@ class Rollback:
             "env": self.env,
             "env_keep": self.request.env_policy == KEEP and differs,
             "before": self._statuses(),
+            "served": bool(self.tools.web) and "frontend" in self.request.parts and self.tools.web.served() == "",
             "code": code,
             "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
         }

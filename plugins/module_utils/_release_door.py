@@ -71,6 +71,8 @@ def _refuse_values(given: Mapping[str, Any]) -> None:
     """Raise WrongQuestion for what would only show when the release is stopped: no release could then prove itself."""
     if given["health_url"]:
         refuse_url("health_url", given["health_url"])
+    if given["nginx"] and given["nginx"].get("page_url"):
+        refuse_url("nginx.page_url", given["nginx"]["page_url"])
     for option in TIMES:
         refuse_time(option, given[option])
     if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):

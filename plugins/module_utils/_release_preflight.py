@@ -17,7 +17,19 @@ from typing import Any, Protocol
 
 from ._process import call, user_name
 from ._release_files import differences, walk
-from ._release_layout import LINK, MOST_NAMED, READ_WITHIN, SCRIPTS, Candidate, Place, Refused, code_of, env_difference, read_manifest
+from ._release_layout import (
+    INDEX,
+    LINK,
+    MOST_NAMED,
+    READ_WITHIN,
+    SCRIPTS,
+    Candidate,
+    Place,
+    Refused,
+    code_of,
+    env_difference,
+    read_manifest,
+)
 
 MEGABYTE = 1_000_000
 LEAST_FREE_INODES = 1000
@@ -25,6 +37,7 @@ RENAME, COPY, SWITCH = "rename", "copy", "switch"
 OPEN_RUN, SAME_RELEASE = "open_run", "same_release"
 OVERRIDES = (OPEN_RUN, SAME_RELEASE)
 STATE_SPACE = MEGABYTE
+_PAGE = os.path.dirname(INDEX)
 
 
 class Web(Protocol):
@@ -32,6 +45,9 @@ class Web(Protocol):
 
     def problem(self, conf: str | None = None) -> str:
         """Return why it would not take its configuration, "" when it would."""
+
+    def served(self) -> str | None:
+        """Return why the page is not served, "" when it is, None where no address of it is known."""
 
     def reload(self) -> bool:
         """Have it read its configuration anew; False when it does not run."""
@@ -145,6 +161,46 @@ def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str
         message = f"release {target.id}: {env} can be read by all users; chmod 600 {path}"
         refused.append(Refused("env_mode", message, path=path))
     return refused
+
+
+def of_the_page(place: Place, target: Candidate) -> list[Refused]:
+    """Say what of the page others could not read any more: nginx's user is no user of the applications (a copy made under umask 077)."""
+    if not place.live:
+        return []
+    outcome = call(lambda: _closed_to_others(place.live, target.path), READ_WITHIN)
+    closed = outcome.value or []
+    if not closed:
+        return []
+    page = os.path.join(target.path, _PAGE)
+    remedy = f"chmod go+x {target.path} {os.path.dirname(page)}; chmod -R go+rX {page}"
+    named = ", ".join(closed[:MOST_NAMED])
+    message = f"release {target.id}: {named} is closed to users to whom the running release grants it, such as nginx's; {remedy}"
+    return [Refused("page_mode", message, path=target.path, page=page, paths=closed[:20])]
+
+
+def _closed_to_others(live: str, tree: str) -> list[str]:
+    """Return the paths of the page, and the folders above it, that grant group or others less than the running release does."""
+    page = os.path.join(live, _PAGE)
+    usual = {kind: _granted(os.path.join(page, name)) for kind, name in ((True, ""), (False, "index.html"))}
+    closed = []
+    paths = [(path, os.stat(os.path.join(tree, path))) for path in ("", *_above(_PAGE))]
+    paths += [(os.path.join(_PAGE, path), status) for path, status in walk(os.path.join(tree, _PAGE))]
+    for path, status in paths:
+        if stat.S_ISLNK(status.st_mode):
+            continue
+        granted = _granted(os.path.join(live, path))
+        granted = usual[stat.S_ISDIR(status.st_mode)] if granted is None else granted
+        if granted and granted & ~status.st_mode:
+            closed.append(path or ".")
+    return closed
+
+
+def _granted(path: str) -> int | None:
+    """Return what a path of the running release grants group and others of reading and entering; None where it is not there."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode) & 0o055
+    except OSError:
+        return None
 
 
 def _group_of(uid: int) -> str:

@@ -98,6 +98,8 @@ class Way:
                 steps.append((f"start {', '.join(others)}", lambda: applications.start_others(app, others)))
         if web:
             steps.append(("test nginx's configuration, then have nginx read it anew", self._reload))
+            if entry.get("served"):
+                steps.append(("see that the page is served, as it was before", self._see_page))
         if applications:
             steps.append(("see that all of it lives on", lambda: applications.watch(app, self.request.parts)))
         return steps
@@ -179,6 +181,12 @@ class Way:
             raise ActionFailed(f"nginx would not take its configuration: {problem}")
         if not web.reload():
             self.result.warnings.append("nginx does not run here, so it was not reloaded")
+
+    def _see_page(self) -> None:
+        """Raise ActionFailed when the page that was served before is not any more."""
+        problem = self.tools.web.served() if self.tools.web else ""
+        if problem:
+            raise ActionFailed(f"the page was served before and is not now: {problem}")
 
     # --- back
 

@@ -131,6 +131,10 @@ options:
       pid_file:
         description: Its pid file, by default as configured.
         type: path
+      page_url:
+        description: >-
+          Address of the page that it serves. Where the page was served before and is not afterwards, the rollback is undone (part V(frontend)).
+        type: str
 extends_documentation_fragment:
   - ops.remediation.attributes
   - ops.remediation.release
@@ -219,7 +223,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError
 
-NGINX = {name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}
+NGINX = {**{name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}, "page_url": {"type": "str"}}
 ARGUMENTS = {
     **_release_door.PLACE,
     "to": {"type": "str"},

@@ -146,9 +146,13 @@ class Web:
         self.hook = hook or (lambda _name: None)
         self.said = ""
         self.reloads = 0
+        self.page = []  # what is said of the page, one time after the other; nothing: no address of it is known
 
     def problem(self, conf=None):
         return self.said
+
+    def served(self):
+        return self.page.pop(0) if self.page else None
 
     def reload(self):
         self.hook("reload nginx")

@@ -311,7 +311,7 @@ def test_what_the_user_may_not_read_is_refused(place):
     os.chown(file, 0, 0)
     file.chmod(0o600)
     reasons, line = refused(place, place.id["B"])
-    assert reasons == ["owner"]
+    assert reasons == ["owner", "page_mode"]
     assert "frontend/build/index.html" in line
 
 
@@ -384,6 +384,41 @@ def test_two_at_once_do_not_get_in_each_others_way(folder):
         folder.roll_back(folder.id["B"])
 
 
+@pytest.mark.parametrize("path", [".", "frontend", "frontend/build/index.html", "frontend/build/assets/app-B.js"])
+def test_a_page_that_nginx_could_not_read_any_more_is_refused(place, path):
+    file = place.paths["B"] / path
+    file.chmod(file.stat().st_mode & 0o700)
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["page_mode"]
+    assert f"release {place.id['B']}: {path} is closed" in line
+    assert "chmod -R go+rX" in line
+    live = place.paths["A"] / path.replace("-B", "-A")
+    live.chmod(file.stat().st_mode & 0o777)
+    if path != "frontend/build/assets/app-B.js":  # what the running one does not grant either, nobody misses
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+
+
+@pytest.mark.parametrize("path", [None, "worker/dist/worker.js"])
+def test_a_release_that_runs_already_is_looked_at(folder, path):
+    folder.roll_back(folder.id["B"])
+    if path:
+        folder.applications.stop("")
+    again = folder.roll_back(folder.id["B"])
+    assert (again.changed, again.state) == (False, "already")
+    assert ("does not run well: backend is not healthy; start it with" in again.message) is bool(path)
+    assert len(again.warnings) == bool(path)
+
+
+def test_latest_is_never_the_release_that_runs_unless_latest_was_asked_for(folder):
+    folder.roll_back(folder.id["B"], copy=True)
+    assert folder.roll_back("latest").release == folder.id["C"]
+    away = [one["id"] for one in _release.listing(folder.request(None))["candidates"] if one["rolled_away"]]
+    assert away == [folder.id["B"]]
+    make_release(folder.folder / "tank-mail-app-backup-202611230930", "D")
+    assert folder.roll_back(folder.id["B"], copy=True).state == "rolled_back"
+    assert folder.roll_back("latest").release == "202611230930"
+
+
 # --- undone
 
 
@@ -433,6 +468,15 @@ def test_nginx_that_does_not_take_the_new_state_undoes_it(place):
     place.web.problem = lambda conf=None: next(answers, "")
     assert "nginx would not take its configuration: unknown directive" in undone(place, place.id["B"])
     assert place.web.reloads == 1  # with the former release
+
+
+def test_a_page_that_is_not_served_any_more_undoes_it(place):
+    place.web.page = ["", "http://127.0.0.1/: it answers 403"]
+    assert "the page was served before and is not now: http://127.0.0.1/: it answers 403" in undone(place, place.id["B"])
+    place.web.page = ["http://127.0.0.1/: no answer", "http://127.0.0.1/: it answers 403"]  # it was not served before either
+    assert place.roll_back(place.id["B"]).state == "rolled_back"
+    place.web.page = ["", ""]
+    assert "see that the page is served, as it was before" in place.roll_back(place.id["C"]).steps
 
 
 def test_a_former_release_that_does_not_run_either_is_back_and_said_so(folder):

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
@@ -283,3 +285,29 @@ def test_a_reload_is_one_only_with_new_workers(monkeypatch):
         _release_nginx.Nginx().reload()
     monkeypatch.setattr(_release_nginx.Nginx, "_master", lambda self: None)
     assert _release_nginx.Nginx().reload() is False
+
+
+@pytest.mark.parametrize(("code", "said"), [(200, ""), (304, ""), (403, "it answers 403"), (None, "no answer")])
+def test_whether_the_page_is_served(monkeypatch, code, said):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Say nothing."""
+
+    monkeypatch.setattr(_release_nginx, "PAGE_WITHIN", 1.0)
+    monkeypatch.setattr(_release_nginx, "PAGE_TRY", 0.9)
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        if code:
+            thread.start()
+        else:
+            server.server_close()
+        found = _release_nginx.Nginx(page_url=url).served()
+        if code:
+            server.shutdown()
+    assert found == "" if not said else said in found
+    assert _release_nginx.Nginx().served() is None
