@@ -198,7 +198,7 @@ class Rollback:
 
     def _refusals(self, target: Candidate, method: str) -> list[Refused]:
         request, applications = self.request, self.tools.applications
-        refused = preflight.of_the_release(self.place, target, self.env, request.override)
+        refused = preflight.of_the_release(self.place, target, self.env, request.override, request.hash_within)
         if request.env_policy == KEEP and "env" in request.parts:
             refused += preflight.of_the_env(self.place, self.env)
         uid = applications.uid if applications else os.stat(self.place.live or target.path).st_uid

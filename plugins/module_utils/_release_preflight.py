@@ -15,6 +15,8 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ._errors import TooSlow
+from ._host_files import MAX_MOUNTS_TEXT, MOUNTS, parse_mounts
 from ._process import call, user_name
 from ._release_files import differences, walk
 from ._release_layout import (
@@ -89,11 +91,24 @@ def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
     """Return how the release gets into place: switch (a link), rename, or copy where that is wanted or renaming cannot be."""
     if place.layout == LINK:
         return SWITCH
-    same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev
+    same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev and _mount_of(target.path) == _mount_of(place.releases)
     return RENAME if same and not copy else COPY
 
 
-def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str]) -> list[Refused]:
+def _mount_of(path: str) -> str:
+    """Return where the file system of a path is mounted; a bind mount has the number of the device, and no rename leads out of it."""
+    real = os.path.realpath(path)
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            mounts = {each["mount"] for each in parse_mounts(file.read(MAX_MOUNTS_TEXT))}
+    except OSError:
+        return ""
+    while real not in mounts and real != "/":
+        real = os.path.dirname(real)
+    return real
+
+
+def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str], within: float = READ_WITHIN) -> list[Refused]:
     """Say why this release cannot be put in place as it is."""
     if target.problem:
         return [
@@ -103,7 +118,7 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
         remedy = "choose a complete one (the playbook rollback_list shows them), or bring back what is missing"
         message = f"release {target.id} in {target.path} is incomplete: {target.why()}; {remedy}"
         return [Refused("incomplete", message, path=target.path, missing=target.missing[:20], damaged=target.damaged[:20])]
-    refused = _damage(target)
+    refused = _damage(target, within)
     if place.live and SAME_RELEASE not in override and not refused and _is_the_same(place.live, target.path, env):
         remedy = f"choose another one, or add {SAME_RELEASE} to emergency_rollback_override to put this copy in its place"
         message = f"release {target.id} in {target.path} holds just what runs (the same code and the same .env); {remedy}"
@@ -111,12 +126,16 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
     return refused
 
 
-def _damage(target: Candidate) -> list[Refused]:
+def _damage(target: Candidate, within: float) -> list[Refused]:
     """Compare with the checksums of the backup, where it has them."""
     manifest = read_manifest(target.path) if target.has_manifest else None
     if manifest is None:
         return []
-    outcome = call(lambda: differences(target.path, manifest, hashes=True), READ_WITHIN)
+    outcome = call(lambda: differences(target.path, manifest, hashes=True), within)
+    if isinstance(outcome.error, TooSlow):
+        remedy = "give emergency_rollback_hash_timeout more seconds, or choose another one"
+        message = f"release {target.id} in {target.path} could not be compared with its checksums within {within:g} s; {remedy}"
+        return [Refused("slow", message, path=target.path, seconds=within)]
     wrong = [outcome.error.message] if outcome.error else list(outcome.value)
     if not wrong:
         return []
@@ -217,12 +236,12 @@ def _unusable(live: str, tree: str, parts: Sequence[str], env: str, uid: int) ->
     essential |= set(_above(env)) if "env" in parts else set()
     owner = [path or "." for path in sorted(essential) if _foreign(live, tree, path, uid)]
     closed = []
-    for path, status in walk(tree):
+    for path, status in [("", os.stat(tree)), *walk(tree)]:
         if stat.S_ISLNK(status.st_mode):
             continue
-        wanted = 4 | (1 if stat.S_ISDIR(status.st_mode) else 0) | (2 if _is_log_folder(path, status) else 0)
-        if not may(status, uid, groups, wanted):
-            closed.append(path)
+        wanted = 4 | (1 if stat.S_ISDIR(status.st_mode) else 0) | (2 if _is_written(path, status) else 0)
+        if not may(status, uid, groups, wanted) and not (path and _closed_in(live, path, uid, groups, wanted)):
+            closed.append(path or ".")
         if len(closed) >= 20:
             break
     shared = "env" in parts and stat.S_IMODE(os.stat(os.path.join(tree, env)).st_mode) & stat.S_IROTH
@@ -245,8 +264,16 @@ def _foreign(live: str, tree: str, path: str, uid: int) -> bool:
     return found not in (uid, usual)
 
 
-def _is_log_folder(path: str, status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs")
+def _closed_in(live: str, path: str, uid: int, groups: set[int], wanted: int) -> bool:
+    """Whether the running release does not let the user do that either (a key that is root's alone): then nothing needs it."""
+    try:
+        return bool(live) and not may(os.stat(os.path.join(live, path)), uid, groups, wanted)
+    except OSError:
+        return False
+
+
+def _is_written(path: str, status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs", "worker/spool")
 
 
 def _groups(uid: int) -> set[int]:
@@ -273,10 +300,16 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
     refused = []
     needed = int(least_free_mb * MEGABYTE) + (target.size if method == COPY else 0)
     free, inodes = _free(place.releases)
-    if free < needed or inodes < LEAST_FREE_INODES + (target.files if method == COPY else 0):
-        what = f"{free / MEGABYTE:.0f} MB and {inodes} inodes free, {needed / MEGABYTE:.0f} MB needed"
-        message = f"{place.releases} has no room for this: {what}; make room there (the playbook rollback_list shows what backups take)"
-        refused.append(Refused("space", message, path=place.releases, free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE)))
+    files = LEAST_FREE_INODES + (target.files if method == COPY else 0)
+    if free < needed or inodes < files:
+        figures = {"free_mb": round(free / MEGABYTE), "needed_mb": round(needed / MEGABYTE)}
+        what = f"{figures['free_mb']} MB free, {figures['needed_mb']} MB needed"
+        remedy = f"make room there (look into {place.app}-attic and at the backups of rollback_list first), or lower emergency_rollback_least_free_mb"
+        if free >= needed:
+            figures |= {"free_inodes": inodes, "needed_inodes": files}
+            what = f"{inodes} inodes free, {files} needed"
+            remedy = f"remove files there that nobody needs (look into {place.app}-attic first; df -i {place.releases} shows them)"
+        refused.append(Refused("space", f"{place.releases} has no room for this: {what}; {remedy}", path=place.releases, **figures))
     room, _inodes = _free(_existing(state_dir))
     if room < STATE_SPACE:
         message = f"{state_dir} has no room for the journal ({room // 1000} kB free, 1 MB needed); make room there or give another stack_state_dir"
@@ -287,7 +320,8 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
                 f"{folder} may not be changed by {user_name(os.geteuid())}, so nothing can be renamed there; run as root (become: true)"
             )
             refused.append(Refused("not_writable", message, path=folder, user=user_name(os.geteuid())))
-    if method != SWITCH and place.live and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev:
+    other_disk = bool(place.live) and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev
+    if method != SWITCH and place.live and (other_disk or _mount_of(place.live) != _mount_of(place.releases)):
         message = f"{place.live} is a mount point, so it cannot be renamed; mount its parent instead, or use releases behind a link"
         refused.append(Refused("mount_point", message, path=place.live))
     return refused

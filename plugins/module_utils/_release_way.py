@@ -210,6 +210,7 @@ class Way:
             with contextlib.suppress(RemediationError):
                 self.journal.note(entry["id"], UNDONE, proved=False)
             return f"{why}; there was no former release to put back: {entry['app']} is left as it is"
+        self.result.failed = entry["target_path"] if STOPPING in entry["events"] and entry["method"] != COPY else ""
         trouble = self._bring_back(entry, swap)
         if swap.in_place() != FORMER:
             return f"{why}; the former release could not be put back ({trouble}): it is whole in {swap.former_tree()}; run this again"
@@ -223,7 +224,8 @@ class Way:
         if problem:
             return f"{why}; the former release is back in {entry['app']}, but it does not run: {problem}{before}"
         self.result.state = BACK
-        return f"{why}; the former release is back in {entry['app']} and runs"
+        failed = f"; the logs of what failed are in {self.result.failed}" if self.result.failed else ""
+        return f"{why}{failed}; the former release is back in {entry['app']} and runs"
 
     def _bring_back(self, entry: Mapping[str, Any], swap: Swap) -> str:
         """Do what brings the former release back, each of it whatever became of the one before; returns what failed, "" for nothing."""
@@ -274,9 +276,10 @@ class Way:
         if not os.path.lexists(staging):
             return
         attic = f"{entry['app']}-attic"
-        with contextlib.suppress(OSError):
-            self.tools.files.make_folder(attic, like=os.path.dirname(attic))
-            self.tools.files.rename(staging, os.path.join(attic, f"failed-{entry['target_id']}-{entry['id']}"))
+        failed = os.path.join(attic, f"failed-{entry['target_id']}-{entry['id']}")
+        self.tools.files.make_folder(attic, like=os.path.dirname(attic))
+        self.tools.files.rename(staging, failed)
+        self.result.failed = failed
 
 
 def _renamed_at(app: str) -> float:

@@ -54,6 +54,10 @@ options:
     description: Seconds that copying may take.
     type: float
     default: 1800
+  hash_timeout:
+    description: Seconds that comparing the release with its checksums may take.
+    type: float
+    default: 120
   least_free_mb:
     description: Megabytes that must be free, besides those of a copy.
     type: float
@@ -184,6 +188,10 @@ former:
   description: Where the former release is kept.
   returned: always
   type: str
+failed_release:
+  description: Where the release is that failed and was undone, with its logs.
+  returned: always
+  type: str
 environment:
   description: Names of the keys of C(.env) that the release has more (C(added)), less (C(removed)) or with other values (C(changed)).
   returned: always
@@ -230,6 +238,7 @@ ARGUMENTS = {
     "env_policy": {"type": "str", "choices": ["take", "keep"], "default": "take"},
     "copy": {"type": "bool", "default": False},
     "copy_timeout": {"type": "float", "default": 1800},
+    "hash_timeout": {"type": "float", "default": 120},
     "least_free_mb": {"type": "float", "default": 200},
     "open_runs": {"type": "int"},
     "open_runs_unknown": {"type": "str", "default": ""},

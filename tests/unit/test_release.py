@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door, _release_preflight
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
@@ -351,6 +351,7 @@ GIVEN = {
     "worker_process": "worker",
     "worker_sign": "Scheduler",
     "settle": 30.0,
+    "hash_timeout": 120.0,
     "health_url": "http://127.0.0.1:3000/api/health",
     "health_timeout": 60.0,
     "worker_timeout": 90.0,
@@ -417,6 +418,48 @@ def test_latest_is_never_the_release_that_runs_unless_latest_was_asked_for(folde
     make_release(folder.folder / "tank-mail-app-backup-202611230930", "D")
     assert folder.roll_back(folder.id["B"], copy=True).state == "rolled_back"
     assert folder.roll_back("latest").release == "202611230930"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
+@pytest.mark.parametrize(("path", "mode", "found"), [("", 0o600, True), ("worker/spool", 0o500, True), ("config/tls.key", 0o600, False)])
+def test_what_the_user_could_use_in_the_running_release_counts(place, path, mode, found):
+    for name in ("A", "B"):
+        (place.paths[name] / "worker/spool").mkdir()
+        (place.paths[name] / "config/tls.key").write_text("x")
+        for each in [place.paths[name], *place.paths[name].rglob("*")]:
+            os.chown(each, 65534, 65534)
+        os.chown(place.paths[name] / "config/tls.key", 0, 0)
+        (place.paths[name] / "config/tls.key").chmod(0o600)
+    place.applications.uid = 65534
+    (place.paths["B"] / path).chmod(mode)
+    if found:
+        reasons, line = refused(place, place.id["B"])
+        assert reasons[0] == "owner"
+        assert f"release {place.id['B']}: {path or '.'} belongs to" in line
+    else:
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+
+
+def test_checksums_that_take_too_long_are_not_told_as_damage(folder):
+    folder.paths["B"].with_name(folder.paths["B"].name + ".manifest.json").write_text(json.dumps({"files": {}}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_release_preflight, "differences", lambda *_arguments, **_options: time.sleep(2))
+        reasons, line = refused(folder, folder.id["B"], hash_within=0.2)
+    assert reasons == ["slow"]
+    assert "could not be compared with its checksums within 0.2 s; give emergency_rollback_hash_timeout more seconds" in line
+    assert folder.roll_back(folder.id["B"]).state == "rolled_back"
+
+
+def test_a_lack_of_inodes_is_told_as_one(place, monkeypatch):
+    monkeypatch.setattr(_release_preflight, "_free", lambda _path: (50_000_000_000, 12))
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["space"]
+    assert "has no room for this: 12 inodes free, 1000 needed; remove files there" in line
+    assert "-attic" in line
+    monkeypatch.setattr(_release_preflight, "_free", lambda _path: (5_000_000, 100_000))
+    line = refused(place, place.id["B"], least_free_mb=200)[1]
+    assert "5 MB free, 200 MB needed" in line
+    assert "emergency_rollback_least_free_mb" in line
 
 
 # --- undone
@@ -736,6 +779,36 @@ def test_a_backup_on_another_file_system_is_copied(folder, small_disk):
     assert (folder.running(), there.exists()) == ("B", True)
     assert folder.lost() == []
     assert folder.roll_back(folder.id["B"], backup_dirs=[str(small_disk)]).changed is False
+
+
+@pytest.mark.skipif(not ROOT, reason="mounting needs root")
+def test_a_bind_mount_of_the_same_disk_is_seen_before_anything_stops(folder):
+    """Its device has the same number, and yet nothing can be renamed out of it."""
+    source = folder.folder / "elsewhere"
+    source.mkdir()
+    folder.paths["B"].rename(source / folder.paths["B"].name)
+    there = folder.folder / "mounted"
+    there.mkdir()
+    if subprocess.run(["mount", "--bind", str(source), str(there)], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        done = folder.roll_back(folder.id["B"], backup_dirs=[str(there)])
+        assert done.steps[0].startswith(f"copy {there}/")
+        assert folder.running() == "B"
+    finally:
+        subprocess.run(["umount", "-l", str(there)], check=True)
+
+
+def test_where_a_copy_that_failed_is_kept_is_said(tmp_path):
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    for options in ({}, {"copy": True}):
+        with pytest.raises(ActionFailed) as error:
+            place.roll_back("latest", **options)
+        kept = error.value.details["partial"].as_dict()["failed_release"]
+        assert f"the logs of what failed are in {kept}; " in str(error.value)
+        assert digest(Path(kept)) == place.digests["B"]
+        assert (Path(kept).parent.name == "tank-mail-app-attic") is bool(options)
+    place.end()
 
 
 def test_a_disk_that_fills_up_while_copying_leaves_what_runs(tmp_path, small_disk):
