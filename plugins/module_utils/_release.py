@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from ._release_layout import (
 )
 from ._release_preflight import COPY, SWITCH
 from ._release_recover import ABANDON, FINISH, UNDO, Recovery
-from ._release_request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, validate
+from ._release_request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, told, validate
 from ._release_swap import FORMER, OTHER
 from ._release_way import Way
 
@@ -218,6 +218,9 @@ class Rollback:
         self.result.environment = env_difference(present, other) if place.live and "env" in self.request.parts else {}
         differs = any(self.result.environment.values())
         code = self.tools.bounded(lambda: code_of(target.path), READ_WITHIN)
+        processes = self.tools.applications.ours(place.app) if self.tools.applications else []
+        absent = _without_script(processes, place.app, target.path)
+        self._warn(target, absent, differs=differs)
         return {
             "id": number,
             "events": [],
@@ -235,7 +238,10 @@ class Rollback:
             "aside": "" if method == SWITCH or not place.live else self._aside(now),
             "env": self.env,
             "env_keep": self.request.env_policy == KEEP and differs,
-            "before": self._statuses(),
+            "env_policy": self.request.env_policy,
+            "env_differs": differs,
+            "before": {one["name"]: one["status"] for one in processes},
+            "absent": absent,
             "served": bool(self.tools.web) and "frontend" in self.request.parts and self.tools.web.served() == "",
             "code": code,
             "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
@@ -249,9 +255,27 @@ class Rollback:
                 return path
             now += 1
 
-    def _statuses(self) -> dict[str, str]:
-        found = self.tools.applications.ours(self.place.app) if self.tools.applications else []
-        return {one["name"]: one["status"] for one in found}
+    def _warn(self, target: Candidate, absent: Sequence[str], *, differs: bool) -> None:
+        """Tell what is no reason not to begin, and yet is to be known (rule: check mode says it as well)."""
+        warnings = self.result.warnings
+        if differs and self.request.env_policy != KEEP:
+            keys = told(self.result.environment)
+            warnings.append(
+                f"{self.env} of release {target.id} is taken, which differs ({keys}); emergency_rollback_env=keep keeps the present one"
+            )
+        warnings += [f"release {target.id} has no script for PM2's process {name}, so it stays stopped" for name in absent]
+        if "worker" not in self.request.parts:
+            return
+        number = preflight.waiting_mails(target.path)
+        if number:
+            warnings.append(
+                f"{target.path}/{preflight.SPOOL} holds {number} files: what was sent since would be sent again; empty it first"
+            )
+        number = preflight.waiting_mails(self.place.live) if self.place.live else 0
+        if number:
+            warnings.append(
+                f"{number} files in {preflight.SPOOL} of the running release are not sent yet; they stay with it, where it is put aside"
+            )
 
     def _run(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
         self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name not in ("id", "events")})
@@ -260,3 +284,14 @@ class Rollback:
         self.result.message = (
             f"release {entry['target_id']} runs in {entry['app']}; the former one is in {self.result.former or 'no place'}"
         )
+
+
+def _without_script(processes: Sequence[Mapping[str, Any]], app: str, tree: str) -> list[str]:
+    """Return the names of running processes of the installation whose scripts another release does not have."""
+    absent = []
+    for one in processes:
+        script = str(one.get("script", ""))
+        inside = script.startswith(app + "/") and one["status"] != "stopped"
+        if inside and not os.path.exists(os.path.join(tree, script[len(app) + 1 :])):
+            absent.append(one["name"])
+    return absent

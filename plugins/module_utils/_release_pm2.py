@@ -197,12 +197,14 @@ class Pm2Applications:
             self.sleep(WATCH_EVERY)
         return problem if "backend" in parts else ""
 
-    def watch(self, app: str, parts: Sequence[str]) -> None:
+    def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
         """See that the processes of these parts live on under the same pids, and that the health check stays well.
 
         A release may crash only some seconds after it has started (rule 6 of the architecture). Raises ActionFailed.
         """
+        known = {one["name"] for one in self.ours(app)}
         names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        names += [name for name in others if name in known and name not in names]
         end, before, unhealthy = self.clock() + self.settings.settle, self._pids(app, names), 0
         if not all(before.values()):
             raise ActionFailed(self._ended(app, names))

@@ -39,6 +39,7 @@ RENAME, COPY, SWITCH = "rename", "copy", "switch"
 OPEN_RUN, SAME_RELEASE = "open_run", "same_release"
 OVERRIDES = (OPEN_RUN, SAME_RELEASE)
 STATE_SPACE = MEGABYTE
+SPOOL = "worker/spool"
 _PAGE = os.path.dirname(INDEX)
 
 
@@ -83,8 +84,8 @@ class Applications(Protocol):
     def ill(self, app: str, parts: Sequence[str]) -> str:
         """Say what of these parts does not run well at this moment, "" when all does."""
 
-    def watch(self, app: str, parts: Sequence[str]) -> None:
-        """See that they live on."""
+    def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
+        """See that they live on, and other processes of these names with them."""
 
 
 def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
@@ -159,6 +160,12 @@ def of_the_env(place: Place, env: str) -> list[Refused]:
     path = os.path.join(place.live or place.app, env)
     message = f"{path} is missing, so it cannot be kept; take that of the release (emergency_rollback_env=take), or bring it back first"
     return [Refused("env_missing", message, path=path)]
+
+
+def waiting_mails(tree: str) -> int:
+    """Return how many files wait in a release's worker/spool."""
+    outcome = call(lambda: sum(1 for _path, status in walk(os.path.join(tree, SPOOL)) if stat.S_ISREG(status.st_mode)), READ_WITHIN)
+    return int(outcome.value or 0)
 
 
 # --- owner and modes
@@ -273,7 +280,7 @@ def _closed_in(live: str, path: str, uid: int, groups: set[int], wanted: int) ->
 
 
 def _is_written(path: str, status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs", "worker/spool")
+    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs", SPOOL)
 
 
 def _groups(uid: int) -> set[int]:

@@ -82,6 +82,7 @@ class Way:
     def bring_up(self, entry: dict[str, Any], swap: Swap) -> Steps:
         """Return the steps from a release in place to one that is proved; they may be done twice."""
         applications, web, app = self.tools.applications, self.tools.web, entry["app"]
+        others: list[str] = []
         steps: Steps = []
         if entry["env_keep"]:
             steps.append((f"keep the present {entry['env']} ({told(self.result.environment)})", swap.keep_env))
@@ -93,7 +94,7 @@ class Way:
                 steps.append((f"start {applications.process_of('backend')}, wait for its health check", lambda: self._start_backend(app)))
             if "worker" in self.request.parts:
                 steps.append((f"start {applications.process_of('worker')}, see it work", lambda: applications.start(app, "worker")))
-            others = self._others(entry["before"])
+            others = [name for name in self._others(entry["before"]) if name not in entry.get("absent", ())]
             if others:
                 steps.append((f"start {', '.join(others)}", lambda: applications.start_others(app, others)))
         if web:
@@ -101,7 +102,7 @@ class Way:
             if entry.get("served"):
                 steps.append(("see that the page is served, as it was before", self._see_page))
         if applications:
-            steps.append(("see that all of it lives on", lambda: applications.watch(app, self.request.parts)))
+            steps.append(("see that all of it lives on", lambda: applications.watch(app, self.request.parts, others)))
         return steps
 
     def _others(self, before: Mapping[str, str]) -> list[str]:
@@ -237,9 +238,14 @@ class Way:
             swap.backward()
         except Exception as error:
             problems.append(said(error))
-        for put_in_order in (swap.give_env_back, lambda: self._clear_staging(entry)):
+        return "; ".join(filter(None, [*problems, self.put_in_order(entry, swap)]))
+
+    def put_in_order(self, entry: Mapping[str, Any], swap: Swap) -> str:
+        """Give the target its own .env again and clear the copy; returns what failed, "" for nothing."""
+        problems = []
+        for part in (swap.give_env_back, lambda: self._clear_staging(entry)):
             try:
-                put_in_order()
+                part()
             except Exception as error:
                 problems.append(said(error))
         return "; ".join(problems)
@@ -260,7 +266,7 @@ class Way:
                 applications.start_others(app, self._others(entry["before"]), since)
             self._reload()
             if applications and not problems:
-                applications.watch(app, self.request.parts)
+                applications.watch(app, self.request.parts, self._others(entry["before"]))
         except RemediationError as error:
             problems.append(error.message)
         return "; ".join(problems)

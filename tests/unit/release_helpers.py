@@ -123,7 +123,7 @@ class Applications:
         silent = [name for name in SCRIPTS if not self.says(name)]
         return f"{silent[0]} is not healthy" if silent else ""
 
-    def watch(self, app, parts):
+    def watch(self, app, parts, others=()):
         self.hook("watch")
         end = time.monotonic() + self.watch_for
         while True:

@@ -462,6 +462,56 @@ def test_a_lack_of_inodes_is_told_as_one(place, monkeypatch):
     assert "emergency_rollback_least_free_mb" in line
 
 
+# --- told, and no reason not to begin
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_another_env_that_nobody_asked_for_is_told_by_the_names_of_its_keys(place, check_mode):
+    (warning,) = place.roll_back(place.id["B"], check_mode=check_mode).warnings
+    assert "config/.env of release" in warning
+    assert "(removed: ADDED_LATER; changed: ORACLE_PASS); emergency_rollback_env=keep keeps the present one" in warning
+    assert place.roll_back(place.id["C"], check_mode=True, env_policy="keep").warnings == []
+
+
+def test_mails_that_wait_in_either_release_are_told(place):
+    for name in ("A", "B"):
+        (place.paths[name] / "worker/spool").mkdir()
+        (place.paths[name] / "worker/spool/7.json").write_text("{}")
+    warnings = place.roll_back(place.id["B"], check_mode=True, env_policy="keep").warnings
+    assert warnings[0].startswith(f"{place.paths['B']}/worker/spool holds 1 files: what was sent since would be sent again")
+    assert warnings[1].startswith("1 files in worker/spool of the running release are not sent yet")
+
+
+def test_a_third_process_without_a_script_in_the_release_stays_stopped_and_is_told(place):
+    (place.app / "extra").mkdir()
+    (place.app / "extra/index.js").write_text("x")
+    place.digests.pop("A")
+    ours, started = place.applications.ours, []
+    extra = {"name": "extra", "pm_id": 9, "status": "online", "script": f"{place.app}/extra/index.js"}
+    place.applications.ours = lambda app: [*ours(app), extra]
+    place.applications.start_others = lambda app, names, since=0.0: started.append(list(names))
+    done = place.roll_back(place.id["B"])
+    assert "has no script for PM2's process extra, so it stays stopped" in done.warnings[-1]
+    assert started == []
+    (place.paths["C"] / "extra").mkdir()
+    (place.paths["C"] / "extra/index.js").write_text("x")
+    (place.app / "extra").mkdir()
+    (place.app / "extra/index.js").write_text("x")
+    place.roll_back(place.id["C"])
+    assert started == [["extra"]]
+
+
+def test_another_name_of_the_host_does_not_get_in_the_way_either(folder):
+    other = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
+    folder.state = folder.folder / "another-state"
+    with (
+        other.journal.alone(),
+        pytest.raises(ActionFailed, match=r"another rollback or backup in .* is at work, of another inventory name"),
+    ):
+        folder.roll_back(folder.id["B"])
+    assert folder.roll_back(folder.id["B"]).state == "rolled_back"
+
+
 # --- undone
 
 
@@ -554,7 +604,7 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     folder.digests = {"C": folder.digests["C"]}
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running()) == ("rolled_back", "C")
-    assert "left as it is: " in done.warnings[0]
+    assert "left as it is: " in " ".join(done.warnings)
     assert folder.tree_of("H").exists()
 
 
@@ -626,7 +676,7 @@ def test_where_neither_release_is_left_the_next_one_is_put_in_place(folder):
     folder.paths["B"].rename(folder.folder / "elsewhere-b")
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running(), folder.lost()) == ("rolled_back", "C", [])
-    assert "neither its release nor the former one is where it was" in done.warnings[0]
+    assert "neither its release nor the former one is where it was" in " ".join(done.warnings)
 
 
 def test_a_copy_ends_with_the_run_that_was_killed_and_the_next_one_makes_its_own(tmp_path):
@@ -670,7 +720,7 @@ def test_what_is_left_of_a_copy_and_cannot_be_removed_is_only_a_warning(folder, 
         folder.roll_back(folder.id["B"], no_copy, copy=True)
     partial = error.value.details["partial"]
     assert (partial.state, folder.running(), folder.lost()) == ("undone", "A", [])
-    assert "not all was put in order: Directory not empty" in partial.warnings[0]
+    assert "not all was put in order: Directory not empty" in " ".join(partial.warnings)
 
 
 @pytest.mark.parametrize("event", ["placed", "finished"])
@@ -681,7 +731,7 @@ def test_a_journal_that_cannot_be_written_does_not_undo_a_release_that_has_prove
 
     done = place.roll_back(place.id["B"], full)
     assert (done.state, place.running()) == ("rolled_back", "B")
-    assert "the journal cannot be written" in done.warnings[0]
+    assert "the journal cannot be written" in " ".join(done.warnings)
     pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
     again = place.roll_back(place.id["B"])
     assert again.state == ("finished_earlier" if event == "finished" else "already")
@@ -726,6 +776,36 @@ def test_the_lock_is_held_on_a_full_disk_and_one_that_cannot_be_made_is_one_line
         folder.roll_back(folder.id["B"])
 
 
+def killed_in_place(place, **options):
+    """Kill a rollback to B when B is in place and runs well."""
+    assert killed_at(10_000, lambda hook: place.roll_back(place.id["B"], lambda name: hook_at(name, hook), **options)) == ""
+
+
+def hook_at(name, _hook):
+    if name == "watch":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("first", "then"), [("take", "keep"), ("keep", "take")])
+def test_another_env_policy_after_a_kill_is_heard(place, first, then):
+    killed_in_place(place, env_policy=first)
+    done = place.roll_back(place.id["B"], env_policy=then)
+    assert (done.state, place.running(), place.lost()) == ("rolled_back", "B", [])
+    assert ("ADDED_LATER" in (place.app / "config/.env").read_text()) is (then == "keep")
+
+
+def test_an_interrupted_rollback_that_is_left_leaves_no_copy_and_no_other_env(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    killed_in_place(place, env_policy="keep")
+    make_release(place.folder / "releases/20261125", "E")
+    Files().point(str(place.app), "releases/20261125")
+    place.roll_back(place.id["C"])
+    assert digest(place.paths["B"]) == place.digests["B"]
+    assert not list((place.paths["B"] / "config").glob(".env.before-*"))
+    assert (place.running(), place.lost()) == ("C", [])
+    place.end()
+
+
 # --- disks
 
 
@@ -765,7 +845,7 @@ def test_a_former_release_that_is_back_is_started_although_something_failed_on_t
     assert len(back) == 2
     assert place.running() == "A"
     assert error.value.details["partial"].state == "undone"
-    assert "not all was put in order: Input/output error" in error.value.details["partial"].warnings[0]
+    assert "not all was put in order: Input/output error" in " ".join(error.value.details["partial"].warnings)
     assert place.lost() == []
     place.end()
 

@@ -65,6 +65,16 @@ def test_a_worker_that_crashes_after_20_s_is_found_although_pm2_starts_it_again(
     assert 20 <= host.now < 21
 
 
+def test_another_process_of_the_installation_must_live_on_as_well_where_it_was_started():
+    def listed(now):
+        return [*both(process()), {**process("extra", 100 if now < 5 else 200), "script": f"{APP}/extra/index.js"}]
+
+    Host(listed).watch(APP, ("backend", "worker"))
+    Host(listed).watch(APP, ("backend", "worker"), ["gone"])
+    with pytest.raises(ActionFailed, match="backend or worker or extra ended"):
+        Host(listed).watch(APP, ("backend", "worker"), ["extra"])
+
+
 def test_a_worker_that_is_errored_is_told_with_its_log_line():
     host = Host(lambda now: both(process() if now < 3 else process(pid=0, status="errored", log_line="Error: planted")))
     with pytest.raises(ActionFailed, match=r"worker did not stay up for 30 s \(errored\): Error: planted"):
