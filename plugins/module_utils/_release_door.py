@@ -73,7 +73,7 @@ def _refuse_values(given: Mapping[str, Any]) -> None:
     if given["health_url"]:
         refuse_url("health_url", given["health_url"])
     if given["nginx"] and given["nginx"].get("page_url"):
-        refuse_url("nginx.page_url", given["nginx"]["page_url"])
+        refuse_url("page_url", given["nginx"]["page_url"])
     for option in TIMES:
         refuse_time(option, given[option])
     if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):
