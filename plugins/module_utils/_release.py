@@ -150,6 +150,8 @@ class Rollback:
 
     def _recovered(self, recovery: Recovery) -> bool:
         """Finish or undo it, where what is asked for now allows that; True when nothing is left to be done."""
+        if recovery.what == UNDO:  # judged by what will be in place then
+            self.place = replace(self.place, live=recovery.swap.former_tree())
         try:
             self._may_recover(recovery)
         except Refused as error:
@@ -178,8 +180,6 @@ class Rollback:
         self.result.release, self.result.path = recovery.id, recovery.opened["target_path"]
         self.result.state = PLANNED
         self.result.message = f"a rollback to {recovery.id} was interrupted; it would be {DONE[recovery.what]}"
-        if recovery.what == UNDO:
-            self.place = replace(self.place, live=recovery.swap.former_tree())
 
     # --- before
 

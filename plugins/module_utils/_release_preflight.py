@@ -164,7 +164,12 @@ def of_the_env(place: Place, env: str) -> list[Refused]:
 
 def waiting_mails(tree: str) -> int:
     """Return how many files wait in a release's worker/spool."""
-    outcome = call(lambda: sum(1 for _path, status in walk(os.path.join(tree, SPOOL)) if stat.S_ISREG(status.st_mode)), READ_WITHIN)
+    folder = os.path.join(tree, SPOOL)
+
+    def count() -> int:
+        return sum(1 for _path, status in walk(folder) if stat.S_ISREG(status.st_mode)) if os.path.isdir(folder) else 0
+
+    outcome = call(count, READ_WITHIN)
     return int(outcome.value or 0)
 
 
