@@ -12,7 +12,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._finding import Fi
 from ansible_collections.ops.remediation.plugins.plugin_utils.release_action import ReleaseAction
 
 CHECK = "run.rollback"
-VALUES = ("state", "steps", "release", "release_path", "former", "environment", "refusals", "down_ms")
+VALUES = ("state", "steps", "release", "release_path", "former", "environment", "refusals", "down_ms", "failed_release")
 # How a failure leaves the host.
 FAULTS = {"undone": "run.rollback_undone", "broken": "run.rollback_broken"}
 
@@ -26,7 +26,11 @@ class ActionModule(ReleaseAction):
 
     def findings_of(self, answer: Mapping[str, Any]) -> list[Finding]:
         """Return a finding for each refusal, or one of the outcome; none when the module itself broke."""
-        shown = {name: answer[name] for name in ("state", "release", "former", "environment", "down_ms", "steps") if answer.get(name)}
+        shown = {
+            name: answer[name]
+            for name in ("state", "release", "former", "environment", "down_ms", "steps", "failed_release")
+            if answer.get(name)
+        }
         if not answer.get("failed"):
             return [ok(CHECK, answer.get("release", ""), evidence={**shown, "changed": bool(answer.get("changed"))})]
         refusals = answer.get("refusals")

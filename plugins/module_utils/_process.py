@@ -34,6 +34,7 @@ MAX_OUTPUT = 1024 * 1024
 CONCURRENT_CHILDREN = 8
 REAP_GRACE = 0.2
 _LENGTH = struct.Struct("!Q")
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Call:
     user: a function that names the user id to become (or None), run in the child (it may touch files); None stays.
     lock: a file that the child keeps locked, so that repeated runs do not pile up stuck children.
     unsigned: the lock is not written to (check mode), so it does not tell who holds it.
+    ends_with_caller: the child is killed when this process ends, however that ends; for one that changes something.
     """
 
     function: Callable[[], Any]
@@ -52,6 +54,7 @@ class Call:
     user: Callable[[], int | None] | None = None
     lock: str | None = None
     unsigned: bool = False
+    ends_with_caller: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,18 +150,21 @@ def _start(work: Call) -> _Child:
     sys.stdout.flush()
     sys.stderr.flush()
     started = time.monotonic()
+    caller = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(work, send)
+        _child(work, send, caller)
     os.close(send)
     os.set_blocking(receive, False)
     return _Child(pid, receive, started, started + work.deadline)
 
 
-def _child(work: Call, send: int) -> None:
+def _child(work: Call, send: int, caller: int) -> None:
     """Be the child: never return, never touch the parent's descriptors, answer as JSON."""
     try:
         os.setsid()
+        if work.ends_with_caller:
+            _end_with(caller)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)
@@ -173,6 +179,15 @@ def _child(work: Call, send: int) -> None:
         while sent < len(data):
             sent += os.write(send, data[sent:])
     finally:
+        os._exit(0)
+
+
+def _end_with(caller: int) -> None:
+    """Have the kernel kill this process when the one that started it ends (it forgets that when another user is become)."""
+    import ctypes  # few need it, and it costs all of them
+
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != caller:  # it ended before that
         os._exit(0)
 
 

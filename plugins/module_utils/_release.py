@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ from ._release_layout import (
 )
 from ._release_preflight import COPY, SWITCH
 from ._release_recover import ABANDON, FINISH, UNDO, Recovery
-from ._release_request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, validate
+from ._release_request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, told, validate
 from ._release_swap import FORMER, OTHER
 from ._release_way import Way
 
@@ -136,13 +136,22 @@ class Rollback:
         if not (finished and finished[-1]["target_id"] == target.id):
             remedy = "name another one (the playbook rollback_list shows them)"
             raise Refused("running", f"release {target.id} is the one that runs; {remedy}", path=target.path)
-        self.result.state, self.result.message = ALREADY, f"release {target.id} runs in {self.place.app} already; nothing was changed"
+        self.result.state, self.result.message = ALREADY, f"release {target.id} is in {self.place.app} already; nothing was changed"
+        ill = self.way.ill()
+        if ill:
+            remedy = (
+                "start it with ops.remediation.pm2_control (state=started, or restarted), or go back to another release (rollback_list)"
+            )
+            self.result.warnings.append(f"release {target.id} does not run well: {ill}; {remedy}")
+            self.result.message += f"; but it does not run well: {ill}; {remedy}"
         return self.result
 
     # --- a rollback that was interrupted
 
     def _recovered(self, recovery: Recovery) -> bool:
         """Finish or undo it, where what is asked for now allows that; True when nothing is left to be done."""
+        if recovery.what == UNDO:  # judged by what will be in place then
+            self.place = replace(self.place, live=recovery.swap.former_tree())
         try:
             self._may_recover(recovery)
         except Refused as error:
@@ -171,8 +180,6 @@ class Rollback:
         self.result.release, self.result.path = recovery.id, recovery.opened["target_path"]
         self.result.state = PLANNED
         self.result.message = f"a rollback to {recovery.id} was interrupted; it would be {DONE[recovery.what]}"
-        if recovery.what == UNDO:
-            self.place = replace(self.place, live=recovery.swap.former_tree())
 
     # --- before
 
@@ -191,10 +198,13 @@ class Rollback:
 
     def _refusals(self, target: Candidate, method: str) -> list[Refused]:
         request, applications = self.request, self.tools.applications
-        refused = preflight.of_the_release(self.place, target, self.env, request.override)
+        refused = preflight.of_the_release(self.place, target, self.env, request.override, request.hash_within)
+        if request.env_policy == KEEP and "env" in request.parts:
+            refused += preflight.of_the_env(self.place, self.env)
         uid = applications.uid if applications else os.stat(self.place.live or target.path).st_uid
         if not target.missing and not target.problem:
             refused += preflight.of_the_owner(self.place, target, request.parts, self.env, uid)
+            refused += preflight.of_the_page(self.place, target) if "frontend" in request.parts else []
         refused += preflight.of_the_disk(self.place, target, method, request.least_free_mb, request.state_dir)
         refused += applications.problems(self.place, request.parts) if applications else []
         refused += preflight.of_nginx(self.place, target, self.tools.web, request.nginx_conf)
@@ -208,6 +218,9 @@ class Rollback:
         self.result.environment = env_difference(present, other) if place.live and "env" in self.request.parts else {}
         differs = any(self.result.environment.values())
         code = self.tools.bounded(lambda: code_of(target.path), READ_WITHIN)
+        processes = self.tools.applications.ours(place.app) if self.tools.applications else []
+        absent = _without_script(processes, place.app, target.path)
+        self._warn(target, absent, differs=differs)
         return {
             "id": number,
             "events": [],
@@ -225,7 +238,11 @@ class Rollback:
             "aside": "" if method == SWITCH or not place.live else self._aside(now),
             "env": self.env,
             "env_keep": self.request.env_policy == KEEP and differs,
-            "before": self._statuses(),
+            "env_policy": self.request.env_policy,
+            "env_differs": differs,
+            "before": {one["name"]: one["status"] for one in processes},
+            "absent": absent,
+            "served": bool(self.tools.web) and "frontend" in self.request.parts and self.tools.web.served() == "",
             "code": code,
             "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
         }
@@ -238,9 +255,27 @@ class Rollback:
                 return path
             now += 1
 
-    def _statuses(self) -> dict[str, str]:
-        found = self.tools.applications.ours(self.place.app) if self.tools.applications else []
-        return {one["name"]: one["status"] for one in found}
+    def _warn(self, target: Candidate, absent: Sequence[str], *, differs: bool) -> None:
+        """Tell what is no reason not to begin, and yet is to be known (rule: check mode says it as well)."""
+        warnings = self.result.warnings
+        if differs and self.request.env_policy != KEEP:
+            keys = told(self.result.environment)
+            warnings.append(
+                f"{self.env} of release {target.id} is taken, which differs ({keys}); emergency_rollback_env=keep keeps the present one"
+            )
+        warnings += [f"release {target.id} has no script for PM2's process {name}, so it stays stopped" for name in absent]
+        if "worker" not in self.request.parts:
+            return
+        number = preflight.waiting_mails(target.path)
+        if number:
+            warnings.append(
+                f"{target.path}/{preflight.SPOOL} holds {number} files: what was sent since would be sent again; empty it first"
+            )
+        number = preflight.waiting_mails(self.place.live) if self.place.live else 0
+        if number:
+            warnings.append(
+                f"{number} files in {preflight.SPOOL} of the running release are not sent yet; they stay with it, where it is put aside"
+            )
 
     def _run(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
         self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name not in ("id", "events")})
@@ -249,3 +284,14 @@ class Rollback:
         self.result.message = (
             f"release {entry['target_id']} runs in {entry['app']}; the former one is in {self.result.former or 'no place'}"
         )
+
+
+def _without_script(processes: Sequence[Mapping[str, Any]], app: str, tree: str) -> list[str]:
+    """Return the names of running processes of the installation whose scripts another release does not have."""
+    absent = []
+    for one in processes:
+        script = str(one.get("script", ""))
+        inside = script.startswith(app + "/") and one["status"] != "stopped"
+        if inside and not os.path.exists(os.path.join(tree, script[len(app) + 1 :])):
+            absent.append(one["name"])
+    return absent

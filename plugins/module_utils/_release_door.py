@@ -28,7 +28,7 @@ PLACE: dict[str, dict[str, Any]] = {
     "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
     "env_file": {"type": "str", "default": ENV},
 }
-TIMES = ("copy_timeout", "health_timeout", "worker_timeout", "settle")
+TIMES = ("copy_timeout", "hash_timeout", "health_timeout", "worker_timeout", "settle")
 
 
 def where(given: Mapping[str, Any]) -> Request:
@@ -59,6 +59,7 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
         **{name: getattr(base, name) for name in ("app_dir", "state_dir", "releases_dir", "backup_dirs", "parts", "env_file")},
         **{name: given[name] for name in names},
         copy_within=given["copy_timeout"],
+        hash_within=given["hash_timeout"],
         nginx_conf=nginx.conf if nginx else None,
     )
     same = ("pm2_home", "user", "pm2_executable", "path_prefix", "backend_process", "worker_process", "health_url", "health_timeout")
@@ -71,6 +72,8 @@ def _refuse_values(given: Mapping[str, Any]) -> None:
     """Raise WrongQuestion for what would only show when the release is stopped: no release could then prove itself."""
     if given["health_url"]:
         refuse_url("health_url", given["health_url"])
+    if given["nginx"] and given["nginx"].get("page_url"):
+        refuse_url("page_url", given["nginx"]["page_url"])
     for option in TIMES:
         refuse_time(option, given[option])
     if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):

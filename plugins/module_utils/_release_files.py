@@ -131,6 +131,17 @@ class Files:
             self.before(f"remove {os.path.basename(path)}")
             shutil.rmtree(path)
 
+    def discard(self, path: str) -> None:
+        """Remove a copy of our own that a killed run may still be writing: under another name first, where nothing is added any more."""
+        gone = f"{path}.gone"
+        for each in (gone, path):
+            if not os.path.lexists(each):
+                continue
+            if each == path:
+                self.rename(path, gone)
+            self.before(f"remove {os.path.basename(gone)}")
+            shutil.rmtree(gone)
+
     def sync_folders(self, *paths: str) -> None:
         """Have the names in folders on the disk."""
         for path in dict.fromkeys(paths):

@@ -9,6 +9,7 @@ killed process) costs nothing but a further look.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -35,6 +36,7 @@ class Journal:
         name = os.path.basename(app.rstrip("/")) or "app"
         key = hashlib.sha256(os.path.normpath(app).encode("utf-8", "surrogateescape")).hexdigest()[:8]
         self.folder = folder
+        self.app = os.path.normpath(app)
         self.path = os.path.join(folder, f"release-{name}-{key}.jsonl")
         self.files = files
 
@@ -111,7 +113,12 @@ class Journal:
         The lock ends with the process, however that ends.
         """
         self._make_folder()
-        descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise ActionFailed(
+                f"the lock {self.path}.lock cannot be made ({error.strerror}); make room or give another state_dir"
+            ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,8 +127,31 @@ class Journal:
                 raise ActionFailed(
                     f"another rollback or backup of this installation is at work ({holder}); wait until it has ended"
                 ) from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+            with contextlib.suppress(OSError):  # on a full disk nobody can see who holds it, and it is held all the same
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+            with self._alone_in_folder():
+                yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _alone_in_folder(self) -> Iterator[None]:
+        """Hold the folder of the installation as well: an inventory with another name for this host has another state folder."""
+        parent = os.path.dirname(self.app)
+        try:
+            descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ActionFailed(f"{parent} cannot be opened ({error.strerror}); run as root (become: true)") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ActionFailed(
+                    f"another rollback or backup in {parent} is at work, of another inventory name of this host; wait until it has ended"
+                ) from error
+            except OSError:
+                pass  # a file system without locks: the state folder's own lock has to do
             yield
         finally:
             os.close(descriptor)

@@ -175,12 +175,20 @@ def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[st
     if place.layout == FOLDER and running:
         # A copy of a backup runs while the backup itself is still there; one that was renamed is nowhere else.
         found = found if running in {one.id for one in found} else [*found, Candidate(running, place.live, BACKUP)]
-    away = {os.path.realpath(entry["former_path"]) for entry in finished if place.layout == LINK and entry.get("former_path")}
+    away = _rolled_away(place, finished)
     for one in found:
         one.running = one.id == running if place.layout == FOLDER else same_folder(one.path, place.live)
         one.rolled_away = os.path.realpath(one.path) in away and not one.running
         _look(one, parts, place.live, env)
     return sorted(found, key=lambda one: (_digits(one.id), one.id), reverse=True)
+
+
+def _rolled_away(place: Place, finished: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the paths that a rollback led away from; a copy that was put aside stands for the backup that it was made of."""
+    if place.layout == LINK:
+        return {entry["former_path"] for entry in finished if entry.get("former_path")}
+    left = {entry["former_inode"] for entry in finished if entry.get("former_inode")}
+    return {entry["target_path"] for entry in finished if entry.get("staging") and entry.get("in_place_inode") in left}
 
 
 def running_unknown(place: Place, parts: Sequence[str], env: str = ENV) -> Candidate | None:
@@ -382,9 +390,7 @@ def _latest(found: Sequence[Candidate], place: Place, finished: Sequence[Mapping
     last = finished[-1] if finished else None
     if running and last and last["asked"] == LATEST and last["target_id"] == running.id:
         return running
-    could_be = [one for one in found if one.kind != ASIDE and not one.rolled_away and _IDENTITY.match(one.id)]
-    if place.layout == LINK:
-        could_be = [one for one in could_be if not one.running]
+    could_be = [one for one in found if one.kind != ASIDE and not one.rolled_away and not one.running and _IDENTITY.match(one.id)]
     if not could_be:
         raise _no_target("target_unknown", f"there is no release of {place.app} to roll back to", found, wanted=LATEST)
     return could_be[0]

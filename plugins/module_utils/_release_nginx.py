@@ -11,17 +11,23 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from . import _nginx
 from ._errors import ActionFailed
+from ._mask import mask
 from ._process import call
 
 STATE_WITHIN = 10.0
 TEST_WITHIN = 12.0
 RELOADED_WITHIN = 10.0
+PAGE_WITHIN = 10.0
+PAGE_TRY = 3.0
 POLL = 0.1
 
 
@@ -33,6 +39,15 @@ class Nginx:
     conf: str | None = None
     prefix: str | None = None
     pid_file: str | None = None
+    page_url: str | None = None
+
+    def served(self) -> str | None:
+        """Return why the page is not served, "" when it is, None where no address of it is known. Certificates are not judged here."""
+        url = self.page_url
+        if not url:
+            return None
+        outcome = call(lambda: _page_problem(url), PAGE_WITHIN + 2)
+        return outcome.error.message if outcome.error else str(outcome.value)
 
     def problem(self, conf: str | None = None) -> str:
         """Return why nginx would not take its configuration, or another one; "" when it would."""
@@ -69,3 +84,24 @@ class Nginx:
         given = {"executable": self.executable, "conf": self.conf, "prefix": self.prefix, "pid_file": self.pid_file}
         found = call(lambda: _nginx.read_state(**given), STATE_WITHIN).get()
         return dict(found["master"]) if found["master"] else None
+
+
+def _page_problem(url: str) -> str:
+    """Return why a page is not served, "" when it answers below 400; tried until it does."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    give_up = time.monotonic() + PAGE_WITHIN - PAGE_TRY
+    while True:
+        try:
+            with opener.open(url, timeout=PAGE_TRY):
+                return ""
+        except urllib.error.HTTPError as error:
+            if error.code < 400:
+                return ""
+            problem = f"it answers {error.code}"
+        except (OSError, ValueError) as error:
+            problem = f"no answer ({getattr(error, 'reason', None) or error})"
+        if time.monotonic() >= give_up:
+            return mask(f"{url}: {problem}")
+        time.sleep(POLL * 5)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import _pm2, _pm2_control, _pm2_health
-from ._errors import ActionFailed, RemediationError
+from ._errors import ActionFailed, RemediationError, TooSlow
 from ._mask import mask
 from ._pm2_request import Request
 from ._process import call
@@ -95,7 +95,11 @@ class Pm2Applications:
                     one["cwd"] = folders.get(one["pm_id"], "")
             return found
 
-        found = call(read, 2 * _pm2.ANSWER_WITHIN + 3, user=lambda: uid).get()
+        for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
+            outcome = call(read, 2 * _pm2.ANSWER_WITHIN + 3, user=lambda: uid)
+            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == _pm2.HUNG)):
+                break
+        found = outcome.get()
         if found["state"] != _pm2.UP:
             raise ActionFailed(str(found["problem"]))
         return [one for one in found["processes"] if not one["module"]]
@@ -193,12 +197,14 @@ class Pm2Applications:
             self.sleep(WATCH_EVERY)
         return problem if "backend" in parts else ""
 
-    def watch(self, app: str, parts: Sequence[str]) -> None:
+    def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
         """See that the processes of these parts live on under the same pids, and that the health check stays well.
 
         A release may crash only some seconds after it has started (rule 6 of the architecture). Raises ActionFailed.
         """
+        known = {one["name"] for one in self.ours(app)}
         names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        names += [name for name in others if name in known and name not in names]
         end, before, unhealthy = self.clock() + self.settings.settle, self._pids(app, names), 0
         if not all(before.values()):
             raise ActionFailed(self._ended(app, names))
@@ -300,6 +306,7 @@ class Pm2Applications:
             pm2_executable=settings.pm2_executable,
             path_prefix=settings.path_prefix,
             deadline=deadline,
+            answer_within=UNHEALTHY_FOR_GOOD * _pm2.ANSWER_WITHIN,
         )
 
     def _request(self, part: str, script: str, state: str) -> Request:

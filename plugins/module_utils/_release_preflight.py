@@ -15,9 +15,12 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ._errors import TooSlow
+from ._host_files import MAX_MOUNTS_TEXT, MOUNTS, parse_mounts
 from ._process import call, user_name
 from ._release_files import differences, walk
 from ._release_layout import (
+    INDEX,
     LINK,
     MANIFEST,
     MOST_NAMED,
@@ -38,6 +41,8 @@ OPEN_RUN, SAME_RELEASE, DAMAGED = "open_run", "same_release", "damaged"
 OVERRIDES = (OPEN_RUN, SAME_RELEASE, DAMAGED)
 STATE_SPACE = MEGABYTE
 _MAY_BE_SO = f"; where they were changed on purpose since {{}}{MANIFEST} was made, add {DAMAGED} to emergency_rollback_override"
+SPOOL = "worker/spool"
+_PAGE = os.path.dirname(INDEX)
 
 
 class Web(Protocol):
@@ -45,6 +50,9 @@ class Web(Protocol):
 
     def problem(self, conf: str | None = None) -> str:
         """Return why it would not take its configuration, "" when it would."""
+
+    def served(self) -> str | None:
+        """Return why the page is not served, "" when it is, None where no address of it is known."""
 
     def reload(self) -> bool:
         """Have it read its configuration anew; False when it does not run."""
@@ -78,19 +86,32 @@ class Applications(Protocol):
     def ill(self, app: str, parts: Sequence[str]) -> str:
         """Say what of these parts does not run well at this moment, "" when all does."""
 
-    def watch(self, app: str, parts: Sequence[str]) -> None:
-        """See that they live on."""
+    def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
+        """See that they live on, and other processes of these names with them."""
 
 
 def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
     """Return how the release gets into place: switch (a link), rename, or copy where that is wanted or renaming cannot be."""
     if place.layout == LINK:
         return SWITCH
-    same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev
+    same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev and _mount_of(target.path) == _mount_of(place.releases)
     return RENAME if same and not copy else COPY
 
 
-def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str]) -> list[Refused]:
+def _mount_of(path: str) -> str:
+    """Return where the file system of a path is mounted; a bind mount has the number of the device, and no rename leads out of it."""
+    real = os.path.realpath(path)
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            mounts = {each["mount"] for each in parse_mounts(file.read(MAX_MOUNTS_TEXT))}
+    except OSError:
+        return ""
+    while real not in mounts and real != "/":
+        real = os.path.dirname(real)
+    return real
+
+
+def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str], within: float = READ_WITHIN) -> list[Refused]:
     """Say why this release cannot be put in place as it is."""
     if target.problem:
         return [
@@ -102,7 +123,7 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
         remedy += "" if target.missing else _MAY_BE_SO.format(target.path)
         message = f"release {target.id} in {target.path} is incomplete: {target.why()}; {remedy}"
         return [Refused("incomplete", message, path=target.path, missing=target.missing[:20], damaged=target.damaged[:20])]
-    refused = [] if DAMAGED in override else _damage(target)
+    refused = [] if DAMAGED in override else _damage(target, within)
     if place.live and SAME_RELEASE not in override and not refused and _is_the_same(place.live, target.path, env):
         remedy = f"choose another one, or add {SAME_RELEASE} to emergency_rollback_override to put this copy in its place"
         message = f"release {target.id} in {target.path} holds just what runs (the same code and the same .env); {remedy}"
@@ -110,12 +131,16 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
     return refused
 
 
-def _damage(target: Candidate) -> list[Refused]:
+def _damage(target: Candidate, within: float) -> list[Refused]:
     """Compare with the checksums of the backup, where it has them."""
     manifest = read_manifest(target.path) if target.has_manifest else None
     if manifest is None:
         return []
-    outcome = call(lambda: differences(target.path, manifest, hashes=True), READ_WITHIN)
+    outcome = call(lambda: differences(target.path, manifest, hashes=True), within)
+    if isinstance(outcome.error, TooSlow):
+        remedy = "give emergency_rollback_hash_timeout more seconds, or choose another one"
+        message = f"release {target.id} in {target.path} could not be compared with its checksums within {within:g} s; {remedy}"
+        return [Refused("slow", message, path=target.path, seconds=within)]
     wrong = [outcome.error.message] if outcome.error else list(outcome.value)
     if not wrong:
         return []
@@ -131,6 +156,26 @@ def _is_the_same(live: str, other: str, env: str) -> bool:
         return not any(difference.values()) and code_of(live) == code_of(other)
 
     return bool(call(same, READ_WITHIN).value)
+
+
+def of_the_env(place: Place, env: str) -> list[Refused]:
+    """Say that there is no present .env to keep."""
+    if place.live and os.path.isfile(os.path.join(place.live, env)):
+        return []
+    path = os.path.join(place.live or place.app, env)
+    message = f"{path} is missing, so it cannot be kept; take that of the release (emergency_rollback_env=take), or bring it back first"
+    return [Refused("env_missing", message, path=path)]
+
+
+def waiting_mails(tree: str) -> int:
+    """Return how many files wait in a release's worker/spool."""
+    folder = os.path.join(tree, SPOOL)
+
+    def count() -> int:
+        return sum(1 for _path, status in walk(folder) if stat.S_ISREG(status.st_mode)) if os.path.isdir(folder) else 0
+
+    outcome = call(count, READ_WITHIN)
+    return int(outcome.value or 0)
 
 
 # --- owner and modes
@@ -154,6 +199,46 @@ def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str
     return refused
 
 
+def of_the_page(place: Place, target: Candidate) -> list[Refused]:
+    """Say what of the page others could not read any more: nginx's user is no user of the applications (a copy made under umask 077)."""
+    if not place.live:
+        return []
+    outcome = call(lambda: _closed_to_others(place.live, target.path), READ_WITHIN)
+    closed = outcome.value or []
+    if not closed:
+        return []
+    page = os.path.join(target.path, _PAGE)
+    remedy = f"chmod go+x {target.path} {os.path.dirname(page)}; chmod -R go+rX {page}"
+    named = ", ".join(closed[:MOST_NAMED])
+    message = f"release {target.id}: {named} is closed to users to whom the running release grants it, such as nginx's; {remedy}"
+    return [Refused("page_mode", message, path=target.path, page=page, paths=closed[:20])]
+
+
+def _closed_to_others(live: str, tree: str) -> list[str]:
+    """Return the paths of the page, and the folders above it, that grant group or others less than the running release does."""
+    page = os.path.join(live, _PAGE)
+    usual = {kind: _granted(os.path.join(page, name)) for kind, name in ((True, ""), (False, "index.html"))}
+    closed = []
+    paths = [(path, os.stat(os.path.join(tree, path))) for path in ("", *_above(_PAGE))]
+    paths += [(os.path.join(_PAGE, path), status) for path, status in walk(os.path.join(tree, _PAGE))]
+    for path, status in paths:
+        if stat.S_ISLNK(status.st_mode):
+            continue
+        granted = _granted(os.path.join(live, path))
+        granted = usual[stat.S_ISDIR(status.st_mode)] if granted is None else granted
+        if granted and granted & ~status.st_mode:
+            closed.append(path or ".")
+    return closed
+
+
+def _granted(path: str) -> int | None:
+    """Return what a path of the running release grants group and others of reading and entering; None where it is not there."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode) & 0o055
+    except OSError:
+        return None
+
+
 def _group_of(uid: int) -> str:
     try:
         return grp.getgrgid(pwd.getpwuid(uid).pw_gid).gr_name
@@ -168,12 +253,12 @@ def _unusable(live: str, tree: str, parts: Sequence[str], env: str, uid: int) ->
     essential |= set(_above(env)) if "env" in parts else set()
     owner = [path or "." for path in sorted(essential) if _foreign(live, tree, path, uid)]
     closed = []
-    for path, status in walk(tree):
+    for path, status in [("", os.stat(tree)), *walk(tree)]:
         if stat.S_ISLNK(status.st_mode):
             continue
-        wanted = 4 | (1 if stat.S_ISDIR(status.st_mode) else 0) | (2 if _is_log_folder(path, status) else 0)
-        if not may(status, uid, groups, wanted):
-            closed.append(path)
+        wanted = 4 | (1 if stat.S_ISDIR(status.st_mode) else 0) | (2 if _is_written(path, status) else 0)
+        if not may(status, uid, groups, wanted) and not (path and _closed_in(live, path, uid, groups, wanted)):
+            closed.append(path or ".")
         if len(closed) >= 20:
             break
     shared = "env" in parts and stat.S_IMODE(os.stat(os.path.join(tree, env)).st_mode) & stat.S_IROTH
@@ -196,8 +281,16 @@ def _foreign(live: str, tree: str, path: str, uid: int) -> bool:
     return found not in (uid, usual)
 
 
-def _is_log_folder(path: str, status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs")
+def _closed_in(live: str, path: str, uid: int, groups: set[int], wanted: int) -> bool:
+    """Whether the running release does not let the user do that either (a key that is root's alone): then nothing needs it."""
+    try:
+        return bool(live) and not may(os.stat(os.path.join(live, path)), uid, groups, wanted)
+    except OSError:
+        return False
+
+
+def _is_written(path: str, status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode) and path in ("backend/logs", "worker/logs", SPOOL)
 
 
 def _groups(uid: int) -> set[int]:
@@ -224,10 +317,16 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
     refused = []
     needed = int(least_free_mb * MEGABYTE) + (target.size if method == COPY else 0)
     free, inodes = _free(place.releases)
-    if free < needed or inodes < LEAST_FREE_INODES + (target.files if method == COPY else 0):
-        what = f"{free / MEGABYTE:.0f} MB and {inodes} inodes free, {needed / MEGABYTE:.0f} MB needed"
-        message = f"{place.releases} has no room for this: {what}; make room there (the playbook rollback_list shows what backups take)"
-        refused.append(Refused("space", message, path=place.releases, free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE)))
+    files = LEAST_FREE_INODES + (target.files if method == COPY else 0)
+    if free < needed or inodes < files:
+        figures = {"free_mb": round(free / MEGABYTE), "needed_mb": round(needed / MEGABYTE)}
+        what = f"{figures['free_mb']} MB free, {figures['needed_mb']} MB needed"
+        remedy = f"make room there (look into {place.app}-attic and at the backups of rollback_list first), or lower emergency_rollback_least_free_mb"
+        if free >= needed:
+            figures |= {"free_inodes": inodes, "needed_inodes": files}
+            what = f"{inodes} inodes free, {files} needed"
+            remedy = f"remove files there that nobody needs (look into {place.app}-attic first; df -i {place.releases} shows them)"
+        refused.append(Refused("space", f"{place.releases} has no room for this: {what}; {remedy}", path=place.releases, **figures))
     room, _inodes = _free(_existing(state_dir))
     if room < STATE_SPACE:
         message = f"{state_dir} has no room for the journal ({room // 1000} kB free, 1 MB needed); make room there or give another stack_state_dir"
@@ -238,7 +337,8 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
                 f"{folder} may not be changed by {user_name(os.geteuid())}, so nothing can be renamed there; run as root (become: true)"
             )
             refused.append(Refused("not_writable", message, path=folder, user=user_name(os.geteuid())))
-    if method != SWITCH and place.live and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev:
+    other_disk = bool(place.live) and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev
+    if method != SWITCH and place.live and (other_disk or _mount_of(place.live) != _mount_of(place.releases)):
         message = f"{place.live} is a mount point, so it cannot be renamed; mount its parent instead, or use releases behind a link"
         refused.append(Refused("mount_point", message, path=place.live))
     return refused

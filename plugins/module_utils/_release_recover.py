@@ -56,9 +56,13 @@ class Recovery:
             return ABANDON
         if not self.swap.former_tree():  # there was none, or somebody took it away: what is left is the target
             return FINISH if self.swap.target_tree() else ABANDON
-        if self.there == TARGET and UNDOING not in self.opened["events"] and (self.wanted or self._runs_well()):
-            return FINISH
+        if self.there == TARGET and UNDOING not in self.opened["events"] and not self._other_env_wanted():
+            return FINISH if self.wanted or self._runs_well() else UNDO
         return UNDO
+
+    def _other_env_wanted(self) -> bool:
+        """Whether the same release is wanted, but with the other .env: then it is undone and begun anew."""
+        return self.wanted and self.opened.get("env_differs", False) and self.opened["env_policy"] != self.way.request.env_policy
 
     def _runs_well(self) -> bool:
         return PLACED in self.opened["events"] and not self.way.ill()
@@ -109,6 +113,11 @@ class Recovery:
             self._undo()
 
     def _abandon(self) -> None:
+        """Leave what is in place; only what this rollback itself has left beside it is put in order."""
+        if self.swap.in_place() != TARGET:
+            problem = self.way.put_in_order(self.opened, self.swap)
+            if problem:
+                self.way.result.warnings.append(f"not all that a rollback to {self.id} left could be put in order: {problem}")
         self.way.journal.note(self.opened["id"], ABANDONED)
         self.way.result.warnings.append(f"a rollback to {self.id} was interrupted; left as it is: {self._why_abandoned()}")
 

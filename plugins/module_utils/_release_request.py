@@ -36,6 +36,7 @@ class Request:
     env_file: str = ENV
     copy: bool = False
     copy_within: float = 1800.0
+    hash_within: float = 120.0
     least_free_mb: float = 200.0
     open_runs: int | None = None
     open_runs_unknown: str = ""
@@ -45,13 +46,17 @@ class Request:
 
 @dataclass
 class Tools:
-    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned."""
+    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned.
+
+    hear: says whether a request to end may be heard (it then raises where the work is), or waits until the former release is back.
+    """
 
     applications: preflight.Applications | None = None
     web: preflight.Web | None = None
     files: Files = field(default_factory=Files)
-    bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline).get()
+    bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
     now: Callable[[], float] = time.time
+    hear: Callable[[bool], None] = lambda _hear: None
 
 
 @dataclass
@@ -69,11 +74,12 @@ class Result:
     refusals: list[Mapping[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     down_ms: int = 0
+    failed: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
         found = {name: value for name, value in asdict(self).items() if name != "warnings"}
-        found["release_path"] = found.pop("path")
+        found["release_path"], found["failed_release"] = found.pop("path"), found.pop("failed")  # ``failed`` is Ansible's own word
         return found
 
 

@@ -11,6 +11,7 @@ target_path target_inode aside staging env env_keep``.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -125,7 +126,8 @@ class Swap:
             # A shared file: what it leads to belongs to nobody's release, and root follows no link of another user.
             self.files.link(own, os.readlink(present))
         else:
-            self.files.write(own, read_plain(present), mode=0o600, like=os.lstat(kept))
+            status = os.lstat(present)  # the same user reads it as before; never all others
+            self.files.write(own, read_plain(present), mode=stat.S_IMODE(status.st_mode) & ~0o007, like=status)
 
     def give_env_back(self) -> None:
         """Undo :meth:`keep_env`."""

@@ -82,24 +82,27 @@ class Way:
     def bring_up(self, entry: dict[str, Any], swap: Swap) -> Steps:
         """Return the steps from a release in place to one that is proved; they may be done twice."""
         applications, web, app = self.tools.applications, self.tools.web, entry["app"]
+        others: list[str] = []
         steps: Steps = []
         if entry["env_keep"]:
             steps.append((f"keep the present {entry['env']} ({told(self.result.environment)})", swap.keep_env))
         elif any(self.result.environment.values()):
             steps.append((f"take the release's own {entry['env']} ({told(self.result.environment)})", lambda: None))
-        steps.append(("note in the journal that it is in place", lambda: self.journal.note(entry["id"], PLACED)))
+        steps.append(("note in the journal that it is in place", lambda: self._note(entry, PLACED)))
         if applications:
             if "backend" in self.request.parts:
                 steps.append((f"start {applications.process_of('backend')}, wait for its health check", lambda: self._start_backend(app)))
             if "worker" in self.request.parts:
                 steps.append((f"start {applications.process_of('worker')}, see it work", lambda: applications.start(app, "worker")))
-            others = self._others(entry["before"])
+            others = [name for name in self._others(entry["before"]) if name not in entry.get("absent", ())]
             if others:
                 steps.append((f"start {', '.join(others)}", lambda: applications.start_others(app, others)))
         if web:
             steps.append(("test nginx's configuration, then have nginx read it anew", self._reload))
+            if entry.get("served"):
+                steps.append(("see that the page is served, as it was before", self._see_page))
         if applications:
-            steps.append(("see that all of it lives on", lambda: applications.watch(app, self.request.parts)))
+            steps.append(("see that all of it lives on", lambda: applications.watch(app, self.request.parts, others)))
         return steps
 
     def _others(self, before: Mapping[str, str]) -> list[str]:
@@ -112,16 +115,31 @@ class Way:
         """Do the steps and note the end; a failure puts the former release back and raises ActionFailed."""
         doing = "begin"
         try:
-            for label, do in [*steps, ("note the end in the journal", lambda: self._note_end(entry))]:
-                doing = label
-                do()
+            try:
+                for label, do in steps:
+                    doing = label
+                    do()
+                self.tools.hear(False)
+            except Exception:  # a request to end that comes just here is raised too, and caught outside
+                self.tools.hear(False)
+                raise
         except Exception as error:  # whatever it is, the former release must come back
             why = f"could not {doing}: {said(error)}"
             raise ActionFailed(self.undo(entry, why), undone=True) from error
+        self._note_end(entry)
+        self.tools.hear(True)
 
     def _note_end(self, entry: Mapping[str, Any]) -> None:
+        """Note it; a release that has proved itself stays, whatever the journal's disk says. The next run then notes it."""
         place = place_of(self.request.app_dir, self.request.releases_dir, self.request.backup_dirs)
-        self.journal.note(entry["id"], FINISHED, in_place_inode=inode_of(place.live))
+        self._note(entry, FINISHED, in_place_inode=inode_of(place.live))
+
+    def _note(self, entry: Mapping[str, Any], event: str, **details: Any) -> None:
+        """Note what is so already; where that cannot be written, it is a warning."""
+        try:
+            self.journal.note(entry["id"], event, **details)
+        except RemediationError as error:
+            self.result.warnings.append(f"{error.message}; the next run looks at this rollback again")
 
     def _stage(self, entry: dict[str, Any]) -> None:
         """Copy the release beside its place, while the running one still serves."""
@@ -165,13 +183,26 @@ class Way:
         if not web.reload():
             self.result.warnings.append("nginx does not run here, so it was not reloaded")
 
+    def _see_page(self) -> None:
+        """Raise ActionFailed when the page that was served before is not any more."""
+        problem = self.tools.web.served() if self.tools.web else ""
+        if problem:
+            raise ActionFailed(f"the page was served before and is not now: {problem}")
+
     # --- back
 
     def undo(self, entry: dict[str, Any], why: str) -> str:
         """Put the former release back, start it and see that it runs; returns what became of it, in one line.
 
-        A journal that cannot be written (a full disk) must not keep the former release from coming back.
+        A journal that cannot be written (a full disk) must not keep the former release from coming back, nor must a request to end.
         """
+        self.tools.hear(False)
+        try:
+            return self._undo(entry, why)
+        finally:
+            self.tools.hear(True)
+
+    def _undo(self, entry: dict[str, Any], why: str) -> str:
         self.result.state = BROKEN
         with contextlib.suppress(RemediationError):
             self.journal.note(entry["id"], UNDOING, why=why[:500])
@@ -180,6 +211,7 @@ class Way:
             with contextlib.suppress(RemediationError):
                 self.journal.note(entry["id"], UNDONE, proved=False)
             return f"{why}; there was no former release to put back: {entry['app']} is left as it is"
+        self.result.failed = entry["target_path"] if STOPPING in entry["events"] and entry["method"] != COPY else ""
         trouble = self._bring_back(entry, swap)
         if swap.in_place() != FORMER:
             return f"{why}; the former release could not be put back ({trouble}): it is whole in {swap.former_tree()}; run this again"
@@ -193,7 +225,8 @@ class Way:
         if problem:
             return f"{why}; the former release is back in {entry['app']}, but it does not run: {problem}{before}"
         self.result.state = BACK
-        return f"{why}; the former release is back in {entry['app']} and runs"
+        failed = f"; the logs of what failed are in {self.result.failed}" if self.result.failed else ""
+        return f"{why}{failed}; the former release is back in {entry['app']} and runs"
 
     def _bring_back(self, entry: Mapping[str, Any], swap: Swap) -> str:
         """Do what brings the former release back, each of it whatever became of the one before; returns what failed, "" for nothing."""
@@ -205,9 +238,14 @@ class Way:
             swap.backward()
         except Exception as error:
             problems.append(said(error))
-        for put_in_order in (swap.give_env_back, lambda: self._clear_staging(entry)):
+        return "; ".join(filter(None, [*problems, self.put_in_order(entry, swap)]))
+
+    def put_in_order(self, entry: Mapping[str, Any], swap: Swap) -> str:
+        """Give the target its own .env again and clear the copy; returns what failed, "" for nothing."""
+        problems = []
+        for part in (swap.give_env_back, lambda: self._clear_staging(entry)):
             try:
-                put_in_order()
+                part()
             except Exception as error:
                 problems.append(said(error))
         return "; ".join(problems)
@@ -228,7 +266,7 @@ class Way:
                 applications.start_others(app, self._others(entry["before"]), since)
             self._reload()
             if applications and not problems:
-                applications.watch(app, self.request.parts)
+                applications.watch(app, self.request.parts, self._others(entry["before"]))
         except RemediationError as error:
             problems.append(error.message)
         return "; ".join(problems)
@@ -236,15 +274,18 @@ class Way:
     def _clear_staging(self, entry: Mapping[str, Any]) -> None:
         """Remove a copy that was not finished; one that was in place has logs, and goes to the attic."""
         staging = entry["staging"]
-        if not staging or not os.path.lexists(staging):
+        if not staging:
             return
         if not entry.get("target_inode"):
-            self.tools.files.remove_copy(staging)
+            self.tools.files.discard(staging)
+            return
+        if not os.path.lexists(staging):
             return
         attic = f"{entry['app']}-attic"
-        with contextlib.suppress(OSError):
-            self.tools.files.make_folder(attic, like=os.path.dirname(attic))
-            self.tools.files.rename(staging, os.path.join(attic, f"failed-{entry['target_id']}-{entry['id']}"))
+        failed = os.path.join(attic, f"failed-{entry['target_id']}-{entry['id']}")
+        self.tools.files.make_folder(attic, like=os.path.dirname(attic))
+        self.tools.files.rename(staging, failed)
+        self.result.failed = failed
 
 
 def _renamed_at(app: str) -> float:

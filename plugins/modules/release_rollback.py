@@ -54,6 +54,10 @@ options:
     description: Seconds that copying may take.
     type: float
     default: 1800
+  hash_timeout:
+    description: Seconds that comparing the release with its checksums may take.
+    type: float
+    default: 120
   least_free_mb:
     description: Megabytes that must be free, besides those of a copy.
     type: float
@@ -131,6 +135,10 @@ options:
       pid_file:
         description: Its pid file, by default as configured.
         type: path
+      page_url:
+        description: >-
+          Address of the page that it serves. Where the page was served before and is not afterwards, the rollback is undone (part V(frontend)).
+        type: str
 extends_documentation_fragment:
   - ops.remediation.attributes
   - ops.remediation.release
@@ -181,6 +189,10 @@ former:
   description: Where the former release is kept.
   returned: always
   type: str
+failed_release:
+  description: Where the release is that failed and was undone, with its logs.
+  returned: always
+  type: str
 environment:
   description: Names of the keys of C(.env) that the release has more (C(added)), less (C(removed)) or with other values (C(changed)).
   returned: always
@@ -220,13 +232,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError
 
-NGINX = {name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}
+NGINX = {**{name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}, "page_url": {"type": "str"}}
 ARGUMENTS = {
     **_release_door.PLACE,
     "to": {"type": "str"},
     "env_policy": {"type": "str", "choices": ["take", "keep"], "default": "take"},
     "copy": {"type": "bool", "default": False},
     "copy_timeout": {"type": "float", "default": 1800},
+    "hash_timeout": {"type": "float", "default": 120},
     "least_free_mb": {"type": "float", "default": 200},
     "open_runs": {"type": "int"},
     "open_runs_unknown": {"type": "str", "default": ""},
@@ -249,9 +262,10 @@ ARGUMENTS = {
 def main():
     """Roll back, and say what became of it."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    _undo_when_told_to_end()
+    _hear(True)
     try:
         request, tools = _release_door.rollback(module.params)
+        tools.hear = _hear
         result = _release.roll_back(request, tools, check_mode=module.check_mode)
     except RemediationError as error:
         done = error.details.get("partial") or _release.Result(state=_release.REFUSED)
@@ -269,16 +283,19 @@ def _answer(module, result):
     return answer
 
 
-def _undo_when_told_to_end():
-    """Let a lost connection not stop the work half-way, and a request to end undo it in good order; once."""
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
-    def told(number, _frame):
-        signal.signal(number, signal.SIG_IGN)
-        raise ActionFailed(f"the run was told to end ({signal.Signals(number).name})")
 
+def _hear(hear):
+    """Have a request to end undo the work in good order, once, and be ignored while that goes on; a lost connection never stops it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+    for number in ENDS:
+        signal.signal(number, _told if hear else signal.SIG_IGN)
+
+
+def _told(number, _frame):
+    _hear(False)
+    raise ActionFailed(f"the run was told to end ({signal.Signals(number).name})")
 
 
 if __name__ == "__main__":

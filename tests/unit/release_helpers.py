@@ -123,7 +123,7 @@ class Applications:
         silent = [name for name in SCRIPTS if not self.says(name)]
         return f"{silent[0]} is not healthy" if silent else ""
 
-    def watch(self, app, parts):
+    def watch(self, app, parts, others=()):
         self.hook("watch")
         end = time.monotonic() + self.watch_for
         while True:
@@ -146,9 +146,13 @@ class Web:
         self.hook = hook or (lambda _name: None)
         self.said = ""
         self.reloads = 0
+        self.page = []  # what is said of the page, one time after the other; nothing: no address of it is known
 
     def problem(self, conf=None):
         return self.said
+
+    def served(self):
+        return self.page.pop(0) if self.page else None
 
     def reload(self):
         self.hook("reload nginx")

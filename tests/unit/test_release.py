@@ -9,11 +9,13 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
+from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door, _release_preflight
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
@@ -232,6 +234,30 @@ def test_an_env_behind_a_link_is_kept_as_that_link_and_nothing_is_read_through_i
     assert folder.lost() == []
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
+def test_a_kept_env_can_be_read_by_who_reads_the_present_one_and_by_nobody_else(folder):
+    present, own = folder.app / "config/.env", folder.paths["B"] / "config/.env"
+    os.chown(present, 0, 65534)
+    present.chmod(0o640)
+    os.chown(own, 0, 12345)
+    folder.roll_back(folder.id["B"], env_policy="keep")
+    found = (folder.app / "config/.env").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 65534, 0o640)
+    assert ((folder.app / "config").glob(".env.before-*").__next__()).stat().st_gid == 12345
+    (folder.app / "config/.env").chmod(0o644)
+    folder.roll_back(folder.id["C"], env_policy="keep")
+    assert (folder.app / "config/.env").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_missing_env_cannot_be_kept(place):
+    (place.app / "config/.env").unlink()
+    place.digests.pop("A")
+    reasons, line = refused(place, place.id["B"], env_policy="keep")
+    assert reasons == ["env_missing"]
+    assert "emergency_rollback_env=take" in line
+    assert place.roll_back(place.id["B"]).state == "rolled_back"
+
+
 # --- refused, with nothing touched
 
 
@@ -335,7 +361,7 @@ def test_what_the_user_may_not_read_is_refused(place):
     os.chown(file, 0, 0)
     file.chmod(0o600)
     reasons, line = refused(place, place.id["B"])
-    assert reasons == ["owner"]
+    assert reasons == ["owner", "page_mode"]
     assert "frontend/build/index.html" in line
 
 
@@ -375,6 +401,7 @@ GIVEN = {
     "worker_process": "worker",
     "worker_sign": "Scheduler",
     "settle": 30.0,
+    "hash_timeout": 120.0,
     "health_url": "http://127.0.0.1:3000/api/health",
     "health_timeout": 60.0,
     "worker_timeout": 90.0,
@@ -406,6 +433,133 @@ def test_two_at_once_do_not_get_in_each_others_way(folder):
     work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
     with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is at work \(process \d+\)"):
         folder.roll_back(folder.id["B"])
+
+
+@pytest.mark.parametrize("path", [".", "frontend", "frontend/build/index.html", "frontend/build/assets/app-B.js"])
+def test_a_page_that_nginx_could_not_read_any_more_is_refused(place, path):
+    file = place.paths["B"] / path
+    file.chmod(file.stat().st_mode & 0o700)
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["page_mode"]
+    assert f"release {place.id['B']}: {path} is closed" in line
+    assert "chmod -R go+rX" in line
+    live = place.paths["A"] / path.replace("-B", "-A")
+    live.chmod(file.stat().st_mode & 0o777)
+    if path != "frontend/build/assets/app-B.js":  # what the running one does not grant either, nobody misses
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+
+
+@pytest.mark.parametrize("path", [None, "worker/dist/worker.js"])
+def test_a_release_that_runs_already_is_looked_at(folder, path):
+    folder.roll_back(folder.id["B"])
+    if path:
+        folder.applications.stop("")
+    again = folder.roll_back(folder.id["B"])
+    assert (again.changed, again.state) == (False, "already")
+    assert ("does not run well: backend is not healthy; start it with" in again.message) is bool(path)
+    assert len(again.warnings) == bool(path)
+
+
+def test_latest_is_never_the_release_that_runs_unless_latest_was_asked_for(folder):
+    folder.roll_back(folder.id["B"], copy=True)
+    assert folder.roll_back("latest").release == folder.id["C"]
+    away = [one["id"] for one in _release.listing(folder.request(None))["candidates"] if one["rolled_away"]]
+    assert away == [folder.id["B"]]
+    make_release(folder.folder / "tank-mail-app-backup-202611230930", "D")
+    assert folder.roll_back(folder.id["B"], copy=True).state == "rolled_back"
+    assert folder.roll_back("latest").release == "202611230930"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
+@pytest.mark.parametrize(("path", "mode", "found"), [("", 0o600, True), ("worker/spool", 0o500, True), ("config/tls.key", 0o600, False)])
+def test_what_the_user_could_use_in_the_running_release_counts(place, path, mode, found):
+    for name in ("A", "B"):
+        (place.paths[name] / "worker/spool").mkdir()
+        (place.paths[name] / "config/tls.key").write_text("x")
+        for each in [place.paths[name], *place.paths[name].rglob("*")]:
+            os.chown(each, 65534, 65534)
+        os.chown(place.paths[name] / "config/tls.key", 0, 0)
+        (place.paths[name] / "config/tls.key").chmod(0o600)
+    place.applications.uid = 65534
+    (place.paths["B"] / path).chmod(mode)
+    if found:
+        reasons, line = refused(place, place.id["B"])
+        assert reasons[0] == "owner"
+        assert f"release {place.id['B']}: {path or '.'} belongs to" in line
+    else:
+        assert place.roll_back(place.id["B"]).state == "rolled_back"
+
+
+def test_checksums_that_take_too_long_are_not_told_as_damage(folder):
+    folder.paths["B"].with_name(folder.paths["B"].name + ".manifest.json").write_text(json.dumps({"files": {}}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_release_preflight, "differences", lambda *_arguments, **_options: time.sleep(2))
+        reasons, line = refused(folder, folder.id["B"], hash_within=0.2)
+    assert reasons == ["slow"]
+    assert "could not be compared with its checksums within 0.2 s; give emergency_rollback_hash_timeout more seconds" in line
+    assert folder.roll_back(folder.id["B"]).state == "rolled_back"
+
+
+def test_a_lack_of_inodes_is_told_as_one(place, monkeypatch):
+    monkeypatch.setattr(_release_preflight, "_free", lambda _path: (50_000_000_000, 12))
+    reasons, line = refused(place, place.id["B"])
+    assert reasons == ["space"]
+    assert "has no room for this: 12 inodes free, 1000 needed; remove files there" in line
+    assert "-attic" in line
+    monkeypatch.setattr(_release_preflight, "_free", lambda _path: (5_000_000, 100_000))
+    line = refused(place, place.id["B"], least_free_mb=200)[1]
+    assert "5 MB free, 200 MB needed" in line
+    assert "emergency_rollback_least_free_mb" in line
+
+
+# --- told, and no reason not to begin
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_another_env_that_nobody_asked_for_is_told_by_the_names_of_its_keys(place, check_mode):
+    (warning,) = place.roll_back(place.id["B"], check_mode=check_mode).warnings
+    assert "config/.env of release" in warning
+    assert "(removed: ADDED_LATER; changed: ORACLE_PASS); emergency_rollback_env=keep keeps the present one" in warning
+    assert place.roll_back(place.id["C"], check_mode=True, env_policy="keep").warnings == []
+
+
+def test_mails_that_wait_in_either_release_are_told(place):
+    for name in ("A", "B"):
+        (place.paths[name] / "worker/spool").mkdir()
+        (place.paths[name] / "worker/spool/7.json").write_text("{}")
+    warnings = place.roll_back(place.id["B"], check_mode=True, env_policy="keep").warnings
+    assert warnings[0].startswith(f"{place.paths['B']}/worker/spool holds 1 files: what was sent since would be sent again")
+    assert warnings[1].startswith("1 files in worker/spool of the running release are not sent yet")
+
+
+def test_a_third_process_without_a_script_in_the_release_stays_stopped_and_is_told(place):
+    (place.app / "extra").mkdir()
+    (place.app / "extra/index.js").write_text("x")
+    place.digests.pop("A")
+    ours, started = place.applications.ours, []
+    extra = {"name": "extra", "pm_id": 9, "status": "online", "script": f"{place.app}/extra/index.js"}
+    place.applications.ours = lambda app: [*ours(app), extra]
+    place.applications.start_others = lambda app, names, since=0.0: started.append(list(names))
+    done = place.roll_back(place.id["B"])
+    assert "has no script for PM2's process extra, so it stays stopped" in done.warnings[-1]
+    assert started == []
+    (place.paths["C"] / "extra").mkdir()
+    (place.paths["C"] / "extra/index.js").write_text("x")
+    (place.app / "extra").mkdir()
+    (place.app / "extra/index.js").write_text("x")
+    place.roll_back(place.id["C"])
+    assert started == [["extra"]]
+
+
+def test_another_name_of_the_host_does_not_get_in_the_way_either(folder):
+    other = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
+    folder.state = folder.folder / "another-state"
+    with (
+        other.journal.alone(),
+        pytest.raises(ActionFailed, match=r"another rollback or backup in .* is at work, of another inventory name"),
+    ):
+        folder.roll_back(folder.id["B"])
+    assert folder.roll_back(folder.id["B"]).state == "rolled_back"
 
 
 # --- undone
@@ -459,6 +613,15 @@ def test_nginx_that_does_not_take_the_new_state_undoes_it(place):
     assert place.web.reloads == 1  # with the former release
 
 
+def test_a_page_that_is_not_served_any_more_undoes_it(place):
+    place.web.page = ["", "http://127.0.0.1/: it answers 403"]
+    assert "the page was served before and is not now: http://127.0.0.1/: it answers 403" in undone(place, place.id["B"])
+    place.web.page = ["http://127.0.0.1/: no answer", "http://127.0.0.1/: it answers 403"]  # it was not served before either
+    assert place.roll_back(place.id["B"]).state == "rolled_back"
+    place.web.page = ["", ""]
+    assert "see that the page is served, as it was before" in place.roll_back(place.id["C"]).steps
+
+
 def test_a_former_release_that_does_not_run_either_is_back_and_said_so(folder):
     (folder.paths["B"] / "worker/dist/worker.js").write_text("exit 1")
     (folder.app / "backend/dist/main.js").write_text("exit 1")
@@ -491,7 +654,7 @@ def test_somebody_elses_hand_after_a_killed_run_is_respected(folder):
     folder.digests = {"C": folder.digests["C"]}
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running()) == ("rolled_back", "C")
-    assert "left as it is: " in done.warnings[0]
+    assert "left as it is: " in " ".join(done.warnings)
     assert folder.tree_of("H").exists()
 
 
@@ -563,7 +726,134 @@ def test_where_neither_release_is_left_the_next_one_is_put_in_place(folder):
     folder.paths["B"].rename(folder.folder / "elsewhere-b")
     done = folder.roll_back(folder.id["C"])
     assert (done.state, folder.running(), folder.lost()) == ("rolled_back", "C", [])
-    assert "neither its release nor the former one is where it was" in done.warnings[0]
+    assert "neither its release nor the former one is where it was" in " ".join(done.warnings)
+
+
+def test_a_copy_ends_with_the_run_that_was_killed_and_the_next_one_makes_its_own(tmp_path):
+    place = Installation(tmp_path / "opt").start()
+    said = tmp_path / "copying"
+
+    def slow(name):
+        if name.startswith("copy "):
+            said.write_text(f"{os.getpid()}\n")
+            time.sleep(0.2)
+
+    caller = os.fork()
+    if not caller:
+        tools = _release.Tools(place.applications, place.web, Files(slow))
+        try:
+            _release.roll_back(place.request(place.id["B"], copy=True), tools, check_mode=False)
+        finally:
+            os._exit(1)
+    end = time.monotonic() + 10
+    while not (said.exists() and said.read_text().endswith("\n")):
+        assert time.monotonic() < end, "nothing was copied"
+        time.sleep(0.01)
+    copying = int(said.read_text())
+    os.kill(caller, signal.SIGKILL)
+    os.waitpid(caller, 0)
+    while Path(f"/proc/{copying}").exists() and Path(f"/proc/{copying}/stat").read_text().split()[2] not in "ZX":
+        assert time.monotonic() < end, "it goes on copying"
+        time.sleep(0.01)
+    assert place.roll_back(place.id["B"], copy=True).state == "rolled_back"
+    assert (place.running(), place.lost()) == ("B", [])
+    assert not list(place.folder.glob(".*"))
+    place.end()
+
+
+def test_what_is_left_of_a_copy_and_cannot_be_removed_is_only_a_warning(folder, monkeypatch):
+    def no_copy(name):
+        if name.startswith(("copy config/.env", "remove .tank-mail-app.rollback")):
+            raise OSError(39, "Directory not empty")
+
+    with pytest.raises(ActionFailed) as error:
+        folder.roll_back(folder.id["B"], no_copy, copy=True)
+    partial = error.value.details["partial"]
+    assert (partial.state, folder.running(), folder.lost()) == ("undone", "A", [])
+    assert "not all was put in order: Directory not empty" in " ".join(partial.warnings)
+
+
+@pytest.mark.parametrize("event", ["placed", "finished"])
+def test_a_journal_that_cannot_be_written_does_not_undo_a_release_that_has_proved_itself(place, event):
+    def full(name):
+        if name == f"journal {event}":
+            raise ActionFailed("the journal cannot be written (No space left on device); make room")
+
+    done = place.roll_back(place.id["B"], full)
+    assert (done.state, place.running()) == ("rolled_back", "B")
+    assert "the journal cannot be written" in " ".join(done.warnings)
+    pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
+    again = place.roll_back(place.id["B"])
+    assert again.state == ("finished_earlier" if event == "finished" else "already")
+    assert pids == {name: place.applications.pid(name) for name in ("backend", "worker")}
+    assert place.roll_back(place.id["B"]).state == "already"
+
+
+def test_a_request_to_end_is_not_heard_while_the_former_release_is_brought_back(tmp_path):
+    """The first one comes in the middle of the undo; as the module hears it."""
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    heard, told = [True], []
+
+    def hear(wanted):
+        heard[0] = wanted
+
+    def ends(name):
+        if name == "journal undoing" or told:
+            told.append(name)
+            if heard[0]:
+                raise ActionFailed("the run was told to end (SIGTERM)")
+
+    place.applications.hook = place.web.hook = ends
+    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), hear=hear)
+    with pytest.raises(ActionFailed) as error:
+        _release.roll_back(place.request("latest"), tools, check_mode=False)
+    assert (error.value.details["partial"].state, place.running(), len(told) > 5) == ("undone", "A", True)
+    assert heard == [True]
+    place.end()
+
+
+def test_the_lock_is_held_on_a_full_disk_and_one_that_cannot_be_made_is_one_line(folder, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
+    monkeypatch.setattr(os, "pwrite", full)
+    with work.journal.alone(), pytest.raises(ActionFailed, match="another rollback or backup of this installation is at work"):
+        folder.roll_back(folder.id["B"])
+    Path(f"{work.journal.path}.lock").unlink()
+    Path(f"{work.journal.path}.lock").mkdir()
+    with pytest.raises(ActionFailed, match=r"^the lock .* cannot be made \(Is a directory\); make room or give another state_dir$"):
+        folder.roll_back(folder.id["B"])
+
+
+def killed_in_place(place, **options):
+    """Kill a rollback to B when B is in place and runs well."""
+    assert killed_at(10_000, lambda hook: place.roll_back(place.id["B"], lambda name: hook_at(name, hook), **options)) == ""
+
+
+def hook_at(name, _hook):
+    if name == "watch":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("first", "then"), [("take", "keep"), ("keep", "take")])
+def test_another_env_policy_after_a_kill_is_heard(place, first, then):
+    killed_in_place(place, env_policy=first)
+    done = place.roll_back(place.id["B"], env_policy=then)
+    assert (done.state, place.running(), place.lost()) == ("rolled_back", "B", [])
+    assert ("ADDED_LATER" in (place.app / "config/.env").read_text()) is (then == "keep")
+
+
+def test_an_interrupted_rollback_that_is_left_leaves_no_copy_and_no_other_env(tmp_path):
+    place = Installation(tmp_path / "srv", "link").start()
+    killed_in_place(place, env_policy="keep")
+    make_release(place.folder / "releases/20261125", "E")
+    Files().point(str(place.app), "releases/20261125")
+    place.roll_back(place.id["C"])
+    assert digest(place.paths["B"]) == place.digests["B"]
+    assert not list((place.paths["B"] / "config").glob(".env.before-*"))
+    assert (place.running(), place.lost()) == ("C", [])
+    place.end()
 
 
 # --- disks
@@ -605,7 +895,7 @@ def test_a_former_release_that_is_back_is_started_although_something_failed_on_t
     assert len(back) == 2
     assert place.running() == "A"
     assert error.value.details["partial"].state == "undone"
-    assert "not all was put in order: Input/output error" in error.value.details["partial"].warnings[0]
+    assert "not all was put in order: Input/output error" in " ".join(error.value.details["partial"].warnings)
     assert place.lost() == []
     place.end()
 
@@ -619,6 +909,36 @@ def test_a_backup_on_another_file_system_is_copied(folder, small_disk):
     assert (folder.running(), there.exists()) == ("B", True)
     assert folder.lost() == []
     assert folder.roll_back(folder.id["B"], backup_dirs=[str(small_disk)]).changed is False
+
+
+@pytest.mark.skipif(not ROOT, reason="mounting needs root")
+def test_a_bind_mount_of_the_same_disk_is_seen_before_anything_stops(folder):
+    """Its device has the same number, and yet nothing can be renamed out of it."""
+    source = folder.folder / "elsewhere"
+    source.mkdir()
+    folder.paths["B"].rename(source / folder.paths["B"].name)
+    there = folder.folder / "mounted"
+    there.mkdir()
+    if subprocess.run(["mount", "--bind", str(source), str(there)], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        done = folder.roll_back(folder.id["B"], backup_dirs=[str(there)])
+        assert done.steps[0].startswith(f"copy {there}/")
+        assert folder.running() == "B"
+    finally:
+        subprocess.run(["umount", "-l", str(there)], check=True)
+
+
+def test_where_a_copy_that_failed_is_kept_is_said(tmp_path):
+    place = Installation(tmp_path / "opt", worker=CRASHES).start()
+    for options in ({}, {"copy": True}):
+        with pytest.raises(ActionFailed) as error:
+            place.roll_back("latest", **options)
+        kept = error.value.details["partial"].as_dict()["failed_release"]
+        assert f"the logs of what failed are in {kept}; " in str(error.value)
+        assert digest(Path(kept)) == place.digests["B"]
+        assert (Path(kept).parent.name == "tank-mail-app-attic") is bool(options)
+    place.end()
 
 
 def test_a_disk_that_fills_up_while_copying_leaves_what_runs(tmp_path, small_disk):

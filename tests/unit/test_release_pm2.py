@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, TooSlow, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import FOLDER, LINK, Place
 from ansible_collections.ops.remediation.plugins.module_utils._release_pm2 import Pm2Applications, Settings
@@ -61,6 +63,16 @@ def test_a_worker_that_crashes_after_20_s_is_found_although_pm2_starts_it_again(
     with pytest.raises(ActionFailed, match=r"worker ended and was started again by PM2 within 30 s"):
         host.watch(APP, ("backend", "worker"))
     assert 20 <= host.now < 21
+
+
+def test_another_process_of_the_installation_must_live_on_as_well_where_it_was_started():
+    def listed(now):
+        return [*both(process()), {**process("extra", 100 if now < 5 else 200), "script": f"{APP}/extra/index.js"}]
+
+    Host(listed).watch(APP, ("backend", "worker"))
+    Host(listed).watch(APP, ("backend", "worker"), ["gone"])
+    with pytest.raises(ActionFailed, match="backend or worker or extra ended"):
+        Host(listed).watch(APP, ("backend", "worker"), ["extra"])
 
 
 def test_a_worker_that_is_errored_is_told_with_its_log_line():
@@ -123,6 +135,48 @@ def test_a_worker_works_when_its_log_has_a_new_line_that_says_so(tmp_path):
     assert host._silent(APP, "worker", ends) == ""
     assert Host(lambda _now: [process(out_log="/dev/null")])._silent(APP, "worker", {}) == ""
     assert Host(lambda _now: [process(pid=0, status="errored")])._silent(APP, "worker", {}) == "worker is not online"
+
+
+@pytest.mark.parametrize(("slow", "good"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize("how", ["hung", "late"])
+def test_one_slow_answer_of_pm2_is_not_taken_for_an_end(monkeypatch, slow, good, how):
+    hung = {
+        "late": Outcome(error=TooSlow("no answer within 13 s")),
+        "hung": Outcome({"state": _pm2.HUNG, "problem": "it hangs", "processes": []}),
+    }
+    answers = [hung[how]] * slow + [Outcome({"state": _pm2.UP, "processes": both(process())})] * 5
+    monkeypatch.setattr(_release_pm2, "call", lambda *_arguments, **_options: answers.pop(0))
+    host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
+    host._uid = os.geteuid()
+    if good:
+        assert [one["name"] for one in host.listed()] == ["backend", "worker"]
+    else:
+        with pytest.raises((ActionFailed, TooSlow)):
+            host.listed()
+
+
+def test_a_daemon_that_is_away_is_not_asked_again(monkeypatch):
+    asked = []
+
+    def call(*_arguments, **_options):
+        asked.append(1)
+        return Outcome({"state": _pm2.STOPPED, "problem": "no PM2 daemon runs", "processes": []})
+
+    monkeypatch.setattr(_release_pm2, "call", call)
+    host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
+    host._uid = os.geteuid()
+    with pytest.raises(ActionFailed, match="no PM2 daemon runs"):
+        host.listed()
+    assert asked == [1]
+
+
+def test_what_is_ill_at_this_moment():
+    parts = ("backend", "worker")
+    assert Host(lambda _now: both(process())).ill(APP, parts) == ""
+    assert Host(lambda _now: both(process(pid=0, status="errored"))).ill(APP, parts) == "worker is not online"
+    assert Host(lambda _now: both(process()), lambda now: "slow" if now < 0.4 else "").ill(APP, parts) == ""
+    assert Host(lambda _now: both(process()), lambda _now: "it answers 500").ill(APP, parts) == "it answers 500"
+    assert Host(lambda _now: both(process()), lambda _now: "it answers 500").ill(APP, ("worker",)) == ""
 
 
 # --- before anything is touched
@@ -241,3 +295,29 @@ def test_a_reload_is_one_only_with_new_workers(monkeypatch):
         _release_nginx.Nginx().reload()
     monkeypatch.setattr(_release_nginx.Nginx, "_master", lambda self: None)
     assert _release_nginx.Nginx().reload() is False
+
+
+@pytest.mark.parametrize(("code", "said"), [(200, ""), (304, ""), (403, "it answers 403"), (None, "no answer")])
+def test_whether_the_page_is_served(monkeypatch, code, said):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Say nothing."""
+
+    monkeypatch.setattr(_release_nginx, "PAGE_WITHIN", 1.0)
+    monkeypatch.setattr(_release_nginx, "PAGE_TRY", 0.9)
+    with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        if code:
+            thread.start()
+        else:
+            server.server_close()
+        found = _release_nginx.Nginx(page_url=url).served()
+        if code:
+            server.shutdown()
+    assert found == "" if not said else said in found
+    assert _release_nginx.Nginx().served() is None
