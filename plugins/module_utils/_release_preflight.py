@@ -285,6 +285,15 @@ def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, 
     return [Refused("open_run", message, runs=open_runs)]
 
 
+def of_the_answer(parts: Sequence[str], age: float, valid: float, override: Sequence[str]) -> list[Refused]:
+    """Say that LogsDB was asked too long ago: looking and copying take their time, and a mail run may have begun meanwhile (rule 7)."""
+    if "worker" not in parts or OPEN_RUN in override or age <= valid:
+        return []
+    said = f"LogsDB was asked {age:.0f} s ago, and that holds for {valid:.0f} s"
+    message = f"whether a mail run has begun meanwhile is not known: {said}; run the same command again, which asks anew"
+    return [Refused("open_run_unknown", message, said=said)]
+
+
 def told(refused: Sequence[Refused]) -> str:
     """Return all refusals in one line."""
     if len(refused) == 1:

@@ -39,6 +39,7 @@ class Request:
     least_free_mb: float = 200.0
     open_runs: int | None = None
     open_runs_unknown: str = ""
+    open_runs_valid: float = 120.0
     override: Sequence[str] = ()
     nginx_conf: str | None = None
 
@@ -52,6 +53,7 @@ class Tools:
     files: Files = field(default_factory=Files)
     bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline).get()
     now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass

@@ -65,6 +65,12 @@ options:
     description: Why the number is not known.
     type: str
     default: ""
+  open_runs_valid:
+    description:
+      - Seconds for which O(open_runs) holds. Where looking and copying took longer, the rollback is refused just before the processes would stop;
+        a release that was copied stays beside the installation as a backup, so that the next run is quick.
+    type: float
+    default: 120
   override:
     description:
       - Reasons not to begin that are set aside by name. V(open_run) stops the worker although a mail run is or may be open, V(same_release) takes
@@ -229,6 +235,7 @@ ARGUMENTS = {
     "least_free_mb": {"type": "float", "default": 200},
     "open_runs": {"type": "int"},
     "open_runs_unknown": {"type": "str", "default": ""},
+    "open_runs_valid": {"type": "float", "default": 120},
     "override": {"type": "list", "elements": "str", "choices": ["open_run", "same_release", "damaged"], "default": []},
     "pm2_home": {"type": "path"},
     "user": {"type": "str"},
