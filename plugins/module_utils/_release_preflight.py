@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ._process import call, user_name
 from ._release_files import differences, walk
 from ._release_layout import (
+    INDEX,
     LINK,
     MANIFEST,
     MOST_NAMED,
@@ -268,6 +269,19 @@ def of_nginx(place: Place, target: Candidate, web: Web | None, conf: str | None)
         return []
     message = f"nginx would not take {where}: {problem}; mend that first (nginx -t)"
     return [Refused("nginx", message, path=where, said=problem)]
+
+
+def of_the_page(place: Place, parts: Sequence[str], build_dir: str | None) -> list[Refused]:
+    """Say that the page that is served does not lie in the installation: it would stay new beside an old backend."""
+    if "frontend" not in parts or not build_dir or not place.live:
+        return []
+    here = os.path.join(place.app, os.path.dirname(INDEX))
+    outcome = call(lambda: [os.path.realpath(build_dir), os.path.realpath(here)], READ_WITHIN)
+    if outcome.error is None and outcome.value[0] == outcome.value[1]:
+        return []
+    remedy = f"serve {here}, or take frontend out of stack_release_parts and bring the page back by hand"
+    message = f"the page is served from {build_dir}, which is not {here}, so the rollback would leave it as it is; {remedy}"
+    return [Refused("page_elsewhere", message, path=build_dir, wanted=here)]
 
 
 def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, override: Sequence[str]) -> list[Refused]:

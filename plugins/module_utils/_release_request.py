@@ -42,6 +42,7 @@ class Request:
     open_runs_valid: float = 120.0
     override: Sequence[str] = ()
     nginx_conf: str | None = None
+    build_dir: str | None = None
 
 
 @dataclass

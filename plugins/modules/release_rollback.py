@@ -121,6 +121,9 @@ options:
     description: Seconds for which the processes must then live on, healthy and without a restart.
     type: float
     default: 30
+  build_dir:
+    description: Folder that the page is served from. Where it is not C(frontend/build) of O(app_dir), a rollback of the part V(frontend) is refused.
+    type: path
   nginx:
     description: The nginx of this host, tested before and after and then reloaded. Without it, none is.
     type: dict
@@ -248,6 +251,7 @@ ARGUMENTS = {
     "worker_sign": {"type": "str", "default": "Scheduler|Processing job"},
     "worker_timeout": {"type": "float", "default": 90},
     "settle": {"type": "float", "default": 30},
+    "build_dir": {"type": "path"},
     "nginx": {"type": "dict", "options": NGINX},
 }
 

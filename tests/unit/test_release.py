@@ -379,6 +379,7 @@ GIVEN = {
     "health_timeout": 60.0,
     "worker_timeout": 90.0,
     "open_runs_valid": 120.0,
+    "build_dir": None,
     "copy_timeout": 1800.0,
 }
 
@@ -733,3 +734,14 @@ def test_a_copy_of_what_lies_beside_is_removed_again(folder):
         _late(folder, folder.id["B"], seconds=300.0, copy=True)
     assert not [path for path in folder.folder.iterdir() if path.name.startswith(".") or path.name.endswith("-attic")]
     assert folder.lost() == []
+
+
+def test_a_page_that_is_served_from_elsewhere_is_refused(place, tmp_path):
+    elsewhere = tmp_path / "html"
+    shutil.copytree(place.app / "frontend/build", elsewhere)
+    reasons, line = refused(place, place.id["B"], build_dir=str(elsewhere))
+    assert reasons == ["page_elsewhere"]
+    assert f"served from {elsewhere}, which is not {place.app}/frontend/build" in line
+    (tmp_path / "www").symlink_to(place.app / "frontend/build")
+    assert place.roll_back(place.id["C"], parts=["backend", "worker", "env"], build_dir=str(elsewhere)).state == "rolled_back"
+    assert place.roll_back(place.id["B"], build_dir=str(tmp_path / "www")).state == "rolled_back"
