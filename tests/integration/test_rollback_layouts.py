@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -257,7 +259,7 @@ def test_several_hosts_go_one_after_the_other_and_one_without_a_release_is_told(
     assert run.code == 0, run.output
     assert versions(folder) == ["A", "A"]
     assert "stack_app_dir is not set for this host, so it has no release" in run.output
-    assert {host["name"]: host["state"] for host in run.record["hosts"]} == {
+    assert {host["host"]: host["state"] for host in run.record["hosts"]} == {
         "seoul": "asked",
         "busan": "asked",
         "logsdb": "nothing_to_check",
@@ -275,15 +277,18 @@ def test_where_one_host_refuses_none_is_touched(roll, sites):
 
 
 def test_the_first_failure_spares_the_hosts_after_it(roll, sites):
-    """Seoul's state folder cannot be used, which only the real run finds out; Busan must not be rolled back then."""
+    """Another run is at work in Seoul, which only one that would change something finds out."""
     folder, hosts = sites
-    (folder / "state-seoul").write_text("a file")
-    run = roll(inventory(folder, hosts), "202611200930")
+    app = hosts["seoul"]["stack_app_dir"]
+    state = folder / "state-seoul"
+    state.mkdir()
+    with open(state / f"release-app-{hashlib.sha256(app.encode()).hexdigest()[:8]}.jsonl.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = roll(inventory(folder, hosts), "202611200930")
     assert run.code == 2, run.output
+    assert "another rollback or backup of this installation is at work" in run.output
     assert versions(folder) == ["B", "B"]
-    assert "state_dir" in run.output
-    states = {host["name"]: host["state"] for host in run.record["hosts"]}
-    assert states["busan"] == "not_asked", run.output
+    assert {host["host"]: host["state"] for host in run.record["hosts"]}["busan"] == "not_asked"
 
 
 def test_hosts_without_releases_and_misspelt_variables_are_refused(roll, sites):
