@@ -208,6 +208,7 @@ class Rollback:
         refused += preflight.of_the_disk(self.place, target, method, request.least_free_mb, request.state_dir)
         refused += applications.problems(self.place, request.parts) if applications else []
         refused += preflight.of_nginx(self.place, target, self.tools.web, request.nginx_conf)
+        refused += preflight.of_what_is_served(self.place, request.parts, request.build_dir)
         return refused + self._mail_runs()
 
     def _entry(self, target: Candidate, method: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ PLACE: dict[str, dict[str, Any]] = {
     "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
     "env_file": {"type": "str", "default": ENV},
 }
-TIMES = ("copy_timeout", "hash_timeout", "health_timeout", "worker_timeout", "settle")
+TIMES = ("copy_timeout", "hash_timeout", "open_runs_valid", "health_timeout", "worker_timeout", "settle")
 
 
 def where(given: Mapping[str, Any]) -> Request:
@@ -53,7 +53,7 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
     if "backend" in given["parts"] and not given["health_url"]:
         raise WrongQuestion("health_url", None, "is needed to prove that the backend answers", "give the address of its health check")
     _refuse_values(given)
-    names = ("to", "env_policy", "copy", "least_free_mb", "open_runs", "open_runs_unknown", "override")
+    names = ("to", "env_policy", "copy", "least_free_mb", "open_runs", "open_runs_unknown", "open_runs_valid", "override", "build_dir")
     base = where(given)
     request = Request(
         **{name: getattr(base, name) for name in ("app_dir", "state_dir", "releases_dir", "backup_dirs", "parts", "env_file")},

@@ -186,9 +186,9 @@ def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[st
 def _rolled_away(place: Place, finished: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the paths that a rollback led away from; a copy that was put aside stands for the backup that it was made of."""
     if place.layout == LINK:
-        return {entry["former_path"] for entry in finished if entry.get("former_path")}
+        return {os.path.realpath(entry["former_path"]) for entry in finished if entry.get("former_path")}
     left = {entry["former_inode"] for entry in finished if entry.get("former_inode")}
-    return {entry["target_path"] for entry in finished if entry.get("staging") and entry.get("in_place_inode") in left}
+    return {os.path.realpath(entry["target_path"]) for entry in finished if entry.get("staging") and entry.get("in_place_inode") in left}
 
 
 def running_unknown(place: Place, parts: Sequence[str], env: str = ENV) -> Candidate | None:

@@ -370,6 +370,19 @@ def of_nginx(place: Place, target: Candidate, web: Web | None, conf: str | None)
     return [Refused("nginx", message, path=where, said=problem)]
 
 
+def of_what_is_served(place: Place, parts: Sequence[str], build_dir: str | None) -> list[Refused]:
+    """Say that the page that is served does not lie in the installation: it would stay new beside an old backend."""
+    if "frontend" not in parts or not build_dir or not place.live:
+        return []
+    here = os.path.join(place.app, os.path.dirname(INDEX))
+    outcome = call(lambda: [os.path.realpath(build_dir), os.path.realpath(here)], READ_WITHIN)
+    if outcome.error is None and outcome.value[0] == outcome.value[1]:
+        return []
+    remedy = f"serve {here}, or take frontend out of stack_release_parts and bring the page back by hand"
+    message = f"the page is served from {build_dir}, which is not {here}, so the rollback would leave it as it is; {remedy}"
+    return [Refused("page_elsewhere", message, path=build_dir, wanted=here)]
+
+
 def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, override: Sequence[str]) -> list[Refused]:
     """Say that a mail run is open: what stops the worker now would tear it apart (rule 7 of the architecture)."""
     if "worker" not in parts or OPEN_RUN in override or open_runs == 0:
@@ -383,6 +396,15 @@ def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, 
     are, them = ("s are", "them") if open_runs > 1 else (" is", "it")
     message = f"{open_runs} mail run{are} open, and stopping the worker would tear {them} apart; {remedy}"
     return [Refused("open_run", message, runs=open_runs)]
+
+
+def of_the_answer(parts: Sequence[str], age: float, valid: float, override: Sequence[str]) -> list[Refused]:
+    """Say that LogsDB was asked too long ago: looking and copying take their time, and a mail run may have begun meanwhile (rule 7)."""
+    if "worker" not in parts or OPEN_RUN in override or age <= valid:
+        return []
+    said = f"LogsDB was asked {age:.0f} s ago, and that holds for {valid:.0f} s"
+    message = f"whether a mail run has begun meanwhile is not known: {said}; run the same command again, which asks anew"
+    return [Refused("open_run_unknown", message, said=said)]
 
 
 def told(refused: Sequence[Refused]) -> str:

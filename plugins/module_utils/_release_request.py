@@ -40,8 +40,10 @@ class Request:
     least_free_mb: float = 200.0
     open_runs: int | None = None
     open_runs_unknown: str = ""
+    open_runs_valid: float = 120.0
     override: Sequence[str] = ()
     nginx_conf: str | None = None
+    build_dir: str | None = None
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Tools:
     bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
     now: Callable[[], float] = time.time
     hear: Callable[[bool], None] = lambda _hear: None
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass

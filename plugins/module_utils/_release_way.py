@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import _release_preflight as preflight
 from ._errors import ActionFailed, RemediationError
 from ._release_journal import FINISHED, PLACED, STAGED, STOPPING, UNDOING, UNDONE, Journal
-from ._release_layout import LINK, inode_of, place_of
+from ._release_layout import LINK, Refused, inode_of, place_of
 from ._release_preflight import COPY
 from ._release_request import BACK, BROKEN, Request, Result, Tools, said, told
 from ._release_swap import FORMER, Swap
 
+_STAMP = len("YYYYMMDDHHMM")  # of the id of a backup
 Steps = list[tuple[str, Callable[[], None]]]  # a label and what does it
 
 
@@ -35,6 +37,7 @@ class Way:
         self.result = result
         self.app = app
         self._down_since = 0.0
+        self._told_at = tools.clock()  # LogsDB was asked just before
 
     # --- what runs
 
@@ -64,7 +67,7 @@ class Way:
             steps.append((f"copy {entry['target_path']} to {entry['staging']}, and have it on the disk", lambda: self._stage(entry)))
         if self.tools.applications:
             names = ", ".join(sorted(entry["before"], key=self._stops_last)) or "nothing (no process of it is in PM2's list)"
-            steps.append((f"stop {names}", lambda: self.stop(entry)))
+            steps.append((f"stop {names}", lambda: self._stop_in_time(entry)))
         steps.append((self._swap_label(entry, swap), swap.forward))
         steps += self.bring_up(entry, swap)
         return steps
@@ -123,6 +126,9 @@ class Way:
             except Exception:  # a request to end that comes just here is raised too, and caught outside
                 self.tools.hear(False)
                 raise
+        except Refused:  # before anything was touched
+            self._leave(entry)
+            raise
         except Exception as error:  # whatever it is, the former release must come back
             why = f"could not {doing}: {said(error)}"
             raise ActionFailed(self.undo(entry, why), undone=True) from error
@@ -157,6 +163,25 @@ class Way:
             raise ActionFailed(problem)
         entry["target_inode"] = inode_of(target)
         self.journal.note(entry["id"], STAGED, target_inode=entry["target_inode"])
+
+    def _stop_in_time(self, entry: dict[str, Any]) -> None:
+        """Stop all, while what was said of open mail runs still holds; raises Refused otherwise, and nothing was touched."""
+        request, age = self.request, self.tools.clock() - self._told_at
+        late = preflight.of_the_answer(request.parts, age, request.open_runs_valid, request.override)
+        if late:
+            raise late[0]
+        self.stop(entry)
+
+    def _leave(self, entry: Mapping[str, Any]) -> None:
+        """End a rollback that has touched nothing yet. A whole copy becomes a backup beside the installation: the next run renames it."""
+        name = f"{entry['app']}-backup-{entry['target_id']}"
+        if entry["staging"] and entry.get("target_inode") and len(entry["target_id"]) == _STAMP and not os.path.lexists(name):
+            self.tools.files.rename(entry["staging"], name)
+        elif entry["staging"]:
+            self.tools.files.remove_copy(entry["staging"])
+        self.journal.note(entry["id"], UNDONE, proved=True)
+        self.result.changed = False
+        self.result.steps = []
 
     def stop(self, entry: dict[str, Any]) -> None:
         """Stop all; the journal says first that from here on what runs may not be what is in place."""

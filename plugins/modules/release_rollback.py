@@ -69,6 +69,12 @@ options:
     description: Why the number is not known.
     type: str
     default: ""
+  open_runs_valid:
+    description:
+      - Seconds for which O(open_runs) holds. Where looking and copying took longer, the rollback is refused just before the processes would stop;
+        a release that was copied stays beside the installation as a backup, so that the next run is quick.
+    type: float
+    default: 120
   override:
     description:
       - Reasons not to begin that are set aside by name. V(open_run) stops the worker although a mail run is or may be open, V(same_release) takes
@@ -119,6 +125,9 @@ options:
     description: Seconds for which the processes must then live on, healthy and without a restart.
     type: float
     default: 30
+  build_dir:
+    description: Folder that the page is served from. Where it is not C(frontend/build) of O(app_dir), a rollback of the part V(frontend) is refused.
+    type: path
   nginx:
     description: The nginx of this host, tested before and after and then reloaded. Without it, none is.
     type: dict
@@ -243,6 +252,7 @@ ARGUMENTS = {
     "least_free_mb": {"type": "float", "default": 200},
     "open_runs": {"type": "int"},
     "open_runs_unknown": {"type": "str", "default": ""},
+    "open_runs_valid": {"type": "float", "default": 120},
     "override": {"type": "list", "elements": "str", "choices": ["open_run", "same_release", "damaged"], "default": []},
     "pm2_home": {"type": "path"},
     "user": {"type": "str"},
@@ -255,6 +265,7 @@ ARGUMENTS = {
     "worker_sign": {"type": "str", "default": "Scheduler|Processing job"},
     "worker_timeout": {"type": "float", "default": 90},
     "settle": {"type": "float", "default": 30},
+    "build_dir": {"type": "path"},
     "nginx": {"type": "dict", "options": NGINX},
 }
 

@@ -27,7 +27,15 @@ INSTANCE = "integration"
 LONGEST = 240  # seconds for one target
 OF_REPLICA = ("tests/replica/tests", "tests/replica/oracle/tests")
 # Targets and tests.
-LONG = ("check_runtime", "pm2_control", "test_check_runtime.py", "test_runtime.py", "test_rollback.py", "tests/replica/tests")
+LONG = (
+    "check_runtime",
+    "pm2_control",
+    "test_check_runtime.py",
+    "test_runtime.py",
+    "test_rollback.py",
+    "test_rollback_layouts.py",
+    "tests/replica/tests",
+)
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
 
 

@@ -405,6 +405,8 @@ GIVEN = {
     "health_url": "http://127.0.0.1:3000/api/health",
     "health_timeout": 60.0,
     "worker_timeout": 90.0,
+    "open_runs_valid": 120.0,
+    "build_dir": None,
     "copy_timeout": 1800.0,
 }
 
@@ -1006,3 +1008,60 @@ def test_a_journal_whose_last_line_was_torn_is_read(folder):
     assert folder.roll_back(folder.id["B"]).state == "already"
     assert folder.roll_back(folder.id["C"]).state == "rolled_back"
     assert all(json.loads(line) for line in journal.read_text().splitlines() if "beg" not in line or line.endswith("}"))
+
+
+# --- an answer about mail runs that is too old
+
+
+def _late(place, to, *, seconds, **options):
+    """Roll back with a clock that has gone on for some seconds since LogsDB was asked."""
+    ticks = iter([0.0])
+    tools = _release.Tools(
+        place.applications, place.web, Files(), bounded=lambda function, deadline: function(), clock=lambda: next(ticks, seconds)
+    )
+    return _release.roll_back(place.request(to, **options), tools, check_mode=False)
+
+
+def test_an_old_answer_about_mail_runs_is_refused_before_anything_stops(place):
+    before = place.running(), {name: place.applications.pid(name) for name in ("backend", "worker")}
+    with pytest.raises(Refused, match=r"LogsDB was asked 121 s ago, and that holds for 120 s; run the same command again") as error:
+        _late(place, place.id["B"], seconds=121.0)
+    partial = error.value.details["partial"]
+    assert (partial.state, partial.changed, partial.steps) == ("refused", False, [])
+    assert [each["reason"] for each in partial.refusals] == ["open_run_unknown"]
+    assert (place.running(), {name: place.applications.pid(name) for name in ("backend", "worker")}) == before
+    assert _release.listing(place.request(None))["interrupted"] == ""
+    assert place.lost() == []
+    for options in ({"seconds": 119.0}, {"seconds": 121.0, "override": ["open_run"]}):
+        to = "B" if options["seconds"] < 120 else "C"
+        assert _late(place, place.id[to], **options).state == "rolled_back"
+
+
+def test_what_was_copied_for_too_long_is_a_backup_for_the_next_run(folder, small_disk):
+    backup = make_release(small_disk / "tank-mail-app-backup-202611191200", "E")
+    with pytest.raises(Refused, match="LogsDB was asked 300 s ago"):
+        _late(folder, "202611191200", seconds=300.0, backup_dirs=[str(small_disk)])
+    beside = folder.folder / "tank-mail-app-backup-202611191200"
+    assert digest(beside) == digest(backup)
+    assert not [path for path in folder.folder.iterdir() if path.name.startswith(".")]
+    done = _late(folder, "202611191200", seconds=1.0, backup_dirs=[str(small_disk)])
+    assert (done.state, done.path, folder.applications.says("worker")) == ("rolled_back", str(beside), "E")
+    assert not [step for step in done.steps if step.startswith("copy")]
+
+
+def test_a_copy_of_what_lies_beside_is_removed_again(folder):
+    with pytest.raises(Refused):
+        _late(folder, folder.id["B"], seconds=300.0, copy=True)
+    assert not [path for path in folder.folder.iterdir() if path.name.startswith(".") or path.name.endswith("-attic")]
+    assert folder.lost() == []
+
+
+def test_a_page_that_is_served_from_elsewhere_is_refused(place, tmp_path):
+    elsewhere = tmp_path / "html"
+    shutil.copytree(place.app / "frontend/build", elsewhere)
+    reasons, line = refused(place, place.id["B"], build_dir=str(elsewhere))
+    assert reasons == ["page_elsewhere"]
+    assert f"served from {elsewhere}, which is not {place.app}/frontend/build" in line
+    (tmp_path / "www").symlink_to(place.app / "frontend/build")
+    assert place.roll_back(place.id["C"], parts=["backend", "worker", "env"], build_dir=str(elsewhere)).state == "rolled_back"
+    assert place.roll_back(place.id["B"], build_dir=str(tmp_path / "www")).state == "rolled_back"
