@@ -20,6 +20,7 @@ from ._mask import mask, strip_ansi
 _QUARTER = 900  # zones differ by multiples of a quarter of an hour
 _WIDEST_ZONE = 14 * 3600
 _SAME_MOMENT = 90  # seconds between the last line of a log and the file's own time
+_EARLIEST_YEAR = 1970  # an earlier one is no date of a log, and year 0 none at all
 
 _DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
 _EVENTS = (
@@ -108,7 +109,7 @@ def _naive(line: str) -> tuple[int, str] | None:
     if not match:
         return None
     year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
-    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60):
+    if not (year >= _EARLIEST_YEAR and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60):
         return None
     return calendar.timegm((year, month, day, hour, minute, int(match.group(6) or 0))), match.group(7) or ""
 

@@ -168,7 +168,7 @@ def _of_runs(expected: dict[str, Any]) -> list[Case]:
             needs=" ".join(needed_for("ORA-01017")),
             asked_before=True,
         ),
-        # A Python in which one call of the system breaks: the checks that need it crash, and harm no other.
+        # A Python in which one question to the system breaks: the check that needs it crashes, and harms no other.
         row(
             "check_crashed",
             "-e",

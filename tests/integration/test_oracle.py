@@ -118,6 +118,11 @@ def inventory(tmp_path, databases):
     return path, {**{name: code for name, (code, _made) in expected.items()}, "thick": "oracle.instant_client_missing"}, secrets
 
 
+def held_back(record):
+    """Return the targets whose password was not tried, with the id of the finding that explains it."""
+    return {one["subject"]: one["follows_from"] for one in record["findings"] if one["code"] == "run.credentials_held"}
+
+
 def test_every_fault_is_found_in_one_run_and_a_password_tried_once(play, inventory, databases, tmp_path):
     path, expected, secrets = inventory
     first = play("-vvv", inventory=str(path))
@@ -142,6 +147,8 @@ def test_every_fault_is_found_in_one_run_and_a_password_tried_once(play, invento
     held = next(one for one in second.record["findings"] if (one["check"], one["subject"]) == ("oracle.connect", "password"))
     assert (held["code"], "not tried again before they change" in held["texts"]["en"]["cause"]) == ("ORA-01017", True)
     assert [attempt["outcome"] for attempt in databases["well"].control.logins(user="TANK")] == ["ORA-01017"]
+    assert held_back(first.record) == {}
+    assert held_back(second.record)["password"] == held["id"]
 
     # The password is set right in the database, which only a person can tell.
     databases["well"].control.account("TANK", password=PLANTED)

@@ -183,9 +183,13 @@ def test_a_rollback_and_the_daily_check_and_a_second_run_that_changes_nothing(ro
     assert (site.version(), site.works(), set(site.trees())) == ("B", True, {"A", "B"})
     assert {finding["status"] for finding in run.record["findings"]} == {"ok"}
     assert "backend.health" in {finding["check"] for finding in run.record["findings"]}
+    acted = [(action["module"], action["host"], action["check_mode"], action["failed"]) for action in run.record["actions"]]
+    assert acted == [("ops.remediation.release_rollback", "tank-app", False, False)]
+    assert run.record["actions"][0]["steps"]
     before = site.processes()
     again = roll(emergency_rollback_to="latest")
     assert again.code == 0, again.output
+    assert again.record["actions"] == []
     assert "changed=0" in again.output
     assert (site.version(), site.processes()) == ("B", before)
 
