@@ -369,6 +369,15 @@ def read_memory(cgroup: str | None = None) -> dict[str, Any]:
     }
 
 
+# --- source host.kills
+
+
+def read_kills() -> dict[str, Any]:
+    """Return what the kernel's log says was killed for lack of memory: ``killed`` and ``killed_in``, see :func:`read_memory`."""
+    killed, killed_in = _killed(time.time(), "")
+    return {"killed": killed, "killed_in": killed_in}
+
+
 def _available(sizes: Mapping[str, int]) -> int:
     """Return MemAvailable, or for a kernel before 3.14 what comes near it."""
     return sizes.get("MemAvailable", sizes.get("MemFree", 0) + sizes.get("Cached", 0) + sizes.get("Buffers", 0))

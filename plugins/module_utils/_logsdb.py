@@ -30,10 +30,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from . import _logsdb_mails
-from ._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
+from ._errors import Busy, Crashed, DriverMissing, RemediationError, WrongQuestion
 from ._login import fingerprint, read_secret, scrub
 from ._mask import mask
 from ._process import describe_crash
+from ._state import Kept
 
 REQUIRED = ("automation", "auto_run_log", "email_send_log")
 OPTIONAL = ("job_queue", "scheduler")
@@ -238,8 +239,9 @@ def read(memory: Mapping[str, Any] | None = None, **parameters: Any) -> dict[str
     zone = _zone(parameters["timezone"])
     target = _target(dialect, parameters)
     days = parameters["look_back_days"]
-    refused = None if parameters.get("forget_refused") else (memory or {}).get("refused")
-    return _asked(sqlalchemy, dialect, target, zone, refused, lambda session: _facts(session, zone, days))
+    kept = memory if isinstance(memory, Kept) else None
+    look = _Look(lambda session: _facts(session, zone, days), (memory or {}).get("refused"), bool(parameters.get("forget_refused")), kept)
+    return _asked(sqlalchemy, dialect, target, zone, look)
 
 
 def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any) -> dict[str, Any]:
@@ -250,8 +252,8 @@ def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any)
     dialect = DIALECTS[parameters["dialect"]]
     sqlalchemy = _load(dialect, parameters["dialect"])
     zone = _zone(parameters["timezone"])
-    held = None if parameters.get("forget_refused") else refused
-    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, held, lambda session: {"taken": look(session)})
+    wanted = _Look(lambda session: {"taken": look(session)}, refused, bool(parameters.get("forget_refused")))
+    return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, wanted)
 
 
 def remember(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,12 +303,45 @@ def _target(dialect: Dialect, parameters: Mapping[str, Any]) -> Target:
     )
 
 
-def _asked(
-    sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, refused: Any, ask: Callable[[Session], dict[str, Any]]
-) -> dict[str, Any]:
-    """Connect and return what ``ask`` says, or why that could not be."""
+@dataclass
+class _Look:
+    """What is asked once connected, and what is known of refused logins.
+
+    kept: the memory itself, which other runs change as well (hosts that delegate to one checker); None where there is none.
+    forget: what was refused before this moment does not count.
+    """
+
+    ask: Callable[[Session], dict[str, Any]]
+    refused: Any
+    forget: bool = False
+    kept: Kept | None = None
+    started: float = field(default_factory=time.time)
+
+    def holds(self, target: Target) -> bool:
+        """Whether this login was refused already and must not be tried."""
+        return _is_held(target, self.refused) and not (self.forget and self.refused.get("moment", 0.0) <= self.started)
+
+    def hear(self) -> None:
+        """Take what another run has learnt meanwhile."""
+        if self.kept is not None:
+            self.refused = self.kept.again().get("refused")
+
+    def alone(self, within: float) -> contextlib.AbstractContextManager[bool]:
+        """Let no other run log in here meanwhile; raises Busy when one does for too long. within: seconds."""
+        end = time.monotonic() + within
+        return contextlib.nullcontext(False) if self.kept is None else self.kept.alone("login", lambda: time.monotonic() >= end)
+
+    def keep(self, refusal: Mapping[str, Any]) -> None:
+        """Keep a refusal at once; what cannot be kept is told at the end of the run."""
+        if self.kept is not None:
+            with contextlib.suppress(OSError, RemediationError):
+                self.kept.keep(lambda _former: {"refused": refusal})
+
+
+def _asked(sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, look: _Look) -> dict[str, Any]:
+    """Connect and return what is asked, or why that could not be."""
     try:
-        return _connect_and_ask(sqlalchemy, dialect, target, zone, refused, ask)
+        return _connect_and_ask(sqlalchemy, dialect, target, zone, look)
     except RemediationError:
         raise
     except Exception as error:
@@ -314,20 +349,45 @@ def _asked(
         raise Crashed(scrub(describe_crash(error), target.password)) from None
 
 
-def _connect_and_ask(
-    sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, refused: Any, ask: Callable[[Session], dict[str, Any]]
-) -> dict[str, Any]:
-    if _is_held(target, refused):
-        return {"state": "away", "stage": "login", "reason": refused["reason"], "said": "", "held_since": refused["at"], "refused": refused}
-    try:
-        started = time.monotonic()
-        with _connected(sqlalchemy, dialect, target, zone) as session:
-            connect_ms = round((time.monotonic() - started) * 1000)
-            return {"state": "up", "connect_ms": connect_ms, **ask(session), "refused": None}
-    except Unreachable as error:
-        facts = {"state": "away", "stage": error.stage, "reason": error.reason, "said": error.said, "held_since": None}
-        kept = _refusal(target, error.reason) if error.stage == "login" and error.reason in REFUSALS else None
-        return {**facts, "refused": kept or (refused if error.stage in ("name", "network") else None)}
+def _connect_and_ask(sqlalchemy: Any, dialect: Dialect, target: Target, zone: ZoneInfo, look: _Look) -> dict[str, Any]:
+    if look.holds(target):
+        return _held(look.refused)
+    with contextlib.ExitStack() as login:
+        try:
+            stuck = login.enter_context(look.alone(target.connect_within + 1.0))
+        except Busy:
+            stuck = True
+        if stuck:
+            return {**_away(target), "refused": look.refused}
+        look.hear()
+        if look.holds(target):
+            return _held(look.refused)
+        before = None if look.forget else look.refused
+        try:
+            started = time.monotonic()
+            with _connected(sqlalchemy, dialect, target, zone) as session:
+                login.close()  # the login was good: the next may go
+                connect_ms = round((time.monotonic() - started) * 1000)
+                return {"state": "up", "connect_ms": connect_ms, **look.ask(session), "refused": None}
+        except Unreachable as error:
+            facts = {"state": "away", "stage": error.stage, "reason": error.reason, "said": error.said, "held_since": None}
+            if error.stage == "login" and error.reason in REFUSALS:
+                refusal = _refusal(target, error.reason)
+                look.keep(refusal)
+                return {**facts, "refused": refusal}
+            return {**facts, "refused": before if error.stage in ("name", "network") else None}
+
+
+def _away(target: Target) -> dict[str, Any]:
+    """Say why others have been logging in for longer than that may take."""
+    stage, reason = _network(target)
+    reason = "silent" if (stage, reason) == ("network", "connects") else reason
+    return {"state": "away", "stage": stage, "reason": reason, "said": "", "held_since": None}
+
+
+def _held(refused: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"state": "away", "stage": "login", "reason": refused["reason"], "said": ""}
+    return {**known, "held_since": refused["at"], "refused": refused}
 
 
 def _facts(session: Session, zone: ZoneInfo, days: int) -> dict[str, Any]:
@@ -347,9 +407,10 @@ def _is_held(target: Target, refused: Any) -> bool:
     return secrets.compare_digest(_credentials(target, refused["salt"]), refused["hash"])
 
 
-def _refusal(target: Target, reason: str) -> dict[str, str]:
-    salt = secrets.token_hex(16)
-    return {"salt": salt, "hash": _credentials(target, salt), "reason": reason, "at": _stamp(datetime.now(timezone.utc))}
+def _refusal(target: Target, reason: str) -> dict[str, Any]:
+    """Return what is kept of a refused login; ``moment``: epoch seconds."""
+    salt, now = secrets.token_hex(16), datetime.now(timezone.utc)
+    return {"salt": salt, "hash": _credentials(target, salt), "reason": reason, "at": _stamp(now), "moment": now.timestamp()}
 
 
 def _credentials(target: Target, salt: str) -> str:

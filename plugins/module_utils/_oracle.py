@@ -436,14 +436,22 @@ def _pass_the_gate(run: Run, progress: Progress, addresses: Sequence[Address]) -
 def _be_alone(run: Run, progress: Progress, gate: Gate, addresses: Sequence[Address]) -> None:
     """Wait until no other run logs in to this account, then hear what it has learnt: this password may be refused by now.
 
-    Raises NotTried for one that is, Abandoned when the time is over.
+    Raises NotTried for one that is, Abandoned when the time is over. Where the other run's login hung, this one is not begun: nobody
+    knows whether it counted, and the server gives no answer.
     """
-    target = progress.target
+    target, began = progress.target, time.monotonic()
     account = " ".join((min((address.text for address in addresses), default=target.place), target.user.upper(), target.mode))
     try:
-        progress.alone.enter_context(run.kept.alone(account, lambda: progress.over or time.monotonic() >= run.until))
+        stuck = progress.alone.enter_context(run.kept.alone(account, lambda: progress.over or time.monotonic() >= run.until))
     except Busy:
         raise Abandoned from None
+    if stuck:
+        progress.alone.close()
+        _now_doing(run, progress, "login")
+        with run.changed:
+            gate.state, gate.by = "stuck", target.name
+            run.changed.notify_all()
+        raise Failed(Outcome("ORA-12170", "silent", "", {"waited": round(time.monotonic() - began, 1)}))
     with run.changed:
         held = _oracle_refused.held_since(target, _refused_in(run.kept.again(), run.forgotten))
         if not held:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from . import _pm2, _pm2_checks
+from . import _host, _pm2, _pm2_checks
 from ._check import Check
 from ._sources import Source
 
@@ -20,6 +20,8 @@ LIST = Source(
 )
 LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.reader)
 DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.reader)
+# Read as who runs this, root as a rule: the application's user may not see the kernel's log.
+KILLS = Source("host.kills", _host.read_kills)
 STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"))
 
 CHECKS = (
@@ -35,7 +37,7 @@ CHECKS = (
         "pm2.processes",
         "Does each process that must run do so, and stay up?",
         _pm2_checks.processes,
-        (LIST, LOG),
+        (LIST, LOG, KILLS),
         _pm2_checks.PROCESSES_PARAMETERS,
         run_as="app",
     ),

@@ -83,6 +83,7 @@ STARTUP_PARAMETERS: dict[str, dict[str, Any]] = {
 }
 USER_PARAMETERS: dict[str, dict[str, Any]] = {**_LIST_PARAMETERS, **_WANTED_PARAMETERS}
 
+KERNEL_CLOCK = 10.0  # seconds by which the kernel's times, counted from boot, may differ from PM2's
 _STOPPED_DAEMON = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
 
 
@@ -451,15 +452,32 @@ def _killed(asked: Asked, entry: Mapping[str, Any], history: History, listed: Ma
 
 
 def _memory_of_the_kernel(asked: Asked, listed: Mapping[str, Any], when: float | None) -> dict[str, Any]:
-    """Return the kernel's count of processes ended for memory since boot, and how many of them about that time.
+    """Return the kernel's word about an end at some time: ``oom_kills`` (since boot) ``oom_then`` (about that time) ``oom_process``.
 
-    ``oom_then`` is missing where no two runs stand around that time: the count since boot says nothing about one end.
+    ``oom_then`` is missing where neither its log names one nor two runs stand around that time: the count since boot says nothing
+    about one end. ``oom_process``: ``name pid at`` of the log's kill that is nearest in time.
     """
-    known: dict[str, Any] = {"oom_kills": listed.get("oom_kills"), "not_asked": ["kernel log: which process ran out of memory"]}
+    known: dict[str, Any] = {"oom_kills": listed.get("oom_kills")}
     watched = _watched_oom(listed, asked.remembered("pm2.list"))
     if when is not None and watched["since"] is not None and watched["since"] <= when:
         known["oom_then"] = sum(number for start, end, number in watched["rises"] if start - 1 <= when <= end + 1)
+    logged = _logged_kills(asked)
+    if logged is None:
+        return {**known, "not_asked": ["kernel log: which process ran out of memory (it is absent, or this user may not read it)"]}
+    near = [kill for kill in logged if when is not None and kill["at"] is not None and abs(kill["at"] - when) <= KERNEL_CLOCK]
+    if near:
+        one = min(near, key=lambda kill: abs(kill["at"] - (when or 0.0)))
+        known["oom_process"] = {"name": one["name"], "pid": one["pid"], "at": _stamp(one["at"])}
+        known["oom_then"] = max(known.get("oom_then", 0), len(near))
     return known
+
+
+def _logged_kills(asked: Asked) -> list[Mapping[str, Any]] | None:
+    """Return what the kernel's log names, None where it cannot be read."""
+    try:
+        return asked.read("host.kills")["killed"]
+    except (RemediationError, KeyError):
+        return None
 
 
 def _watched_oom(listed: Mapping[str, Any], former: Any) -> dict[str, Any]:

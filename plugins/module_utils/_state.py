@@ -119,38 +119,54 @@ class Kept(dict):  # type: ignore[type-arg]
         self._state.change(self._name, make)
 
     @contextlib.contextmanager
-    def alone(self, what: str, give_up: Callable[[], bool]) -> Iterator[None]:
+    def alone(self, what: str, give_up: Callable[[], bool]) -> Iterator[bool]:
         """Be the only one who does something, such as to log in to an account. Raises Busy when ``give_up`` says so.
 
-        Where nothing may be written (check mode), or the folder cannot be, nobody is kept out.
+        Yields whether the one who was waited for never came back from it (it was killed at its deadline). Where nothing may be written (check mode), or the folder cannot be, nobody is kept out.
         """
         name = f"{self._name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         try:
             path = self._state.lock_file(name)
         except WrongQuestion:
             path = None  # told when it comes to keeping
-        with _locked(path, give_up) if path and not self._state.read_only else contextlib.nullcontext():
-            yield
+        with _locked(path, give_up) if path and not self._state.read_only else contextlib.nullcontext(False) as stuck:
+            yield stuck
 
 
 @contextlib.contextmanager
-def _locked(path: str, give_up: Callable[[], bool]) -> Iterator[None]:
-    """Hold the lock of a file; the kernel gives it back when this process ends, however it ends."""
+def _locked(path: str, give_up: Callable[[], bool]) -> Iterator[bool]:
+    """Hold the lock of a file; the kernel gives it back when this process ends, however it ends.
+
+    The file holds a mark meanwhile, so that who has waited sees, and is told, whether the holder before ended in order.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
-            if give_up():
-                raise Busy(f"{path} is held by another run")
-            time.sleep(_LOOK_AGAIN)
-        yield
+        waited = _acquired_late(descriptor, path, give_up)
+        stuck = waited and os.fstat(descriptor).st_size > 0
+        os.pwrite(descriptor, b"held", 0)
+        try:
+            yield stuck
+        finally:
+            if not stuck:  # else those who wait as well must be told the same
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _acquired_late(descriptor: int, path: str, give_up: Callable[[], bool]) -> bool:
+    """Wait for a lock and return whether anybody had it; raises Busy."""
+    waited = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return waited
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        if give_up():
+            raise Busy(f"{path} is held by another run")
+        waited = True
+        time.sleep(_LOOK_AGAIN)
 
 
 def default_directory(host: str) -> str:

@@ -483,7 +483,7 @@ def test_the_module(capsys, tmp_path):
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert '"expected": ["host.disk", "host.memory"]' in out
-    assert sorted(path.name.split("-")[0] for path in (tmp_path / "s").iterdir()) == ["host.disks", "host.memory"]
+    assert sorted(path.name.split("-")[0] for path in (tmp_path / "s").glob("*.json")) == ["host.disks", "host.memory"]
 
 
 def test_the_module_in_check_mode_keeps_nothing(capsys, tmp_path):

@@ -11,13 +11,14 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _process
+from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _process, _state
 from ansible_collections.ops.remediation.plugins.module_utils._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._logsdb_checks import PARAMETERS
 
@@ -394,6 +395,37 @@ def test_a_refused_login_is_tried_once_more_when_told_to(login, monkeypatch):
     assert len(tried) == 2
     last = read_from("postgresql", 1, login, memory=second, forget_refused=True)
     assert (last["state"], _logsdb.remember(last)) == ("up", {"refused": None})
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_runs_at_the_same_time_try_a_refused_login_once(login, tmp_path, monkeypatch, forget):
+    state, tried = _state.State(str(tmp_path / "state"), read_only=False), tmp_path / "tried"
+
+    def refuse(_sql, _dialect, _target, _zone):
+        with tried.open("a") as file:
+            file.write("x")
+        time.sleep(0.3)
+        raise _logsdb.Unreachable("login", "password", "no")
+
+    monkeypatch.setattr(_logsdb, "_connected", refuse)
+    given = parameters(dialect="postgresql", host="db", database="logs", user="monitor", login=login, forget_refused=forget)
+    if forget:
+        earlier = _logsdb.read(memory=state.recall("x"), **given)
+        state.save("x", _logsdb.remember(earlier))
+        tried.unlink()
+    calls = {number: _process.Call(lambda: _logsdb.read(memory=state.recall("x"), **given), 8.0) for number in range(3)}
+    answers = [outcome.get() for outcome in _process.call_all(calls).values()]
+    assert tried.read_text() == "x"
+    assert [answer["reason"] for answer in answers] == ["password"] * 3
+    assert [bool(answer["held_since"]) for answer in answers].count(False) == 1
+
+
+def test_behind_a_login_that_hangs_the_server_is_silent(login, tmp_path):
+    state = _state.State(str(tmp_path / "state"), read_only=False)
+    kept = state.recall("x")
+    with server() as port, state.recall("x").alone("login", lambda: True):
+        facts = read_from("postgresql", port, login, memory=kept)
+    assert (facts["stage"], facts["reason"]) == ("network", "silent")
 
 
 def test_a_wish_to_forget_changes_no_name_of_what_is_kept(login):

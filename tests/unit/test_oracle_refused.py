@@ -208,6 +208,17 @@ def test_a_good_password_is_no_reason_to_wait_for_long(place, asker, second, use
     assert all(answer.seconds < 3 for answer in answers)
 
 
+def test_a_login_that_hangs_is_not_followed_by_another_run(place, asker, second, user, tmp_path):
+    place.server.control.set_fault("stage", stage="auth2", mode="silent")
+    target = place.target(user=user, password=WRONG)
+    answers = at_once(*[lambda one=one: one.ask(target, state_dir=tmp_path, stage_timeout=1.0, timeout=5.0) for one in (asker, second)])
+    assert [answer.codes() for answer in answers] == [{"db": "ORA-12170"}] * 2
+    assert {answer.about()["evidence"]["stage"] for answer in answers} == {"login"}
+    assert len(place.tried(user)) == 1
+    place.server.control.clear_faults()
+    assert asker.ask(place.target(user=user, password=RIGHT), state_dir=tmp_path).codes() == {"db": ""}
+
+
 def test_no_run_loses_what_another_has_learnt(place, asker, second, tmp_path):
     names = [f"LOSE{number}" for number in range(2)]
     for name in names:

@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_checks
+from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_area, _pm2_checks
 from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
@@ -490,6 +490,45 @@ def test_the_kernel_is_named_only_for_its_own(remembered, oom_kills, said):
     (found,) = _pm2_checks.processes(asked)
     assert found.code == "pm2.killed"
     assert said in faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]["cause"]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said", "asked_of_it"),
+    [
+        (
+            [{"at": 1903.0, "name": "node", "pid": 77}, {"at": 1500.0, "name": "java", "pid": 5}],
+            "node (process 77) for lack of memory at 1970",
+            True,
+        ),
+        ([{"at": 1895.0, "name": "old", "pid": 5}, {"at": 1901.0, "name": "node", "pid": 77}], "ended node (process 77)", True),
+        ([{"at": 1500.0, "name": "java", "pid": 5}], "perhaps the kernel", True),
+        ([{"at": None, "name": "java", "pid": 5}], "perhaps the kernel", True),
+        ([], "perhaps the kernel", True),
+        (None, "perhaps the kernel", False),
+        (CannotRead("no"), "perhaps the kernel", False),
+    ],
+)
+def test_the_kernels_log_names_what_it_killed(kernel, said, asked_of_it):
+    lines = [
+        dated(1900, "App [backend:0] exited with code [0] via signal [SIGKILL]"),
+        dated(1900, "App [backend:0] starting in -fork mode-"),
+    ]
+    value = h.listed([h.entry(started=1900.0)], now=2000.0, oom_kills=3)
+    told = kernel if isinstance(kernel, Exception) else {"killed": kernel, "killed_in": "/dev/kmsg"}
+    asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=h.log("\n".join(lines), 1900.0), host_kills=told)
+    (found,) = _pm2_checks.processes(asked)
+    assert found.code == "pm2.killed"
+    texts = faults_catalogue.render({**found.as_dict(), "host": "x"})
+    assert said in texts["en"]["cause"]
+    assert ("process 77" in said) == ("PID 77" in texts["ko"]["cause"])
+    assert ("not_asked" not in found.evidence) == asked_of_it
+
+
+def test_the_kernels_log_is_read_beside_pm2():
+    (check,) = [one for one in _pm2_area.CHECKS if one.id == "pm2.processes"]
+    (source,) = [one for one in check.sources if one.name == "host.kills"]
+    assert source.owner is None  # read as root where the run is root's
+    assert set(source.read()) == {"killed", "killed_in"}
 
 
 # --- root's daemon in another user's PM2_HOME

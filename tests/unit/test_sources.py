@@ -74,6 +74,27 @@ def test_what_is_kept_meanwhile_is_heard_under_the_lock(state):
         assert (other == {}, other.again()) == (True, {"a": 1})
 
 
+def test_who_waited_is_told_of_a_holder_that_never_came_back(state):
+    kept = state.recall("x")
+    state.save("x", {})
+
+    def hang():
+        with state.recall("x").alone("account", lambda: True):
+            time.sleep(60)
+
+    def wait():
+        with state.recall("x").alone("account", lambda: False) as stuck:
+            return stuck
+
+    calls = {"hangs": _process.Call(hang, 0.5), "waits": _process.Call(lambda: (time.sleep(0.2), wait())[1], 5.0)}
+    outcomes = _process.call_all(calls)
+    assert outcomes["hangs"].error is not None
+    assert outcomes["waits"].get() is True
+    # Who comes later has not waited, and tries.
+    with kept.alone("account", lambda: True) as stuck:
+        assert stuck is False
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "3", "null"])
 def test_a_damaged_memory_is_empty(state, damage):
     state.save("x", {})
