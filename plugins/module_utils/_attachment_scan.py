@@ -85,7 +85,7 @@ class Result:
     def as_dict(self, details: int) -> dict[str, Any]:
         """Return the published form with so many details."""
         rows = [public(row) for row in self.rows[:details]]
-        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "took")
+        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "similar", "took")
         told = {name: self.found.get(name, _EMPTY[name]) for name in names}
         return {
             "findings": self.findings,
@@ -109,6 +109,7 @@ _EMPTY: dict[str, Any] = {
     "date": "",
     "files": 0,
     "unread": 0,
+    "similar": {},
     "took": {},
 }
 

@@ -287,6 +287,10 @@ def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> 
         evidence["groups"] = groups[:SHOWN]
     if code == "attachments.not_found":
         evidence.update(files=found["files"], **batch_told(found))
+        left = found["similar"]["left"]
+        if left or not found["similar"]["whole"]:
+            which = f"for {left} of the missing names" if left else "among all files"
+            evidence["not_asked"] = [f"similar names {which}: there are too many, or the time was over"]
     return fault(code, check, subject, evidence=evidence, value=count, threshold=0, unit="files")
 
 

@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -120,6 +121,7 @@ class Looked:
     equal: dict[int, str] = field(default_factory=dict)
     similar: dict[str, list[tuple[int, bytes, float]]] = field(default_factory=dict)
     compared: int = 0
+    uncompared: int = 0
     unread: int = 0
     contents: bool = True
     joined: dict[int, list[bytes]] = field(default_factory=dict)
@@ -254,7 +256,7 @@ def read(prepared: Mapping[str, Any], **parameters: Any) -> dict[str, Any]:
     given) ``wanted counts codes`` (by code) ``examples`` (by code, rows as in details) ``folders`` (``path files problem`` and
     outcomes) ``groups`` (outcomes by group) ``details`` (``name outcome code group paths candidates ...``, the troubled ones
     first, cut to their number) ``files`` (in all folders) ``read unread`` (files that were judged, and that the time did not reach) ``similar``
-    (``looked of whole``) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
+    (missing names that similar ones were looked for, ``looked``, and were not, ``left``; ``whole``: among all files) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
     are not known, {} where they are) ``learnt`` (see :func:`remember`).
     """
     # Nothing here makes circles of references, and looking for them would take a sixth of the time.
@@ -397,6 +399,7 @@ def _find_similar(looked: Looked, settings: Mapping[str, Any], until: float) -> 
     taken = {encoded(looked.wanted[number].name) for number in looked.sightings.exact}
     limit = min(until, time.monotonic() + max(0.2, settings["within"] * 0.3))
     looked.similar, looked.compared = alike(missing, looked.walk.crowd, taken, limit)
+    looked.uncompared = len(missing) - looked.compared
 
 
 # --- S3
@@ -445,7 +448,13 @@ def _add_s3(walk: Walk, remote: Mapping[str, Any]) -> None:
 def details_of(looked: Looked) -> list[dict[str, Any]]:
     """Return one row for each wanted name, in the order in which they were given."""
     invalid = judge_names(looked.wanted, looked.rules)
-    return [_row(looked, number, invalid.get(number, "")) for number in range(len(looked.wanted))]
+    rows = [_row(looked, number, invalid.get(number, "")) for number in range(len(looked.wanted))]
+    # A file may look like several of the names that are missing; whoever reads one of these rows must know.
+    meant = Counter(path for row in rows for path in row["candidates"])
+    for row in rows:
+        if any(meant[path] > 1 for path in row["candidates"]):
+            row["shared"] = True
+    return rows
 
 
 def _row(looked: Looked, number: int, rule: str) -> dict[str, Any]:
@@ -554,7 +563,7 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
         "files": sum(folder.files for folder in looked.walk.folders),
         "read": len(looked.verdicts),
         "unread": looked.unread,
-        "similar": {"looked": looked.compared, "whole": looked.walk.crowd.whole},
+        "similar": {"looked": looked.compared, "left": looked.uncompared, "whole": looked.walk.crowd.whole},
     }
 
 

@@ -450,7 +450,7 @@ details:
       description: V(false) for a file that is there, and that the time did not allow to be looked at, so that it is not known to be whole.
       type: bool
     shared:
-      description: Whether another missing name has the same candidates.
+      description: Whether one of the candidates is a candidate of another name too.
       type: bool
     times:
       description: How often the name is wanted, when more than once.
@@ -500,6 +500,16 @@ unread:
   description: How many wanted files are there, and were not looked at because the time was over.
   returned: always
   type: int
+similar:
+  description:
+    - For how many missing names similar ones were looked for (C(looked)), for how many not, because there are more than 500 or the time was over
+      (C(left)), and whether all files were among those that were compared (C(whole)).
+  returned: always
+  type: dict
+  sample:
+    looked: 3
+    left: 0
+    whole: true
 moves:
   description: What was renamed, or in check mode would be.
   returned: always

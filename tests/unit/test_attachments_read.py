@@ -390,6 +390,15 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
     assert h.codes(h.read([folder], h.NAMES, **given)) == [""], "with names, each was looked for"
 
 
+def test_missing_names_that_no_similar_ones_were_looked_for_are_told(folder):
+    answer = h.read([folder], [f"Z_{number}.pdf" for number in range(510)])
+    assert (answer["similar"]["looked"], answer["similar"]["left"]) == (500, 10)
+    found = next(one for one in h._attachments_checks.present_of(answer) if one.code == "attachments.not_found")
+    assert "for 10 of the missing names" in found.evidence["not_asked"][0]
+    few = h._attachments_checks.present_of(h.read([folder], ["Z_1.pdf"]))
+    assert "not_asked" not in few[0].evidence
+
+
 def test_what_was_not_looked_at_is_told_besides_another_root_that_is_unknown(folder):
     answer = h.read([folder, folder.parent / "elsewhere"], h.NAMES)
     assert all("looked" not in row for row in [*answer["details"], *h.read([folder], h.NAMES, contents=False)["details"]])
