@@ -19,7 +19,7 @@ from typing import Any
 
 from . import _ask, _attachments_area, _attachments_rename, _nas_area
 from ._attachments import NAME_PATTERN, shown
-from ._attachments_read import SILENT_ROOTS
+from ._attachments_read import SILENT_ROOTS, details_in
 from ._attachments_roots import day_of, roots_of
 from ._attachments_walk import SILENT
 from ._check import Check
@@ -191,7 +191,7 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) 
     if options["keep_days"] is not None:
         questions.append(_question(retention_check, options, left, answer_within=left * 0.9))
     _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
-    result.found = held
+    result.found = {**held, "details": details_in(held)} if held else held
     return result
 
 

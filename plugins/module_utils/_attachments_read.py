@@ -9,11 +9,15 @@ in time with what was found so far, whatever the mount does.
 
 from __future__ import annotations
 
+import base64
 import gc
+import hashlib
+import json
 import os
 import re
 import stat
 import time
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +47,7 @@ from ._attachments import (
     shown,
 )
 from ._attachments_batch import EARLY, paths_of, patterns_of, read_batch, read_kept, since_of
-from ._attachments_content import BLOCK, DAMAGED, DEEP_MOST, EMPTY, UNREADABLE, Verdict, inspect_file, reason_of
+from ._attachments_content import BLOCK, DAMAGED, EMPTY, UNREADABLE, Verdict, inspect_file, is_read_wholly, reason_of
 from ._attachments_roots import Root, dated, day_of, roots_of
 from ._attachments_walk import READERS, SILENT, Walk, Walker
 from ._attachments_wanted import NAME_COLUMN, of_file, of_list, of_rows
@@ -60,6 +64,8 @@ ABSENT = frozenset(("ENOENT", "ENOTDIR"))
 ZONE = "Asia/Seoul"
 MOST_EXAMPLES = 10
 MOST_FOLDERS = 100
+MOST_PLAIN = 50_000  # rows of details that are answered as they are; more are packed, since an answer has a limit
+PIECE = 1 << 20  # bytes that are read at once for a checksum
 MOST_GROUPS = 100
 DIFFERENT, EQUAL, UNTOLD = "no", "yes", "unknown"
 
@@ -376,11 +382,16 @@ def _compare(looked: Looked, number: int, deep: bool) -> str:
 
 
 def _sample(file: File, deep: bool) -> bytes:
+    """Return a checksum of a file, or of its first and last block."""
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if file.size <= 2 * BLOCK or (deep and file.size <= DEEP_MOST):
-            return os.pread(descriptor, file.size, 0)
-        return os.pread(descriptor, BLOCK, 0) + os.pread(descriptor, BLOCK, file.size - BLOCK)
+        whole = is_read_wholly(file.size, deep=deep)
+        parts = [(0, file.size)] if whole else [(0, BLOCK), (file.size - BLOCK, BLOCK)]
+        checksum = hashlib.sha256()
+        for begin, length in parts:
+            for offset in range(begin, begin + length, PIECE):
+                checksum.update(os.pread(descriptor, min(PIECE, begin + length - offset), offset))
+        return checksum.digest()
     finally:
         os.close(descriptor)
 
@@ -559,12 +570,25 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
         "examples": examples,
         "folders": _folders(looked, rows),
         "groups": dict(sorted(groups.items(), key=_troubled_first)[:MOST_GROUPS]) if set(groups) - {""} else {},
-        "details": shown_rows[: settings["details"]],
+        **packed(shown_rows[: settings["details"]]),
         "files": sum(folder.files for folder in looked.walk.folders),
         "read": len(looked.verdicts),
         "unread": looked.unread,
         "similar": {"looked": looked.compared, "left": looked.uncompared, "whole": looked.walk.crowd.whole},
     }
+
+
+def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``details``, or where these are very many ``packed`` instead; see :func:`details_in`."""
+    if len(rows) <= MOST_PLAIN:
+        return {"details": rows}
+    return {"details": [], "packed": base64.b64encode(zlib.compress(json.dumps(rows).encode(), 1)).decode("ascii")}
+
+
+def details_in(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of an answer of :func:`read`."""
+    text = found.get("packed")
+    return json.loads(zlib.decompress(base64.b64decode(text))) if text else found.get("details", [])
 
 
 def _troubled_first(item: tuple[str, Mapping[str, int]]) -> tuple[int, str]:

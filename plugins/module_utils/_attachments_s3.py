@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._attachments import Index, encoded
-from ._attachments_content import UNREADABLE, Verdict, judge, read_parts
+from ._attachments_content import UNREADABLE, Verdict, judge, read_parts, room_for
 from ._attachments_roots import Root
 from ._attachments_walk import AT_ONCE, SILENT, Folder
 from ._errors import DriverMissing, WrongQuestion
@@ -165,7 +165,7 @@ def inspect_object(client: Any, path: str, size: int, extension: str, *, deep: b
     if not size:
         return Verdict("attachments.empty")
     try:
-        parts = read_parts(read, size, deep=deep)
+        with room_for(size, deep=deep):
+            return judge(extension, read_parts(read, size, deep=deep))
     except (OSError, *errors()) as error:
         return Verdict(UNREADABLE, reason_of(error))
-    return judge(extension, parts)

@@ -239,7 +239,8 @@ options:
     type: bool
     default: true
   deep:
-    description: Whether files are read wholly, up to 256 MB each, and unpacked, instead of their first and last 16 kB.
+    description: Whether files are read wholly, up to 256 MB each, and unpacked, instead of their first and last 16 kB. All that are read at the same
+      time take 256 MB of memory together.
     type: bool
     default: false
   parallel_reads:
