@@ -59,6 +59,7 @@ CONTENT_READERS = 5  # product facts: at most five files are read at the same ti
 SETTLE = 10.0  # seconds since its last change for which a file is looked at twice
 SECOND_LOOK = 1.0  # seconds between the two
 QUERY_SHARE = 0.4  # part of the time that a query for the wanted names may take
+LISTING_SHARE = 0.85  # part of the time for S3 after which no further page is asked for
 SPARE = 0.15  # part of the time that is kept for judging what was read
 ABSENT = frozenset(("ENOENT", "ENOTDIR"))
 ZONE = "Asia/Seoul"
@@ -420,12 +421,18 @@ def _read_s3(settings: Mapping[str, Any], index: Index, until: float, parameters
     """Return ``folders names files verdicts unread`` of the roots in S3."""
     client = s3.connect(parameters.get("s3"))
     found: dict[str, Any] = {"folders": [], "names": [], "files": {}, "verdicts": {}, "unread": 0}
-    for number, root in enumerate(settings["roots"]):
-        if root.is_s3:
-            listing = s3.listing(client, root, number, index, depth=settings["depth"], until=until)
-            found["folders"] += listing.folders
-            found["names"] += listing.names
-            found["files"].update({path: _object(thing) for path, thing in listing.objects.items()})
+    buckets = [(number, root) for number, root in enumerate(settings["roots"]) if root.is_s3]
+    # What was listed by then counts; who does not answer at all is not waited for any longer than until the end.
+    enough = time.monotonic() + (until - time.monotonic()) * LISTING_SHARE
+    crew = Crew(
+        lambda it: ((it[0], s3.listing(client, it[1], it[0], index, depth=settings["depth"], until=enough)), ()), most=READERS, until=until
+    )
+    # One that does not answer costs neither the others nor the folders.
+    listed = {**{number: s3.silent(root, number) for number, root in buckets}, **dict(crew.run(buckets))}
+    for listing in (listed[number] for number, _root in buckets):
+        found["folders"] += listing.folders
+        found["names"] += listing.names
+        found["files"].update({path: _object(thing) for path, thing in listing.objects.items()})
     if parameters.get("contents") is not False:
         exact = [file for path, file in found["files"].items() if os.path.basename(path) in index.exact and file.size]
         deep = bool(parameters.get("deep"))
