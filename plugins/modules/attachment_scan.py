@@ -45,8 +45,8 @@ options:
     description:
       - V(present) only looks.
       - V(renamed) renames, where nothing else can be meant, then looks again. It needs a mount that can be written to, and is a matter for approval.
-      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other option but
-        O(deadline). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
+      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other options but
+        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
     type: str
     choices: [present, renamed, undone]
     default: present
@@ -209,6 +209,12 @@ options:
     default: Asia/Seoul
   as_user:
     description: The user that the worker runs as. Folders and files are read as this one. Needs root, or that user.
+    type: str
+  rename_as:
+    description:
+      - The user that renames, by default the one of the task. Over NFS, root usually counts as nobody (C(root_squash)) and may not rename; name the
+        owner of the files then. Needs root, or that user.
+      - With O(state=undone), give the same again.
     type: str
   mounts:
     description:
@@ -567,6 +573,7 @@ ARGUMENTS = {
     "date": {"type": "str", "default": "today"},
     "timezone": {"type": "str", "default": "Asia/Seoul"},
     "as_user": {"type": "str"},
+    "rename_as": {"type": "str"},
     "mounts": {"type": "list", "elements": "raw", "default": []},
     "read_only": {"type": "bool", "default": True},
     "depth": {"type": "int", "default": 3},

@@ -390,6 +390,33 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
     assert h.codes(h.read([folder], h.NAMES, **given)) == [""], "with names, each was looked for"
 
 
+@pytest.mark.parametrize(
+    ("why", "said", "step"),
+    [
+        ("EACCES", "EACCES (no right to read)", "EACCES: give the user"),
+        ("EIO", "EIO (the NAS cannot read it)", "EIO: the NAS"),
+        ("ESTALE", "ESTALE (the handle is stale)", "mount the NAS again"),
+        ("dangling_link", ", a link to nothing", "the link"),
+        ("is_a_folder", ", a folder bears the name", "move the folder away"),
+        ("not_a_file", ", it is no plain file", "plain file"),
+        ("AccessDenied", "S3 denies", "s3:GetObject"),
+        ("InvalidObjectState", "an archive of S3", "Restore the object"),
+        ("ReadTimeoutError", ", ReadTimeoutError", "sudo -u"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_in_words(folder, why, said, step):
+    answer = h.read([folder], h.NAMES)
+    row = {**answer["details"][0], "outcome": "INVALID", "code": "attachments.unreadable", "why": why}
+    finding = h._attachments_checks._one_code(
+        "attachments.present", row["code"], {**answer, "codes": {row["code"]: 1}, "examples": {row["code"]: [row]}}, "x"
+    )
+    reads_well(finding)
+    texts = faults_catalogue.render({**finding.as_dict(), "host": "app"})
+    assert said in texts["en"]["cause"]
+    assert step in texts["en"]["next"]
+    assert "_" not in texts["ko"]["cause"].replace(h.NAMES[0], "").replace(str(folder), "")
+
+
 def test_missing_names_that_no_similar_ones_were_looked_for_are_told(folder):
     answer = h.read([folder], [f"Z_{number}.pdf" for number in range(510)])
     assert (answer["similar"]["looked"], answer["similar"]["left"]) == (500, 10)
