@@ -323,7 +323,7 @@ def _one_root(check: str, entry: Mapping[str, Any], keep_days: int) -> Finding:
         return unknown(check, reason, blocked_by=STATES.get(state, ""), subject=subject)
     evidence = {"path": entry["path"], "days": keep_days, "looked": entry["looked"], "how": entry["how"]}
     if entry["more"]:
-        evidence["not_asked"] = [f"what else lies in {entry['path']}: there is too much of it"]
+        evidence["not_asked"] = [f"what else lies in {entry['path']}: there is too much of it, or a folder is closed"]
     if entry["how"] == "untold":
         return ok(check, subject, evidence={**evidence, "not_asked": ["the age of the folders: their names hold no whole date"]})
     if entry["how"] == "s3":

@@ -293,7 +293,8 @@ options:
     type: float
     default: 6
   keep_days:
-    description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files.
+    description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files, down to three
+      levels below. Not looked at is S3.
     type: int
   deadline:
     description:

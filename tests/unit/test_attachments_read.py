@@ -525,3 +525,25 @@ def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monke
 
 def test_names_of_codes_are_those_of_the_table():
     assert all(re.fullmatch(r"attachments\.[a-z_]+", code) for code in h._attachments_checks.CODES)
+
+
+def test_dates_over_several_folders_tell_their_age(tmp_path):
+    for name in ("2026/08/01", "2026/11/20", "2025/12/31"):
+        (tmp_path / name).mkdir(parents=True)
+        h.put(tmp_path / name, "A_1.csv")
+    (tmp_path / "2026" / "readme.txt").touch()
+    (tmp_path / "2024" / "01" / "01").mkdir(parents=True)  # cleaned
+    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
+    assert (entry["how"], entry["old"], entry["oldest"], entry["examples"]) == ("folders", 2, "2025-12-31", ["2025/12/31", "2026/08/01"])
+    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
+    assert (entry["how"], entry["old"]) == ("folders", 0)
+
+
+def test_old_files_below_a_root_without_a_date_are_found(tmp_path):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    h.put(below, "A_1.csv")
+    h.put(tmp_path, "B_1.csv", modified=time.time())
+    os.symlink(below, tmp_path / "again")
+    (entry,) = reader.read_retention([str(tmp_path)], keep_days=30)["roots"]
+    assert (entry["how"], entry["old"], entry["examples"]) == ("files", 1, ["a/b/A_1.csv"])
