@@ -19,14 +19,14 @@ from typing import Any
 
 from . import _ask, _attachments_area, _attachments_rename, _nas_area
 from ._attachments import NAME_PATTERN, shown
-from ._attachments_read import SILENT_ROOTS
+from ._attachments_read import SILENT_ROOTS, details_in
 from ._attachments_roots import day_of, roots_of
 from ._attachments_walk import SILENT
 from ._check import Check
-from ._errors import ActionFailed, RemediationError, WrongQuestion
+from ._errors import ActionFailed, NeedsUser, RemediationError, WrongQuestion
 from ._finding import Finding, unknown
 from ._nas_checks import is_below
-from ._process import call
+from ._process import call, user_id
 from ._registry import Question
 from ._sources import Asked
 from ._state import State
@@ -44,6 +44,13 @@ RENAME_SHARE = 0.8  # part of what is left then that the rename may take; so muc
 WRITE_SHARE = 0.2  # part of the deadline that is kept for the file of all details
 STOP_SHARE = 0.8  # part of the time of a child after which it begins with no further file
 NO_TIME = "no_time"  # why a file was not reached
+_CLOSED = "this user may not rename there (over NFS, root counts as nobody): name one that may (rename_as), or do it on the NAS itself"
+REMEDIES = {
+    "EACCES": _CLOSED,
+    "EPERM": _CLOSED,
+    "EEXIST": "another file has that name by now: look at both",
+    "ENOENT": "it has gone meanwhile: ask again",
+}
 COLUMNS = (
     "name",
     "outcome",
@@ -85,7 +92,7 @@ class Result:
     def as_dict(self, details: int) -> dict[str, Any]:
         """Return the published form with so many details."""
         rows = [public(row) for row in self.rows[:details]]
-        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "took")
+        names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "similar", "took")
         told = {name: self.found.get(name, _EMPTY[name]) for name in names}
         return {
             "findings": self.findings,
@@ -109,6 +116,7 @@ _EMPTY: dict[str, Any] = {
     "date": "",
     "files": 0,
     "unread": 0,
+    "similar": {},
     "took": {},
 }
 
@@ -125,7 +133,7 @@ def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
             raise WrongQuestion(name, options[name], "is out of bounds", f"give {least:g} to {MOST}")
     end = time.monotonic() + options["deadline"]
     if options["state"] == UNDONE:
-        return put_back(state, end)
+        return put_back(state, options["rename_as"], end)
     path = options["details_file"]
     if path:
         # Before anything is done: what was found must not be lost for want of a folder.
@@ -154,9 +162,8 @@ def _left(end: float, share: float = 1.0) -> float:
 def _not_moved(result: Result) -> str:
     late = sum(one["why"] == NO_TIME for one in result.failed)
     first = result.failed[0]
-    remedy = (
-        "ask again, with more time (deadline)" if late == len(result.failed) else "where the mount is read-only, do it on the NAS itself"
-    )
+    remedy = REMEDIES.get(first["why"], "where the mount is read-only, do it on the NAS itself")
+    remedy = "ask again, with more time (deadline)" if late == len(result.failed) else remedy
     return (
         f"{len(result.failed)} of {len(result.failed) + len(result.moves)} files could not be renamed, the first is {first['from']}"
         f" ({first['why']}); {remedy}"
@@ -190,7 +197,7 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) 
     if options["keep_days"] is not None:
         questions.append(_question(retention_check, options, left, answer_within=left * 0.9))
     _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
-    result.found = held
+    result.found = {**held, "details": details_in(held)} if held else held
     return result
 
 
@@ -282,14 +289,20 @@ def _rename(options: Mapping[str, Any], state: State, asked_from: str, result: R
         return result
     if state.read_only:
         return _with_moves(result, [vars(move) for move in moves], [])
-    done = _in_child(lambda until: _attachments_rename.rename(moves, _journal(state), until), state, _left(end, RENAME_SHARE), result)
+    done = _in_child(
+        lambda journal, until: _attachments_rename.rename(moves, journal, until),
+        state,
+        options["rename_as"],
+        _left(end, RENAME_SHARE),
+        result,
+    )
     if done["done"]:
         # A mend is one after the question was asked again.
         result = scan(options, state, asked_from, end)
     return _with_moves(result, done["done"], [*done["failed"], *_late(done)])
 
 
-def put_back(state: State, end: float) -> Result:
+def put_back(state: State, rename_as: str | None, end: float) -> Result:
     """Give all files of the journal their old names back, or in check mode say which. end: monotonic seconds."""
     journal = _journal(state)
     if state.read_only:
@@ -297,7 +310,7 @@ def put_back(state: State, end: float) -> Result:
         return _with_moves(Result(), outcome.get(), [])
     if not os.path.exists(journal):
         return Result()
-    done = _in_child(lambda until: _attachments_rename.undo(journal, until), state, _left(end), Result())
+    done = _in_child(_attachments_rename.undo, state, rename_as, _left(end), Result())
     result = _with_moves(Result(), done["done"], [*done["failed"], *_late(done)])
     result.gone = [_told(move) for move in done["gone"]]
     result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
@@ -319,14 +332,28 @@ def _journal(state: State) -> str:
     return os.path.join(state.directory, JOURNAL)
 
 
-def _in_child(work: Callable[[float], dict[str, Any]], state: State, seconds: float, so_far: Result) -> dict[str, Any]:
-    """Rename in a child; where that does not answer, what it did stands in the journal, and goes with the error."""
+def _in_child(
+    work: Callable[[int, float], dict[str, Any]], state: State, rename_as: str | None, seconds: float, so_far: Result
+) -> dict[str, Any]:
+    """Rename in a child, as that user; where it does not answer, what it did stands in the journal, and goes with the error.
+
+    work: takes the journal, opened by who we are, and until when (monotonic seconds).
+    """
     lock = state.lock_file("attachments-renamed")  # makes the folder of the journal as well
     journal = _journal(state)
     begin = os.path.getsize(journal) if os.path.exists(journal) else 0
     until = time.monotonic() + seconds * STOP_SHARE
+    opened: list[int] = []
+
+    def become() -> int | None:
+        opened.append(_attachments_rename.open_journal(journal))
+        return user_id("rename_as", rename_as) if rename_as else None
+
     try:
-        return call(lambda: work(until), seconds, lock=lock).get()
+        return call(lambda: work(opened[0], until), seconds, user=become, lock=lock).get()
+    except (WrongQuestion, NeedsUser) as error:
+        error.details["partial"] = so_far
+        raise
     except RemediationError as error:
         told = _attachments_rename.made_since(journal, begin)
         partial = _with_moves(so_far, told["renamed"] or told["undone"], [{**move, "why": "broken_off"} for move in told["open"]])

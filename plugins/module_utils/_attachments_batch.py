@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ._attachments_content import reason_of
-from ._attachments_roots import Root, dated, days_in
+from ._attachments_roots import Root, dated, dated_parts, days_in
 from ._errors import WrongQuestion
 from ._mask import mask
 from ._pm2 import tail
@@ -28,6 +28,7 @@ LOG_TAIL = 256 * 1024
 RUNNING = 600.0  # seconds since the last line of its log for which a batch counts as running
 EARLY = 6.0  # hours before the begin of the day from which a batch is that day's
 MOST_ENTRIES = 50_000
+KEPT_DEPTH = 3  # levels of folders below a root without a date that are looked into for old files
 # When a line was written: at its begin, behind a bracket or a level, and not some day that it speaks of.
 _MOMENT = re.compile(
     r"\W{0,3}(?:[A-Z]{3,8}\W{1,3})?(\d{4})[-/.](\d\d)[-/.](\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?(?!\d)"
@@ -171,14 +172,31 @@ def read_kept(root: Root, day: date, keep_days: int) -> dict[str, Any]:
 
 
 def _old_folders(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
-    with os.scandir(root.base) as entries:
-        names = [entry.name for number, entry in enumerate(entries) if number < MOST_ENTRIES]
-    days = days_in(root.given, root.base, names)
+    parts = dated_parts(root)
+    names = [""]
+    for _part in parts or [""]:
+        below: list[str] = []
+        for above in names:
+            below += _names_in(root.base, above, MOST_ENTRIES - len(below))
+        names = below
+        answer["more"] = answer["more"] or len(names) >= MOST_ENTRIES
+    days = days_in(parts, names) if parts else {}
     if names and not days:
         answer["how"] = "untold"
-    answer["looked"], answer["more"] = len(days), len(names) >= MOST_ENTRIES
+    answer["looked"] = len(days)
     old = [(found, name) for name, found in days.items() if (day - found).days > keep_days]
     return [(str(found), name) for found, name in sorted(old) if _holds_a_file(os.path.join(root.base, name))]
+
+
+def _names_in(base: str, above: str, most: int) -> list[str]:
+    """Return the names in a folder below the base, from the base on; of what is no folder there are none."""
+    try:
+        with os.scandir(os.path.join(base, above)) as entries:
+            return [os.path.join(above, entry.name) for _number, entry in zip(range(most), entries)]
+    except (FileNotFoundError, NotADirectoryError):
+        if not above:
+            raise
+        return []
 
 
 def _holds_a_file(folder: str) -> bool:
@@ -190,17 +208,31 @@ def _holds_a_file(folder: str) -> bool:
 
 
 def _old_files(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the old files in a root and the folders in it, links left out."""
     found: list[tuple[str, str]] = []
-    with os.scandir(root.path) as entries:
-        for number, entry in enumerate(entries):
-            if number >= MOST_ENTRIES:
-                answer["more"] = True
-                break
-            try:
-                modified = date.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime)
-            except (OSError, ValueError, OverflowError):
-                continue
-            answer["looked"] = number + 1
-            if entry.is_file(follow_symlinks=False) and (day - modified).days > keep_days:
-                found.append((str(modified), entry.name))
+    folders = [(root.path, 0)]
+    while folders:
+        path, level = folders.pop()
+        try:
+            entries = os.scandir(path)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if not level:
+                raise
+            answer["more"] = True
+            continue
+        with entries:
+            for entry in entries:
+                if answer["looked"] >= MOST_ENTRIES:
+                    answer["more"] = True
+                    return found
+                answer["looked"] += 1
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [(entry.path, level + 1)] if level < KEPT_DEPTH else []
+                    continue
+                try:
+                    modified = date.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime)
+                except (OSError, ValueError, OverflowError):
+                    continue
+                if entry.is_file(follow_symlinks=False) and (day - modified).days > keep_days:
+                    found.append((str(modified), os.path.relpath(entry.path, root.path)))
     return found

@@ -287,6 +287,10 @@ def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> 
         evidence["groups"] = groups[:SHOWN]
     if code == "attachments.not_found":
         evidence.update(files=found["files"], **batch_told(found))
+        left = found["similar"]["left"]
+        if left or not found["similar"]["whole"]:
+            which = f"for {left} of the missing names" if left else "among all files"
+            evidence["not_asked"] = [f"similar names {which}: there are too many, or the time was over"]
     return fault(code, check, subject, evidence=evidence, value=count, threshold=0, unit="files")
 
 
@@ -319,7 +323,7 @@ def _one_root(check: str, entry: Mapping[str, Any], keep_days: int) -> Finding:
         return unknown(check, reason, blocked_by=STATES.get(state, ""), subject=subject)
     evidence = {"path": entry["path"], "days": keep_days, "looked": entry["looked"], "how": entry["how"]}
     if entry["more"]:
-        evidence["not_asked"] = [f"what else lies in {entry['path']}: there is too much of it"]
+        evidence["not_asked"] = [f"what else lies in {entry['path']}: there is too much of it, or a folder is closed"]
     if entry["how"] == "untold":
         return ok(check, subject, evidence={**evidence, "not_asked": ["the age of the folders: their names hold no whole date"]})
     if entry["how"] == "s3":

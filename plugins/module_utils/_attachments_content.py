@@ -10,6 +10,7 @@ whether a CSV is text with even columns. Damaged files give codes, never excepti
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -18,9 +19,10 @@ import os
 import re
 import stat
 import struct
+import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 BLOCK = 16 * 1024  # bytes of the first and of the last block
@@ -90,7 +92,7 @@ class Parts:
 
 def read_parts(read: Callable[[int, int], bytes], size: int, *, deep: bool = False) -> Parts:
     """Read the parts of a file of this size; ``read`` takes an offset and a length. Not more than two blocks unless ``deep``."""
-    if size <= 2 * BLOCK or (deep and size <= DEEP_MOST):
+    if is_read_wholly(size, deep=deep):
         head = read(0, size)
         return Parts(len(head), head, head, deep)
     head, tail = read(0, BLOCK), read(size - BLOCK, BLOCK)
@@ -109,23 +111,59 @@ def inspect_file(path: bytes | str, extension: str, *, deep: bool = False) -> Ve
             return Verdict(UNREADABLE, "not_a_file")
         if not found.st_size:
             return Verdict(EMPTY)
-        parts = read_parts(lambda offset, length: _exactly(descriptor, offset, length), found.st_size, deep=deep)
+        with room_for(found.st_size, deep=deep):
+            parts = read_parts(lambda offset, length: _exactly(descriptor, offset, length), found.st_size, deep=deep)
+            return judge(extension, parts)
     except OSError as error:
         return Verdict(UNREADABLE, reason_of(error))
     finally:
         os.close(descriptor)
-    return judge(extension, parts)
+
+
+class _Room:
+    """Bytes that all readers together may hold; who wants more waits until others have let go of theirs."""
+
+    def __init__(self, size: int) -> None:
+        self.size = self.free = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, wanted: int) -> Iterator[None]:
+        """Hold so many bytes, or all there are."""
+        wanted = min(wanted, self.size)
+        with self._changed:
+            self._changed.wait_for(lambda: self.free >= wanted)
+            self.free -= wanted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.free += wanted
+                self._changed.notify_all()
+
+
+_ROOM = _Room(DEEP_MOST)
+
+
+def room_for(size: int, *, deep: bool) -> contextlib.AbstractContextManager[None]:
+    """Return room in memory for a file that is read wholly; blocks need none."""
+    return _ROOM.taken(size) if is_read_wholly(size, deep=deep) and size > 2 * BLOCK else contextlib.nullcontext()
+
+
+def is_read_wholly(size: int, *, deep: bool) -> bool:
+    """Whether a file of this size is read from its begin to its end."""
+    return size <= 2 * BLOCK or (deep and size <= DEEP_MOST)
 
 
 def _exactly(descriptor: int, offset: int, length: int) -> bytes:
     pieces = []
     while length > 0:
-        piece = os.pread(descriptor, min(length, 1 << 20), offset)
+        piece = os.pread(descriptor, length, offset)
         if not piece:
             break
         pieces.append(piece)
         offset, length = offset + len(piece), length - len(piece)
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def reason_of(error: Exception) -> str:
@@ -340,6 +378,8 @@ def _csv(parts: Parts) -> Verdict:
     kind = kind_of(parts.head)
     if kind != "text":
         return Verdict(DAMAGED, "binary") if kind == "binary" else Verdict(WRONG_TYPE, "", kind)
+    if parts.whole and parts.size > 2 * BLOCK:
+        return _csv_by_lines(parts.head)
     encoding = _encoding(parts)
     if not encoding:
         return Verdict(DAMAGED, "encoding")
@@ -357,6 +397,29 @@ def _csv(parts: Parts) -> Verdict:
     # Where not even the first line ends in the first block, its sign between columns is still known.
     more = _rows(tail, cut=False, delimiter=_delimiter(head))
     return _even([*rows, *(more or [])])
+
+
+def _csv_by_lines(data: bytes) -> Verdict:
+    """Judge a large file line by line: as one text, it would be several times as large in memory."""
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not wide and b"\0" in data:
+        return Verdict(DAMAGED, "binary")
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp949"):
+        text = io.TextIOWrapper(io.BytesIO(data), encoding)
+        columns: set[int] = set()
+        quotes = False
+        try:
+            first = data[:BLOCK].decode(encoding, "ignore")
+            try:
+                columns.update(len(row) for row in csv.reader(text, delimiter=_delimiter(first), strict=True) if row)
+            except csv.Error:
+                quotes = True
+                while text.read(1 << 20):
+                    pass  # in another encoding, a quote may be half of a sign
+        except UnicodeError:
+            continue
+        return Verdict(DAMAGED, "quotes") if quotes else _even(sorted(columns))
+    return Verdict(DAMAGED, "encoding")
 
 
 def _whole_lines(tail: bytes) -> bytes:

@@ -9,11 +9,16 @@ in time with what was found so far, whatever the mount does.
 
 from __future__ import annotations
 
+import base64
 import gc
+import hashlib
+import json
 import os
 import re
 import stat
 import time
+import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,7 +47,7 @@ from ._attachments import (
     shown,
 )
 from ._attachments_batch import EARLY, paths_of, patterns_of, read_batch, read_kept, since_of
-from ._attachments_content import BLOCK, DAMAGED, DEEP_MOST, EMPTY, UNREADABLE, Verdict, inspect_file, reason_of
+from ._attachments_content import BLOCK, DAMAGED, EMPTY, UNREADABLE, Verdict, inspect_file, is_read_wholly, reason_of
 from ._attachments_roots import Root, dated, day_of, roots_of
 from ._attachments_walk import READERS, SILENT, Walk, Walker
 from ._attachments_wanted import NAME_COLUMN, of_file, of_list, of_rows
@@ -54,11 +59,14 @@ CONTENT_READERS = 5  # product facts: at most five files are read at the same ti
 SETTLE = 10.0  # seconds since its last change for which a file is looked at twice
 SECOND_LOOK = 1.0  # seconds between the two
 QUERY_SHARE = 0.4  # part of the time that a query for the wanted names may take
+LISTING_SHARE = 0.85  # part of the time for S3 after which no further page is asked for
 SPARE = 0.15  # part of the time that is kept for judging what was read
 ABSENT = frozenset(("ENOENT", "ENOTDIR"))
 ZONE = "Asia/Seoul"
 MOST_EXAMPLES = 10
 MOST_FOLDERS = 100
+MOST_PLAIN = 50_000  # rows of details that are answered as they are; more are packed, since an answer has a limit
+PIECE = 1 << 20  # bytes that are read at once for a checksum
 MOST_GROUPS = 100
 DIFFERENT, EQUAL, UNTOLD = "no", "yes", "unknown"
 
@@ -120,6 +128,7 @@ class Looked:
     equal: dict[int, str] = field(default_factory=dict)
     similar: dict[str, list[tuple[int, bytes, float]]] = field(default_factory=dict)
     compared: int = 0
+    uncompared: int = 0
     unread: int = 0
     contents: bool = True
     joined: dict[int, list[bytes]] = field(default_factory=dict)
@@ -254,7 +263,7 @@ def read(prepared: Mapping[str, Any], **parameters: Any) -> dict[str, Any]:
     given) ``wanted counts codes`` (by code) ``examples`` (by code, rows as in details) ``folders`` (``path files problem`` and
     outcomes) ``groups`` (outcomes by group) ``details`` (``name outcome code group paths candidates ...``, the troubled ones
     first, cut to their number) ``files`` (in all folders) ``read unread`` (files that were judged, and that the time did not reach) ``similar``
-    (``looked of whole``) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
+    (missing names that similar ones were looked for, ``looked``, and were not, ``left``; ``whole``: among all files) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
     are not known, {} where they are) ``learnt`` (see :func:`remember`).
     """
     # Nothing here makes circles of references, and looking for them would take a sixth of the time.
@@ -374,11 +383,16 @@ def _compare(looked: Looked, number: int, deep: bool) -> str:
 
 
 def _sample(file: File, deep: bool) -> bytes:
+    """Return a checksum of a file, or of its first and last block."""
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if file.size <= 2 * BLOCK or (deep and file.size <= DEEP_MOST):
-            return os.pread(descriptor, file.size, 0)
-        return os.pread(descriptor, BLOCK, 0) + os.pread(descriptor, BLOCK, file.size - BLOCK)
+        whole = is_read_wholly(file.size, deep=deep)
+        parts = [(0, file.size)] if whole else [(0, BLOCK), (file.size - BLOCK, BLOCK)]
+        checksum = hashlib.sha256()
+        for begin, length in parts:
+            for offset in range(begin, begin + length, PIECE):
+                checksum.update(os.pread(descriptor, min(PIECE, begin + length - offset), offset))
+        return checksum.digest()
     finally:
         os.close(descriptor)
 
@@ -397,6 +411,7 @@ def _find_similar(looked: Looked, settings: Mapping[str, Any], until: float) -> 
     taken = {encoded(looked.wanted[number].name) for number in looked.sightings.exact}
     limit = min(until, time.monotonic() + max(0.2, settings["within"] * 0.3))
     looked.similar, looked.compared = alike(missing, looked.walk.crowd, taken, limit)
+    looked.uncompared = len(missing) - looked.compared
 
 
 # --- S3
@@ -406,12 +421,18 @@ def _read_s3(settings: Mapping[str, Any], index: Index, until: float, parameters
     """Return ``folders names files verdicts unread`` of the roots in S3."""
     client = s3.connect(parameters.get("s3"))
     found: dict[str, Any] = {"folders": [], "names": [], "files": {}, "verdicts": {}, "unread": 0}
-    for number, root in enumerate(settings["roots"]):
-        if root.is_s3:
-            listing = s3.listing(client, root, number, index, depth=settings["depth"], until=until)
-            found["folders"] += listing.folders
-            found["names"] += listing.names
-            found["files"].update({path: _object(thing) for path, thing in listing.objects.items()})
+    buckets = [(number, root) for number, root in enumerate(settings["roots"]) if root.is_s3]
+    # What was listed by then counts; who does not answer at all is not waited for any longer than until the end.
+    enough = time.monotonic() + (until - time.monotonic()) * LISTING_SHARE
+    crew = Crew(
+        lambda it: ((it[0], s3.listing(client, it[1], it[0], index, depth=settings["depth"], until=enough)), ()), most=READERS, until=until
+    )
+    # One that does not answer costs neither the others nor the folders.
+    listed = {**{number: s3.silent(root, number) for number, root in buckets}, **dict(crew.run(buckets))}
+    for listing in (listed[number] for number, _root in buckets):
+        found["folders"] += listing.folders
+        found["names"] += listing.names
+        found["files"].update({path: _object(thing) for path, thing in listing.objects.items()})
     if parameters.get("contents") is not False:
         exact = [file for path, file in found["files"].items() if os.path.basename(path) in index.exact and file.size]
         deep = bool(parameters.get("deep"))
@@ -445,7 +466,13 @@ def _add_s3(walk: Walk, remote: Mapping[str, Any]) -> None:
 def details_of(looked: Looked) -> list[dict[str, Any]]:
     """Return one row for each wanted name, in the order in which they were given."""
     invalid = judge_names(looked.wanted, looked.rules)
-    return [_row(looked, number, invalid.get(number, "")) for number in range(len(looked.wanted))]
+    rows = [_row(looked, number, invalid.get(number, "")) for number in range(len(looked.wanted))]
+    # A file may look like several of the names that are missing; whoever reads one of these rows must know.
+    meant = Counter(path for row in rows for path in row["candidates"])
+    for row in rows:
+        if any(meant[path] > 1 for path in row["candidates"]):
+            row["shared"] = True
+    return rows
 
 
 def _row(looked: Looked, number: int, rule: str) -> dict[str, Any]:
@@ -550,12 +577,25 @@ def _summary(looked: Looked, settings: Mapping[str, Any], listed: bool) -> dict[
         "examples": examples,
         "folders": _folders(looked, rows),
         "groups": dict(sorted(groups.items(), key=_troubled_first)[:MOST_GROUPS]) if set(groups) - {""} else {},
-        "details": shown_rows[: settings["details"]],
+        **packed(shown_rows[: settings["details"]]),
         "files": sum(folder.files for folder in looked.walk.folders),
         "read": len(looked.verdicts),
         "unread": looked.unread,
-        "similar": {"looked": looked.compared, "whole": looked.walk.crowd.whole},
+        "similar": {"looked": looked.compared, "left": looked.uncompared, "whole": looked.walk.crowd.whole},
     }
+
+
+def packed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``details``, or where these are very many ``packed`` instead; see :func:`details_in`."""
+    if len(rows) <= MOST_PLAIN:
+        return {"details": rows}
+    return {"details": [], "packed": base64.b64encode(zlib.compress(json.dumps(rows).encode(), 1)).decode("ascii")}
+
+
+def details_in(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of an answer of :func:`read`."""
+    text = found.get("packed")
+    return json.loads(zlib.decompress(base64.b64decode(text))) if text else found.get("details", [])
 
 
 def _troubled_first(item: tuple[str, Mapping[str, int]]) -> tuple[int, str]:

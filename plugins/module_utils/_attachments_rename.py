@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Union
 
 from ._attachments_content import reason_of
 from ._host import text_of
@@ -29,6 +29,8 @@ from ._nas_checks import seen_source
 BEGUN, DONE, UNDONE, GONE = "begun", "done", "undone", "gone"
 # Why a file was not touched, besides the kernel's names of errors.
 NO_FOLDER, ELSEWHERE, ANOTHER_FILE, NOT_MADE = "no_folder", "another_file_system", "another_file", "not_made"
+# A journal is named by its path, or where the user that renames may not open it, by a descriptor that was opened before.
+Journal = Union[str, int]
 # What a file system says that knows no hard links.
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL))
 
@@ -67,7 +69,7 @@ def plan(rows: Iterable[Mapping[str, Any]]) -> list[Move]:
 # --- the journal
 
 
-def read_journal(path: str) -> list[dict[str, Any]]:
+def read_journal(path: Journal) -> list[dict[str, Any]]:
     """Return what a journal says stands renamed, the latest first.
 
     ``id folder old new``, the file's ``inode size modified_ns``, and where it lay, ``mount source device`` (see :func:`place_of`).
@@ -81,10 +83,10 @@ def read_journal(path: str) -> list[dict[str, Any]]:
     return list(reversed(standing.values()))
 
 
-def _entries(path: str, begin: int = 0) -> Iterator[dict[str, Any]]:
+def _entries(path: Journal, begin: int = 0) -> Iterator[dict[str, Any]]:
     """Yield the lines of a journal from a byte on; one that was cut off is none."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", closefd=isinstance(path, str)) as file:
             file.seek(begin)
             lines = file.read().decode("utf-8", "surrogateescape").split("\n")
     except FileNotFoundError:
@@ -126,8 +128,13 @@ def _note(descriptor: int, **entry: Any) -> None:
     os.fsync(descriptor)
 
 
-def _open_journal(path: str) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def open_journal(path: str) -> int:
+    """Open a journal, which is made where there is none; only this user may read it."""
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _to_write(journal: Journal) -> int:
+    descriptor = open_journal(journal) if isinstance(journal, str) else os.dup(journal)
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         os.write(descriptor, b"\n")  # a line that was cut off must not spoil the next one
@@ -137,14 +144,14 @@ def _open_journal(path: str) -> int:
 # --- in the child
 
 
-def rename(moves: Sequence[Move], journal: str, until: float) -> dict[str, Any]:
+def rename(moves: Sequence[Move], journal: Journal, until: float) -> dict[str, Any]:
     """Rename, and return ``done`` (moves), ``failed`` (moves with ``why``) and ``left`` (moves that the time did not reach).
 
     until: monotonic seconds, before the end of the child, so that this one stops between two files and not in the middle of one.
     """
     answer: dict[str, Any] = {"done": [], "failed": [], "left": []}
     places: dict[tuple[str, int], dict[str, Any]] = {}
-    notes = _open_journal(journal)
+    notes = _to_write(journal)
     try:
         for number, move in enumerate(moves):
             if time.monotonic() >= until:
@@ -179,7 +186,7 @@ def _rename_one(move: Move, notes: int, identity: str, places: dict[tuple[str, i
     return ""
 
 
-def undo(journal: str, until: float) -> dict[str, Any]:
+def undo(journal: Journal, until: float) -> dict[str, Any]:
     """Put all names of a journal back; returns ``done gone`` (there is nothing to put back any more) ``failed left``.
 
     What failed or is left stays in the journal, for the next time. until: as in :func:`rename`.
@@ -188,7 +195,7 @@ def undo(journal: str, until: float) -> dict[str, Any]:
     standing = read_journal(journal)
     if not standing:
         return answer
-    notes = _open_journal(journal)
+    notes = _to_write(journal)
     try:
         for entry in standing:
             move = Move(entry["folder"], entry["old"], entry["new"])

@@ -101,18 +101,22 @@ def _static(pattern: str) -> str:
     return pattern[: pattern.index("%")].rpartition("/")[0]
 
 
-def days_in(pattern: str, folder: str, names: Iterable[str]) -> dict[str, date]:
-    """Return the days of those names in a folder that a dated root's first dated part matches.
+def dated_parts(root: Root) -> list[str]:
+    """Return the parts of a dated root, from its base on, that hold a whole date together: ``[%Y%m%d]``, ``[%Y, %m, %d]``; [] for none."""
+    parts = os.path.normpath("/" + root.given.lstrip("/"))[len(root.base) :].strip("/").split("/")
+    for count in range(1, len(parts) + 1):
+        held = set(_DIRECTIVE.findall("/".join(parts[:count])))
+        if held & {"Y", "y"} and ({"m", "d"} <= held or "j" in held):
+            return parts[:count]
+    return []
 
-    Only where that part holds the whole date (``%Y%m%d``, ``%Y-%m-%d``); else there is nothing to tell the age from.
-    """
-    part = pattern[len(folder) :].strip("/").split("/")[0]
-    if not all(directive in part for directive in ("%m", "%d")) or not ("%Y" in part or "%y" in part):
-        return {}
+
+def days_in(parts: Sequence[str], names: Iterable[str]) -> dict[str, date]:
+    """Return the days of those names (``20261121``, ``2026/11/21``) that the parts of a root match."""
     found = {}
     for name in names:
         try:
-            found[name] = datetime.strptime(name, part).date()
+            found[name] = datetime.strptime(name, "/".join(parts)).date()
         except ValueError:
             continue
     return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._attachments import Index, encoded
-from ._attachments_content import UNREADABLE, Verdict, judge, read_parts
+from ._attachments_content import UNREADABLE, Verdict, judge, read_parts, room_for
 from ._attachments_roots import Root
 from ._attachments_walk import AT_ONCE, SILENT, Folder
 from ._errors import DriverMissing, WrongQuestion
@@ -69,11 +69,18 @@ def connect(options: Mapping[str, Any] | None) -> Any:
             "aws_secret_access_key": _first(options["env_file"], KEYS["secret"]),
         }
     region = options.get("region") or _region(options.get("env_file"))
-    session = boto3.session.Session(profile_name=options.get("profile") or None, region_name=region or None)
+    try:
+        session = boto3.session.Session(profile_name=options.get("profile") or None, region_name=region or None)
+    except botocore.exceptions.ProfileNotFound as error:
+        remedy = "give one of the AWS configuration of the user that asks"
+        raise WrongQuestion("s3.profile", options.get("profile"), "is no profile here", remedy) from error
     config = botocore.config.Config(
         connect_timeout=CONNECT_WITHIN, read_timeout=READ_WITHIN, retries={"total_max_attempts": 2, "mode": "standard"}
     )
-    return session.client("s3", endpoint_url=options.get("endpoint") or None, config=config, **given)
+    try:
+        return session.client("s3", endpoint_url=options.get("endpoint") or None, config=config, **given)
+    except ValueError as error:
+        raise WrongQuestion("s3.endpoint", options.get("endpoint"), f"cannot be used ({error})", "give it as https://host:port") from error
 
 
 def _first(env_file: str, names: Sequence[str]) -> str:
@@ -112,19 +119,29 @@ def listing(client: Any, root: Root, number: int, index: Index, *, depth: int, u
     """List one prefix, page by page, as far as the time reaches (monotonic seconds)."""
     prefix = root.path[len(f"s3://{root.bucket}/") :]
     prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-    found = Listing()
-    top = Folder(encoded(f"s3://{root.bucket}/{prefix}".rstrip("/")), number, 0)
+    top = _top(root, number)
     by_path = {"": top}
-    found.folders.append(top)
+    found = Listing([top])
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=root.bucket, Prefix=prefix):
             _take(page.get("Contents", ()), prefix, by_path, found, index, depth)
             if time.monotonic() >= until:
                 top.problem = SILENT
                 break
-    except errors() as error:
+    except (OSError, ValueError, *errors()) as error:
         top.problem = reason_of(error)
     return found
+
+
+def silent(root: Root, number: int) -> Listing:
+    """Return the listing of a prefix that did not answer in time."""
+    top = _top(root, number)
+    top.problem = SILENT
+    return Listing([top])
+
+
+def _top(root: Root, number: int) -> Folder:
+    return Folder(encoded(root.path.rstrip("/")), number, 0)
 
 
 def _take(contents: Sequence[Mapping[str, Any]], prefix: str, by_path: dict[str, Folder], found: Listing, index: Index, depth: int) -> None:
@@ -165,7 +182,7 @@ def inspect_object(client: Any, path: str, size: int, extension: str, *, deep: b
     if not size:
         return Verdict("attachments.empty")
     try:
-        parts = read_parts(read, size, deep=deep)
+        with room_for(size, deep=deep):
+            return judge(extension, read_parts(read, size, deep=deep))
     except (OSError, *errors()) as error:
         return Verdict(UNREADABLE, reason_of(error))
-    return judge(extension, parts)

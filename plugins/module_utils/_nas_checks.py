@@ -134,18 +134,24 @@ def _instead(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def seen_source(mounted: Mapping[str, Any]) -> str:
     """Return what is mounted: the device, and the part of it for a bind of a folder."""
-    root = mounted["root"]
-    return mounted["device"] if root in ("/", "") else f"{mounted['device'].rstrip('/')}{root}"
+    device, root = mounted["device"].rstrip("/"), mounted["root"]
+    if root in ("/", "") or (device.startswith("//") and device.endswith(root)):
+        return mounted["device"]  # a share that is mounted from a folder on names that folder twice
+    return f"{device}{root}"
 
 
 def is_expected(entry: Mapping[str, Any], mounted: Mapping[str, Any]) -> bool:
-    """Whether a mount has the wanted source and type; nfs stands for nfs4 too, cifs for smb3."""
+    """Whether a mount has the wanted source and type; nfs stands for nfs4 too, cifs for smb3.
+
+    A bind of a folder is not the whole of its device. Only of btrfs, whose subvolumes look like one, the device alone may be meant.
+    """
     kinds = {"nfs": ("nfs", "nfs4"), "cifs": ("cifs", "smb3"), "smb": ("cifs", "smb3")}
     if entry["type"] and mounted["type"] not in kinds.get(entry["type"], (entry["type"],)):
         return False
     if not entry["source"]:
         return True
-    return plain_source(entry["source"]) in {plain_source(mounted["device"]), plain_source(seen_source(mounted))}
+    meant = {plain_source(seen_source(mounted)), *([plain_source(mounted["device"])] if mounted["type"] == "btrfs" else [])}
+    return plain_source(entry["source"]) in meant
 
 
 def plain_source(source: str) -> str:
@@ -186,7 +192,12 @@ def _one_path(asked: Asked, entry: Mapping[str, Any], found: Mapping[str, Any]) 
         return unknown(check, f"{subject} cannot be asked: {entry['error']}", subject=subject)
     if entry["writable"] and asked.parameters["read_only"]:
         return fault("nas.writable", check, subject, evidence=evidence)
-    return ok(check, subject, evidence={**evidence, "writable": entry["writable"]})
+    evidence["writable"] = entry["writable"]
+    if found["user"] == "root" and not asked.parameters.get("as_user"):
+        evidence["not_asked"] = [
+            "whether the user of the worker can read it: root asked, for whom no folder is closed; name that user (as_user)"
+        ]
+    return ok(check, subject, evidence=evidence)
 
 
 def _sick_mount(entry: Mapping[str, Any], mounts: Sequence[Mapping[str, Any]]) -> str:

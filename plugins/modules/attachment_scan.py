@@ -45,8 +45,8 @@ options:
     description:
       - V(present) only looks.
       - V(renamed) renames, where nothing else can be meant, then looks again. It needs a mount that can be written to, and is a matter for approval.
-      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other option but
-        O(deadline). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
+      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other options but
+        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
     type: str
     choices: [present, renamed, undone]
     default: present
@@ -210,6 +210,12 @@ options:
   as_user:
     description: The user that the worker runs as. Folders and files are read as this one. Needs root, or that user.
     type: str
+  rename_as:
+    description:
+      - The user that renames, by default the one of the task. Over NFS, root usually counts as nobody (C(root_squash)) and may not rename; name the
+        owner of the files then. Needs root, or that user.
+      - With O(state=undone), give the same again.
+    type: str
   mounts:
     description:
       - Mount points that must be mounted, as paths or as dictionaries with C(path), C(source) and C(type).
@@ -239,7 +245,8 @@ options:
     type: bool
     default: true
   deep:
-    description: Whether files are read wholly, up to 256 MB each, and unpacked, instead of their first and last 16 kB.
+    description: Whether files are read wholly, up to 256 MB each, and unpacked, instead of their first and last 16 kB. All that are read at the same
+      time take 256 MB of memory together.
     type: bool
     default: false
   parallel_reads:
@@ -286,7 +293,8 @@ options:
     type: float
     default: 6
   keep_days:
-    description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files.
+    description: Days that attachments are kept. When given, what is older is named; the age is told by the dates in O(roots), else by the files, down to three
+      levels below. Not looked at is S3.
     type: int
   deadline:
     description:
@@ -456,7 +464,7 @@ details:
       description: V(false) for a file that is there, and that the time did not allow to be looked at, so that it is not known to be whole.
       type: bool
     shared:
-      description: Whether another missing name has the same candidates.
+      description: Whether one of the candidates is a candidate of another name too.
       type: bool
     times:
       description: How often the name is wanted, when more than once.
@@ -506,6 +514,16 @@ unread:
   description: How many wanted files are there, and were not looked at because the time was over.
   returned: always
   type: int
+similar:
+  description:
+    - For how many missing names similar ones were looked for (C(looked)), for how many not, because there are more than 500 or the time was over
+      (C(left)), and whether all files were among those that were compared (C(whole)).
+  returned: always
+  type: dict
+  sample:
+    looked: 3
+    left: 0
+    whole: true
 moves:
   description: What was renamed, or in check mode would be.
   returned: always
@@ -562,6 +580,7 @@ ARGUMENTS = {
     "date": {"type": "str", "default": "today"},
     "timezone": {"type": "str", "default": "Asia/Seoul"},
     "as_user": {"type": "str"},
+    "rename_as": {"type": "str"},
     "mounts": {"type": "list", "elements": "raw", "default": []},
     "read_only": {"type": "bool", "default": True},
     "depth": {"type": "int", "default": 3},

@@ -14,7 +14,13 @@ import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _attachment_scan, _attachments_checks, _attachments_rename
+from ansible_collections.ops.remediation.plugins.module_utils import (
+    _attachment_scan,
+    _attachments_checks,
+    _attachments_read,
+    _attachments_rename,
+    _process,
+)
 from ansible_collections.ops.remediation.plugins.modules import attachment_scan
 
 from . import attachment_helpers as h
@@ -236,6 +242,18 @@ def test_all_details_in_a_file(run, tmp_path, folder):
     lines = tmp_path / "all.jsonl"
     run(details_file=str(lines))
     assert [json.loads(line)["name"] for line in lines.read_text().splitlines()][-1] == "D_1.csv"
+
+
+def test_details_that_are_too_many_for_an_answer_are_packed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(_process, "MAX_ANSWER", 300_000)
+    wanted = [f"BAC04V403R_MERSTAT_GID_{number:08}_20261121_1.xls" for number in range(5000)]
+    path = tmp_path / "all.jsonl"
+    given = {"wanted": wanted, "details": 10, "details_file": str(path)}
+    assert "over 300000" in json.dumps(run(**given)["findings"])
+    monkeypatch.setattr(_attachments_read, "MOST_PLAIN", 100)
+    result = run(**given)
+    assert (len(result["details"]), result["details_left"], result["counts"]["NOT_FOUND"]) == (10, 4990, 5000)
+    assert [json.loads(line)["name"] for line in path.read_text().splitlines()] == wanted
 
 
 def test_cells_that_a_spreadsheet_would_run_are_quoted():

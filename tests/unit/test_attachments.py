@@ -208,7 +208,7 @@ def test_the_order_of_the_walk_does_not_matter(wanted, folders, random):
 @settings(max_examples=400, deadline=None)
 def test_a_file_is_two_names_only_where_that_is_told(wanted, folders):
     rules = reader.rules_of(None, ".*")
-    rows = list(judged(wanted, folders, rules=rules, similar=False).values())
+    rows = list(judged(wanted, folders, rules=rules).values())
     owners = {}
     for row in rows:
         for path in row["paths"] if row["outcome"] in ("FOUND", "DUPLICATED") else row["candidates"]:
@@ -234,6 +234,15 @@ def test_outcomes_are_those_of_a_naive_comparison(wanted, folders):
 def test_folding_is_the_same_one_by_one_and_all_together_and_twice(name):
     assert a.fold_all([name, b"plain.pdf"], name + b"\0plain.pdf") == [a.fold(name), b"plain.pdf"]
     assert a.fold(a.fold(name)) == a.fold(name)
+
+
+def test_a_file_that_looks_like_two_missing_names_is_told_as_such():
+    rows = judged(["MERSTAT_2O_1.pdf", "MERSTAT_20_l.pdf", "OTHER_7.csv"], {"/r": ["MERSTAT_20_1.pdf", "OTHER_7.CSV"]})
+    assert {name: (row["code"], row.get("shared")) for name, row in rows.items()} == {
+        "MERSTAT_2O_1.pdf": ("attachments.near_name", True),
+        "MERSTAT_20_l.pdf": ("attachments.near_name", True),
+        "OTHER_7.csv": ("attachments.case_differs", None),
+    }
 
 
 def test_looking_for_similar_names_ends_in_time():

@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 import os
 import struct
+import time
+import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _attachments_content as c
@@ -158,6 +161,23 @@ def test_uneven_columns_at_the_end_of_a_large_file():
     assert code(".csv", large_csv().encode("cp949")) == ""
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (large_csv().encode(), ""),
+        (large_csv().encode("cp949"), ""),
+        (large_csv().encode("utf-16"), ""),
+        ((large_csv() + "1,2\n" + large_csv()).encode(), "columns"),
+        ((large_csv() + '1,2,3,"4\n' + large_csv()).encode(), "quotes"),
+        (large_csv().encode() + b"\xff\n" + large_csv().encode(), "encoding"),
+        (large_csv().encode() + b"\0\n" + large_csv().encode(), "binary"),
+        (large_csv().replace("\n", "\r\n").encode(), ""),
+    ],
+)
+def test_a_deep_look_at_a_large_csv_sees_its_middle(data, why):
+    assert judge(".csv", data, deep=True).why == why
+
+
 def test_an_archive_that_unpacks_to_very_much_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(c, "DEEP_MOST", 1 << 20)
     buffer = io.BytesIO()
@@ -244,6 +264,41 @@ def test_only_the_first_and_the_last_block_of_a_file_are_read(tmp_path, monkeypa
     )
     assert c.inspect_file(str(path), ".csv") == c.FINE
     assert read == [(0, c.BLOCK), (2_000_000 - c.BLOCK, c.BLOCK)]
+
+
+def test_deep_looks_hold_no_more_than_one_budget_together(tmp_path, monkeypatch):
+    size = 100_000
+    monkeypatch.setattr(c, "_ROOM", c._Room(3 * size))
+    held, most, judge_whole = [], [], c.judge
+
+    def slow(extension, parts):
+        held.append(parts.size)
+        most.append(sum(held))
+        time.sleep(0.05)
+        held.remove(parts.size)
+        return judge_whole(extension, parts)
+
+    monkeypatch.setattr(c, "judge", slow)
+    paths = []
+    for number in range(8):
+        paths.append(tmp_path / f"A_{number}.csv")
+        paths[-1].write_bytes(b"a,b\n" * (size // 4))
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda path: c.inspect_file(str(path), ".csv", deep=True), paths)) == {c.FINE}
+    assert max(most) == 3 * size
+    assert c._ROOM.free == 3 * size
+
+
+def test_a_large_csv_is_judged_deeply_in_little_memory(tmp_path):
+    path = tmp_path / "A_1.csv"
+    path.write_bytes("이름,금액,날짜\n".encode() * 1_000_000)
+    size = path.stat().st_size
+    tracemalloc.start()
+    try:
+        assert c.inspect_file(str(path), ".csv", deep=True) == c.FINE
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
 
 
 # --- damaged at random

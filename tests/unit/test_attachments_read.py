@@ -390,6 +390,42 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
     assert h.codes(h.read([folder], h.NAMES, **given)) == [""], "with names, each was looked for"
 
 
+@pytest.mark.parametrize(
+    ("why", "said", "step"),
+    [
+        ("EACCES", "EACCES (no right to read)", "EACCES: give the user"),
+        ("EIO", "EIO (the NAS cannot read it)", "EIO: the NAS"),
+        ("ESTALE", "ESTALE (the handle is stale)", "mount the NAS again"),
+        ("dangling_link", ", a link to nothing", "the link"),
+        ("is_a_folder", ", a folder bears the name", "move the folder away"),
+        ("not_a_file", ", it is no plain file", "plain file"),
+        ("AccessDenied", "S3 denies", "s3:GetObject"),
+        ("InvalidObjectState", "an archive of S3", "Restore the object"),
+        ("ReadTimeoutError", ", ReadTimeoutError", "sudo -u"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_in_words(folder, why, said, step):
+    answer = h.read([folder], h.NAMES)
+    row = {**answer["details"][0], "outcome": "INVALID", "code": "attachments.unreadable", "why": why}
+    finding = h._attachments_checks._one_code(
+        "attachments.present", row["code"], {**answer, "codes": {row["code"]: 1}, "examples": {row["code"]: [row]}}, "x"
+    )
+    reads_well(finding)
+    texts = faults_catalogue.render({**finding.as_dict(), "host": "app"})
+    assert said in texts["en"]["cause"]
+    assert step in texts["en"]["next"]
+    assert "_" not in texts["ko"]["cause"].replace(h.NAMES[0], "").replace(str(folder), "")
+
+
+def test_missing_names_that_no_similar_ones_were_looked_for_are_told(folder):
+    answer = h.read([folder], [f"Z_{number}.pdf" for number in range(510)])
+    assert (answer["similar"]["looked"], answer["similar"]["left"]) == (500, 10)
+    found = next(one for one in h._attachments_checks.present_of(answer) if one.code == "attachments.not_found")
+    assert "for 10 of the missing names" in found.evidence["not_asked"][0]
+    few = h._attachments_checks.present_of(h.read([folder], ["Z_1.pdf"]))
+    assert "not_asked" not in few[0].evidence
+
+
 def test_what_was_not_looked_at_is_told_besides_another_root_that_is_unknown(folder):
     answer = h.read([folder, folder.parent / "elsewhere"], h.NAMES)
     assert all("looked" not in row for row in [*answer["details"], *h.read([folder], h.NAMES, contents=False)["details"]])
@@ -489,3 +525,25 @@ def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monke
 
 def test_names_of_codes_are_those_of_the_table():
     assert all(re.fullmatch(r"attachments\.[a-z_]+", code) for code in h._attachments_checks.CODES)
+
+
+def test_dates_over_several_folders_tell_their_age(tmp_path):
+    for name in ("2026/08/01", "2026/11/20", "2025/12/31"):
+        (tmp_path / name).mkdir(parents=True)
+        h.put(tmp_path / name, "A_1.csv")
+    (tmp_path / "2026" / "readme.txt").touch()
+    (tmp_path / "2024" / "01" / "01").mkdir(parents=True)  # cleaned
+    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
+    assert (entry["how"], entry["old"], entry["oldest"], entry["examples"]) == ("folders", 2, "2025-12-31", ["2025/12/31", "2026/08/01"])
+    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
+    assert (entry["how"], entry["old"]) == ("folders", 0)
+
+
+def test_old_files_below_a_root_without_a_date_are_found(tmp_path):
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    h.put(below, "A_1.csv")
+    h.put(tmp_path, "B_1.csv", modified=time.time())
+    os.symlink(below, tmp_path / "again")
+    (entry,) = reader.read_retention([str(tmp_path)], keep_days=30)["roots"]
+    assert (entry["how"], entry["old"], entry["examples"]) == ("files", 1, ["a/b/A_1.csv"])

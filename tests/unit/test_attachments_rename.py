@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -180,6 +181,47 @@ def test_a_plan_for_many_files_is_made_at_once():
     moves = _attachments_rename.plan(rows)
     assert time.process_time() - started < 5
     assert len(moves) == 99_999
+
+
+# --- another user
+
+
+@pytest.fixture
+def theirs(folder):
+    """The folder and its files belong to another user, and the way to it is open."""
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 65534, 65534)
+    folder.chmod(0o755)
+    above = folder
+    while above != above.parent and above.parent != Path("/tmp"):
+        above = above.parent
+        above.chmod(above.stat().st_mode | 0o011)
+    return folder
+
+
+@h.as_root
+def test_a_named_user_renames_with_a_journal_that_only_root_can_read(run, theirs, journal):
+    assert len(run(state="renamed", rename_as="nobody")["moves"]) == len(BEFORE)
+    assert held(theirs) == AFTER
+    assert (os.stat(journal).st_uid, os.stat(journal).st_mode & 0o777) == (0, 0o600)
+    assert len(run(state="undone", rename_as="nobody")["moves"]) == len(BEFORE)
+    assert held(theirs) == BEFORE
+
+
+@h.as_root
+def test_a_user_that_may_not_rename_is_told_and_what_to_do(run, folder):
+    for above in (folder, *folder.parents):
+        if above != Path("/") and above != Path("/tmp"):
+            above.chmod(above.stat().st_mode | 0o055)
+    result = run(state="renamed", rename_as="nobody")
+    assert {one["why"] for one in result["not_moved"]} <= {"EACCES", "EPERM"}
+    assert "rename_as" in result["msg"]
+    assert result["changed"] is False
+    assert held(folder) == BEFORE
+    wrong = run(state="renamed", rename_as="nobody-of-that-name")
+    assert "does not exist on this host" in wrong["msg"]
+    assert "broke off" not in wrong["msg"]
+    assert wrong["findings"]
 
 
 # --- the NAS is away when the names are put back

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
 
 import boto3
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _attachments_area, _attachments_s3, _sources, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing
+from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
 from moto import mock_aws
 
 from . import attachment_helpers as h
@@ -103,6 +105,36 @@ def test_an_endpoint_that_does_not_answer(monkeypatch):
     assert answer["roots"][0]["problem"] == "EndpointConnectionError"
 
 
+def test_buckets_that_never_answer_cost_neither_each_other_nor_a_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    h.put(tmp_path, "A_1.csv")
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        given = {
+            "roots": ["s3://one/x", "s3://two/x", "s3://three/x", str(tmp_path)],
+            "wanted": ["A_1.csv", "B_1.csv"],
+            "s3": {"endpoint": f"http://127.0.0.1:{hole.getsockname()[1]}", "region": "ap-southeast-1"},
+            "answer_within": 4.0,
+            "details": 9,
+        }
+        started = time.monotonic()
+        (outcome,) = _sources.read_all([(_attachments_area.FILES, given, 8.0)], _state.State(str(tmp_path / "s"), read_only=False)).values()
+        answer = outcome.get()
+    assert time.monotonic() - started < 5
+    assert [root["problem"] for root in answer["roots"]] == ["silent"] * 3 + [""]
+    assert h.outcomes(answer) == {"A_1.csv": ("FOUND", ""), "B_1.csv": ("UNKNOWN", "")}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"profile": "no-such-profile"}, "s3.profile: 'no-such-profile' is no profile"), ({"endpoint": "nonsense"}, "s3.endpoint")],
+)
+def test_options_that_cannot_be_used_are_a_wrong_question(monkeypatch, options, said):
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    with pytest.raises(WrongQuestion, match=said):
+        _attachments_s3.connect({"region": "ap-southeast-1", **options})
+
+
 def test_a_folder_and_a_bucket_together(bucket, tmp_path):
     h.put(tmp_path, h.NAMES[0])
     h.put(tmp_path, "L_1.csv")
@@ -127,3 +159,19 @@ def test_without_boto3_it_is_said_what_to_install(monkeypatch, tmp_path):
     (outcome,) = _sources.read_all([(_attachments_area.FILES, given, 8.0)], _state.State(str(tmp_path), read_only=False)).values()
     assert outcome.error.kind == "driver_missing"
     assert "pip install boto3" in outcome.error.details["install"]
+
+
+def test_what_was_listed_in_time_counts(bucket, monkeypatch):
+    for number in range(1100):
+        bucket.put_object(Key=f"{PREFIX}more/B_{number}.csv", Body=b"a,b\n")
+    take = _attachments_s3._take
+
+    def slow(*arguments):
+        time.sleep(2.0)
+        take(*arguments)
+
+    monkeypatch.setattr(_attachments_s3, "_take", slow)
+    monkeypatch.setattr(h._attachments_read, "LISTING_SHARE", 0.3)
+    answer = read([h.NAMES[0], "Z_1.csv"], answer_within=6.0, contents=False)
+    assert answer["roots"][0]["problem"] == "silent"
+    assert h.outcomes(answer) == {h.NAMES[0]: ("FOUND", ""), "Z_1.csv": ("UNKNOWN", "")}

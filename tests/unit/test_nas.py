@@ -71,6 +71,11 @@ def disk(percent, **more):
         (mount(type="cifs"), "nas.wrong_source"),
         (mount(source="\\\\NAS-01\\mti\\Report", mounted={**MOUNTED, "device": "//nas-01/mti/report", "type": "smb3"}, type="cifs"), ""),
         (mount(source="nas-01:/mti/report/AC", mounted={**MOUNTED, "root": "/AC"}), ""),
+        (mount(source="nas-01:/mti/report", mounted={**MOUNTED, "root": "/BC"}), "nas.wrong_source"),
+        (mount(source="nas-01:/mti/report/AC", mounted={**MOUNTED, "root": "/BC"}), "nas.wrong_source"),
+        (mount(source="//nas-01/mti/AC", mounted={**MOUNTED, "device": "//nas-01/mti/AC", "root": "/AC", "type": "cifs"}), ""),
+        (mount(source="/dev/sdb1", mounted={**MOUNTED, "device": "/dev/sdb1", "root": "/@data", "type": "btrfs"}), ""),
+        (mount(source="/dev/sdb1", mounted={**MOUNTED, "device": "/dev/sdb1", "root": "/data", "type": "ext4"}), "nas.wrong_source"),
         (mount(mounted=None, empty=True, holder={"mount": "/", "device": "/dev/sda1", "type": "ext4"}), "nas.not_mounted"),
         (mount(mounted=None, state="missing", error="ENOENT"), "nas.not_mounted"),
         (mount(state="stale", error="ESTALE"), "nas.stale"),
@@ -106,6 +111,14 @@ def test_folders(entry, mounts, code, blocked_by):
     (finding,) = ask("nas.path", state(mounts, [entry]))
     assert finding.code == code
     assert finding.evidence.get("blocked_by") == blocked_by
+
+
+def test_what_root_can_read_says_nothing_of_the_worker():
+    found = {**state(paths=[folder()]), "user": "root"}
+    (finding,) = ask("nas.path", found)
+    assert "as_user" in finding.evidence["not_asked"][0]
+    assert "not_asked" not in ask("nas.path", found, as_user="root")[0].evidence
+    assert "not_asked" not in ask("nas.path", state(paths=[folder()]))[0].evidence
 
 
 def test_a_worker_that_may_write():

@@ -99,6 +99,11 @@ def _cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def _add_short_line(path: Path) -> None:
+    """The batch broke off in the middle of a line, and its next run went on behind it."""
+    path.write_bytes(path.read_bytes() + b"GID_2000\r\n")
+
+
 def fail_reading(replica: Replica) -> None:
     """The NAS lists the file, and its disk cannot be read there."""
     replica.nas.attach_sick("EIO", _paths(replica, "pdf")[0].name)
@@ -174,6 +179,7 @@ ATTACHMENT_FAULTS = (
     _attachment("damaged", "a PDF ends in the middle", _of_file("pdf", _cut)),
     _attachment("damaged", "an XLSX ends in the middle", _of_file("xlsx", _cut), variant="xlsx"),
     _attachment("damaged", "an XLS ends in the middle", _of_file("xls", _cut), variant="xls"),
+    _attachment("damaged", "a CSV has a line with too few columns", _of_file("csv", _add_short_line), variant="csv"),
     _attachment("wrong_type", "an XLSX is an error page", _of_file("xlsx", lambda path: path.write_bytes(_REFUSED))),
     _attachment("still_written", "a file grows", append, stop_appending),
     _attachment("extension", "the database wants an extension that is not allowed", _wants("{}.docx"), want_as_delivered),
