@@ -262,9 +262,10 @@ def read(prepared: Mapping[str, Any], **parameters: Any) -> dict[str, Any]:
     ``at date roots`` (``given path base problem files folders user``) ``complete`` (every folder answered) ``listed`` (names were
     given) ``wanted counts codes`` (by code) ``examples`` (by code, rows as in details) ``folders`` (``path files problem`` and
     outcomes) ``groups`` (outcomes by group) ``details`` (``name outcome code group paths candidates ...``, the troubled ones
-    first, cut to their number) ``files`` (in all folders) ``read unread`` (files that were judged, and that the time did not reach) ``similar``
-    (missing names that similar ones were looked for, ``looked``, and were not, ``left``; ``whole``: among all files) ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names
-    are not known, {} where they are) ``learnt`` (see :func:`remember`).
+    first, cut to their number) ``files`` (in all folders) ``read unread`` (files that were judged, and that the time did not reach)
+    ``similar`` (missing names that similar ones were looked for, ``looked``, and were not, ``left``; ``whole``: among all files)
+    ``batch`` (see read_batch) ``took`` (seconds, of walking, looking and all) ``names`` (why the wanted names are not known, {} where
+    they are) ``learnt`` (see :func:`remember`).
     """
     # Nothing here makes circles of references, and looking for them would take a sixth of the time.
     collecting = gc.isenabled()

@@ -91,7 +91,7 @@ def _page_problem(url: str) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    give_up = time.monotonic() + PAGE_WITHIN - PAGE_TRY
+    give_up, problem = time.monotonic() + PAGE_WITHIN - PAGE_TRY, ""
     while True:
         try:
             with opener.open(url, timeout=PAGE_TRY):

@@ -122,7 +122,8 @@ class Kept(dict):  # type: ignore[type-arg]
     def alone(self, what: str, give_up: Callable[[], bool]) -> Iterator[bool]:
         """Be the only one who does something, such as to log in to an account. Raises Busy when ``give_up`` says so.
 
-        Yields whether the one who was waited for never came back from it (it was killed at its deadline). Where nothing may be written (check mode), or the folder cannot be, nobody is kept out.
+        Yields whether the one who was waited for never came back from it (it was killed at its deadline). Where nothing may be written
+        (check mode), or the folder cannot be, nobody is kept out.
         """
         name = f"{self._name}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         try:
