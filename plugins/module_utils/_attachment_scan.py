@@ -137,7 +137,9 @@ def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
     path = options["details_file"]
     if path:
         # Before anything is done: what was found must not be lost for want of a folder.
-        call(lambda: check_details_file(path), _left(end, WRITE_SHARE)).get()
+        if not state.read_only and os.path.dirname(path) == os.path.normpath(state.directory):
+            state.make()
+        call(lambda: check_details_file(path, read_only=state.read_only), _left(end, WRITE_SHARE)).get()
     work_end = end - (options["deadline"] * WRITE_SHARE if path else 0)
     renames = options["state"] == RENAMED
     result = scan(options, state, asked_from, time.monotonic() + _left(work_end, SCAN_SHARE if renames else 1.0))
@@ -377,8 +379,11 @@ def _with_moves(result: Result, moves: Sequence[Mapping[str, Any]], failed: Sequ
 # --- all details in a file
 
 
-def check_details_file(path: str) -> None:
-    """Refuse a file of details that could not be written in the end. In a child: it may lie on a mount that hangs."""
+def check_details_file(path: str, *, read_only: bool) -> None:
+    """Refuse a file of details that could not be written in the end. In a child: it may lie on a mount that hangs.
+
+    read_only: in check mode its folder may be one that an earlier task would have made.
+    """
     if not os.path.isabs(path):
         raise WrongQuestion("details_file", path, "is not an absolute path", "give the whole path on the host")
     try:
@@ -390,6 +395,8 @@ def check_details_file(path: str) -> None:
     if found is not None and not stat.S_ISREG(found.st_mode):
         raise WrongQuestion("details_file", path, "is no plain file", "give another path")
     folder = os.path.dirname(path)
+    if read_only and not os.path.lexists(folder):
+        return
     if not os.path.isdir(folder):
         raise WrongQuestion("details_file", path, f"cannot be written ({folder} is no folder)", "give a path in a folder that exists")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -424,7 +431,7 @@ def _cell(value: Any) -> str:
 
 def _put(path: str, text: str, read_only: bool) -> bool:
     """Write a file of mode 0600, unless it holds that already; returns whether it differs. Only a plain file is replaced."""
-    check_details_file(path)
+    check_details_file(path, read_only=read_only)
     data = text.encode("utf-8", "backslashreplace")
     found = os.lstat(path) if os.path.lexists(path) else None
     if found is not None and found.st_size == len(data) and stat.S_IMODE(found.st_mode) == 0o600:

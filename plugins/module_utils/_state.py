@@ -44,7 +44,7 @@ class State:
         """Keep a value for the next run. Raises WrongQuestion when the folder cannot be written."""
         if self.read_only:
             return
-        self._make()
+        self.make()
         handle, temporary = tempfile.mkstemp(dir=self.directory, prefix=".")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -66,7 +66,7 @@ class State:
         """
         if self.read_only:
             return
-        self._make()
+        self.make()
         end = time.monotonic() + CHANGE_WITHIN
         try:
             with _locked(self._path("kept", ".lock"), lambda: time.monotonic() >= end):
@@ -81,13 +81,14 @@ class State:
         path = self._path(name, ".lock")
         if self.read_only:
             return path if os.path.exists(path) else None
-        self._make()
+        self.make()
         return path
 
     def _path(self, name: str, suffix: str = ".json") -> str:
         return os.path.join(self.directory, name + suffix)
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Make the folder; raises WrongQuestion when it cannot be used."""
         try:
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
             if not os.access(self.directory, os.W_OK | os.X_OK):

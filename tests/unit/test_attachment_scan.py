@@ -295,6 +295,15 @@ def test_a_details_file_that_cannot_be_written_is_refused_before_a_file_is_renam
     assert names(folder) == before
 
 
+def test_a_details_file_may_lie_in_a_folder_that_comes_with_the_run(run, tmp_path):
+    of_a_task_before = tmp_path / "made" / "by" / "a" / "task" / "all.csv"
+    assert not run(check=True, details_file=str(of_a_task_before))["failed"]
+    assert not (tmp_path / "made").exists()
+    beside_the_state = tmp_path / "state" / "all.csv"
+    assert not run(details_file=str(beside_the_state))["failed"]
+    assert beside_the_state.exists()
+
+
 def test_a_details_file_that_fails_in_the_end_costs_nothing_of_the_answer(run, folder, tmp_path, monkeypatch):
     def full(*_arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
