@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from . import _nginx
+from . import _nginx, _web
 from ._errors import ActionFailed
 from ._mask import mask
 from ._process import call
@@ -88,20 +85,12 @@ class Nginx:
 
 def _page_problem(url: str) -> str:
     """Return why a page is not served, "" when it answers below 400; tried until it does."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-    give_up, problem = time.monotonic() + PAGE_WITHIN - PAGE_TRY, ""
+    give_up = time.monotonic() + PAGE_WITHIN - PAGE_TRY
     while True:
-        try:
-            with opener.open(url, timeout=PAGE_TRY):
-                return ""
-        except urllib.error.HTTPError as error:
-            if error.code < 400:
-                return ""
-            problem = f"it answers {error.code}"
-        except (OSError, ValueError) as error:
-            problem = f"no answer ({getattr(error, 'reason', None) or error})"
+        answer = _web.get(url, within=PAGE_TRY)
+        if not answer.problem and answer.status < 400:
+            return ""
         if time.monotonic() >= give_up:
+            problem = f"no answer ({answer.detail or answer.problem})" if answer.problem else f"it answers {answer.status}"
             return mask(f"{url}: {problem}")
         time.sleep(POLL * 5)
