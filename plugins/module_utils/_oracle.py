@@ -33,6 +33,7 @@ PARAMETERS = ("targets", "timeout", "stage_timeout", "lib_dir", "forget_refused"
 LIMITS = ("timeout", "stage_timeout", "forget_refused")
 BREAK_WITHIN = 0.5  # for a server to answer the break of a query that takes too long
 LOOK_AGAIN = 0.05
+_ROUNDED = 0.005  # by how much a wait of the system may end early
 LEAVE_WITHIN = 0.3  # for logging off, when all is known
 _WAITS, _FACTS = "waits", "facts"  # what a thread does besides the stages
 # What has a time limit of its own may tell more than the watch can, and is given the time to.
@@ -256,7 +257,8 @@ def _ask(run: Run, progress: Progress) -> None:
     except Abandoned:
         return
     except Failed as failure:
-        _answer(run, progress, _failure("failed", failure.outcome))
+        if not _cut_short(run, progress, failure.outcome):
+            _answer(run, progress, _failure("failed", failure.outcome))
     except NotTried as reason:
         _answer(run, progress, {**_failure(reason.kind, reason.outcome), **reason.more})
     except RemediationError as error:
@@ -270,6 +272,17 @@ def _ask(run: Run, progress: Progress) -> None:
     if connection is not None:
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def _cut_short(run: Run, progress: Progress, outcome: Outcome) -> bool:
+    """Give the answer of a stage that waited as long as there was time for all targets: nobody knows whether it would have answered."""
+    now = time.monotonic()
+    if outcome.reason not in ("timeout", "silent") or now < run.until - _ROUNDED or now - progress.since >= run.stage_timeout:
+        return False
+    with run.changed:
+        if not progress.over:
+            _abandon(run, progress, now)
+    return True
 
 
 def _failure(state: str, outcome: Outcome) -> dict[str, Any]:

@@ -36,7 +36,7 @@ LONG = (
     "test_rollback_layouts.py",
     "tests/replica/tests",
 )
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "--no-header", "-p", "no:cacheprovider"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--no-header", "-p", "no:cacheprovider"]
 
 
 def main(arguments: list[str]) -> int:

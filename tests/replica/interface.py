@@ -153,6 +153,10 @@ class Replica(ABC):
             raise ReplicaError(f"pm2 {' '.join(arguments[:3])}: rc {done.rc}: {(done.stderr or done.stdout).strip()[-300:]}")
         return done.stdout
 
+    def end_daemon(self) -> None:
+        """Stop PM2 with all its processes, through its boot unit where that runs it."""
+        self.must_pm2("kill")
+
     @abstractmethod
     def settle_boot_unit(self) -> None:
         """Until systemd has done what it does when PM2's daemon ends; nothing where systemd does not run it."""

@@ -11,6 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _oracle
+from ansible_collections.ops.remediation.plugins.module_utils._oracle_outcome import Outcome
 
 from . import oracle_helpers as h
 
@@ -276,6 +278,20 @@ def test_the_whole_ends_within_its_limit(place, asker):
     assert set(answer.codes().values()) == {"run.check_timeout"}
     assert {answer.about(name)["evidence"]["stage"] for name in accounts} == {"login"}
     assert answer.about("mute")["evidence"]["stage"] == "listener"
+
+
+@pytest.mark.parametrize(
+    ("ago", "left", "reason", "state"),
+    [(0.5, 0.0, "timeout", "late"), (0.5, 0.0, "silent", "late"), (0.5, 1.0, "timeout", ""), (2.5, 0.0, "timeout", ""), (0.5, 0.0, "refused", "")],
+)
+def test_a_wait_that_ended_with_the_whole_blames_no_stage(ago, left, reason, state):
+    """Whether the thread or the watch sees first that the time is over makes no difference."""
+    now = time.monotonic()
+    run = _oracle.Run(driver=None, until=now + left, stage_timeout=2.0, memory={})
+    progress = _oracle.Progress(target=None, answer={"times": {}}, doing="listener", since=now - ago)
+    assert _oracle._cut_short(run, progress, Outcome("ORA-12170", reason, "")) is bool(state)
+    assert progress.answer.get("state", "") == state
+    assert progress.over is bool(state)
 
 
 def test_a_hundred_runs_leave_nothing_behind(place, asker):

@@ -229,6 +229,16 @@ class ContainerReplica(Replica):
         done = self.run(["curl", "-s", "-f", "-m", "2", url], timeout=5)
         return done.stdout if done.rc == 0 else ""
 
+    def end_daemon(self) -> None:
+        """Through systemd: after a bare `pm2 kill` the unit's own `pm2 kill` starts a daemon to end it, and where that one is still there
+        when systemd has waited for 90 s, systemd starts PM2 again.
+        """
+        app, unit = self.at(APP_HOST), f"pm2-{APP_USER}"
+        if app.run(["systemctl", "is-active", "-q", unit], user=ROOT).rc == 0:
+            app.must(["systemctl", "stop", unit], user=ROOT, timeout=_SETTLES_S)
+        else:
+            super().end_daemon()
+
     def settle_boot_unit(self) -> None:
         """The unit stops with `pm2 kill`, which would end a daemon that was started meanwhile, or take its pid file away."""
         app = self.at(APP_HOST)

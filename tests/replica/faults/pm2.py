@@ -54,7 +54,7 @@ def _redeploy(*names: str) -> Callable[[Replica], None]:
 
 
 def stop_daemon(replica: Replica) -> None:
-    replica.must_pm2("kill")
+    replica.end_daemon()
 
 
 def kill_daemon(replica: Replica) -> None:
@@ -70,7 +70,7 @@ def freeze_daemon(replica: Replica) -> None:
 
 def run_as_root(replica: Replica) -> None:
     """What `sudo pm2 resurrect` in the application's PM2_HOME does."""
-    replica.must_pm2("kill")
+    replica.end_daemon()
     replica.must_pm2("resurrect", user=ROOT)
     _wait_status(replica, "worker", "online")
 
