@@ -34,7 +34,7 @@ STAGES = {
     "container-faults": [*FAULTS, "--containers"],
 }
 # Stages that use one processor; two of them run at a time, the longest first.
-SMALL = ("sanity", "unit", "integration", "lint", "packaging")
+SMALL = ("unit", "integration-long", "integration", "sanity", "lint", "packaging")
 # What `make test` leaves out: what waits for minutes, further ways of faults that it makes in one way, and what needs podman.
 LEFT_OUT = ("integration-long", "faults-rest", "molecule", "container-faults")
 # Stages call ansible-playbook and its like by name. What forbids byte code (images of Python do) is left out, as in the Makefile.
@@ -82,7 +82,7 @@ def run_all(names: Sequence[str]) -> list[Outcome]:
     """Run stages: first those that use one processor two at a time, then the others one by one."""
     small = [name for name in SMALL if name in names]
     with ThreadPoolExecutor(2) as pool:
-        began = [pool.submit(run, name, f"{name:<11} | " if len(small) > 1 else "") for name in small]
+        began = [pool.submit(run, name, f"{name:<16} | " if len(small) > 1 else "") for name in small]
         try:
             outcomes = [future.result() for future in began]
             return outcomes + [run(name) for name in names if name not in small]

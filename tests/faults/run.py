@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import itertools
 import json
 import os
 import re
@@ -33,7 +32,7 @@ from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / "faults.json"
-LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs, which would be new to the next row
+LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs
 WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, which takes half as long
 # The areas of a clean run between rows that log.
 ONLY_LOGGING = json.dumps(
@@ -41,10 +40,11 @@ ONLY_LOGGING = json.dumps(
         "stack_areas": "{{ {'tank-app': ['pm2', 'backend', 'worker'], 'tank-web': ['nginx', 'web']}[inventory_hostname] | default(['host']) }}"
     }
 )
-# Areas that have nothing to do with each other: of each group one row may be made together with one of every other group. Rows of
-# areas that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
-# What the worker must be at work for (by_worker) goes with Oracle, where it gets its work.
-APART = (("oracle", "nas"), ("attachments",), ("nginx", "web"), ("host",), ("ses",))
+# Queues of areas that have nothing to do with each other: of each, one row may be made together with one of every other. Rows of areas
+# that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
+APART = (("oracle",), ("attachments", "nas"), ("nginx", "web"), ("host",), ("ses",))
+# Rows of such areas that are no more than a file, which nothing else looks at; they go with those of the host.
+ONLY_A_FILE = ("pm2.not_saved", "pm2.startup_missing", "pm2.startup_wrong", "pm2.dump_readable", "backend.env_readable")
 LONG_SETTLE = 30  # seconds
 LONGEST_STEADY = 30  # seconds that a process must have run since an error without a time of its own, see _log_verdict.STEADY_AFTER
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
@@ -100,7 +100,8 @@ def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
         # Cleared in the order in which they were made: what needs the worker at work waits until Oracle, which comes first, answers again.
         for case in reversed(together):
             made.callback(case.clear)
-        for case in together:
+        # What the worker must be at work for comes before what takes its work away.
+        for case in sorted(together, key=lambda case: not case.by_worker):
             case.make()
         time.sleep(max(case.settle_s for case in together))
         if any(case.asked_before for case in together):
@@ -277,7 +278,7 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
         for group, following in zip(groups, [*groups[1:], []]):
             after = {case.area for case in following}
             ends = clean_runs == "row" or any(case.area not in after for case in group)
-            clean_run = WHOLE if ends else LOGS if any(case.area in LOGGING for case in group) else ""
+            clean_run = WHOLE if ends else LOGS if any(logs(case) for case in group) else ""
             for row in attempt(group, home, clean_run):
                 rows[row.address] = row
                 show(row)
@@ -288,29 +289,37 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
 def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
     """Return the rows in groups that are made at the same time, one of each of the areas that are apart."""
     queues = [[case for case in chosen if areas == areas_of(case)] for areas in (APART if together else ())]
-    keep_from_the_nas(queues)
-    shared = {case.address for queue in queues for case in queue if case}
-    return [[case] for case in chosen if case.address not in shared] + [
-        [case for case in group if case] for group in itertools.zip_longest(*queues)
-    ]
+    shared = {case.address for queue in queues for case in queue}
+    groups = [[case] for case in chosen if case.address not in shared]
+    while any(queues):
+        group: list[Case] = []
+        for queue in queues:
+            fitting = next((case for case in queue if not any(disturb(case, other) for other in group)), None)
+            if fitting:
+                group.append(fitting)
+                queue.remove(fitting)
+        groups.append(group)
+    return groups
 
 
-def keep_from_the_nas(queues: list[list[Case | None]]) -> None:
-    """Order queues so that no row of the attachments meets one of the NAS that they lie on: those are last, and without company."""
-    if queues:
-        first, attachments = queues[0], queues[1]
-        first.sort(key=lambda case: case.area == "nas")
-        alone = sum(case.area == "nas" for case in first)
-        here = len(first) - alone
-        attachments[here:here] = [None] * alone if len(attachments) > here else []
+def disturb(case: Case, other: Case) -> bool:
+    """Whether two rows of areas that are apart cannot be made together: the worker has one work at a time, and needs Oracle to read files."""
+    if case.by_worker and other.by_worker:
+        return True
+    return any(one.by_worker and one.area != "ses" and two.area == "oracle" for one, two in ((case, other), (other, case)))
 
 
 def areas_of(case: Case) -> tuple[str, ...]:
     """Return those of APART that a row goes with, none for a row that is made by itself."""
     if troubles_all(case):
         return ()
-    areas = next((areas for areas in APART if case.area in areas), ())
-    return APART[0] if areas and case.by_worker else areas
+    area = "host" if case.code in ONLY_A_FILE else case.area
+    return next((areas for areas in APART if area in areas), ())
+
+
+def logs(case: Case) -> bool:
+    """Whether a row leaves errors in the logs, which would be new to the next row."""
+    return case.area in LOGGING and case.code not in ONLY_A_FILE
 
 
 def troubles_all(case: Case) -> bool:
@@ -339,7 +348,7 @@ def lanes_of(chosen: list[Case], count: int) -> list[list[Case]]:
 def work_of(lane: list[Case]) -> int:
     """Return how many runs of the daily check a lane needs, about."""
     groups = grouped(lane, together=True)
-    return len(groups) + sum(group[0].area in LOGGING or group[0].after_a_run for group in groups)
+    return len(groups) + sum(logs(group[0]) or group[0].after_a_run for group in groups)
 
 
 def run_lanes(chosen: list[Case], count: int, clean_runs: str, kind: str) -> list[Row]:

@@ -22,8 +22,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-WORK = CHECKOUT / ".cache" / "integration"
-INSTANCE = "integration"
+CACHE = CHECKOUT / ".cache"
+INSTANCE = {"long": "integration-long"}  # the replica of a part and its folder below CACHE; parts may run at the same time
 LONGEST = 240  # seconds for one target
 OF_REPLICA = ("tests/replica/tests", "tests/replica/oracle/tests")
 # Targets and tests.
@@ -51,15 +51,16 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"integration: no target {', '.join(sorted(unknown))}; there are {', '.join(existing)}", file=sys.stderr)
         return 2
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
+    instance = INSTANCE.get(options.part, "integration")
+    shutil.rmtree(CACHE / instance, ignore_errors=True)
+    (CACHE / instance).mkdir(parents=True)
     try:
-        replica("up")
-        failed = run_targets(names or [name for name in existing if belongs(name, options.part)])
+        replica(instance, "up")
+        failed = run_targets(instance, names or [name for name in existing if belongs(name, options.part)])
         if not names:
-            failed += run_pytest(options.part)
+            failed += run_pytest(instance, options.part)
     finally:
-        replica("down", "--purge")
+        replica(instance, "down", "--purge")
     return int(failed > 0)
 
 
@@ -68,31 +69,30 @@ def belongs(name: str, part: str | None) -> bool:
     return part is None or (name in LONG) == (part == "long")
 
 
-def replica(*arguments: str) -> str:
+def replica(instance: str, *arguments: str) -> str:
     """Return what the replica's command says; its progress goes to the terminal."""
-    argv = [sys.executable, str(CHECKOUT / "tests/replica/replica"), "--name", INSTANCE, *arguments]
+    argv = [sys.executable, str(CHECKOUT / "tests/replica/replica"), "--name", instance, *arguments]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(f"integration: replica {arguments[0]} failed: {done.stdout.strip()}")
     return done.stdout
 
 
-def run_targets(names: list[str]) -> int:
+def run_targets(instance: str, names: list[str]) -> int:
     """Run each target as a play; returns how many failed."""
-    facts = json.loads(replica("status", "--json"))["facts"]
+    facts = json.loads(replica(instance, "status", "--json"))["facts"]
     # The distribution's Python, as on a customer's host: every user can read it, whoever a task becomes.
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     shared = {"replica": facts, "ansible_python_interpreter": python}
     shared.update({name: facts[name] for name in ("pm2_executable", "path_prefix")})
-    failed = [name for name in names if not run_target(name, shared)]
+    failed = [name for name in names if not run_target(CACHE / instance / name, shared)]
     print(f"integration: {len(names) - len(failed)} passed, {len(failed)} failed", flush=True)
     return len(failed)
 
 
-def run_target(name: str, shared: dict[str, Any]) -> bool:
-    """Run one target; its output is printed only when it fails."""
-    folder = WORK / name
-    output = folder / "output"
+def run_target(folder: Path, shared: dict[str, Any]) -> bool:
+    """Run the target that a folder is named for, there; its output is printed only when it fails."""
+    name, output = folder.name, folder / "output"
     output.mkdir(parents=True)
     playbook, variables, log = folder / "play.yml", folder / "vars.json", folder / "output.log"
     tasks = str(HERE / "targets" / name / "tasks" / "main.yml")
@@ -114,11 +114,11 @@ def run_target(name: str, shared: dict[str, Any]) -> bool:
     return code == 0
 
 
-def run_pytest(part: str | None) -> int:
+def run_pytest(instance: str, part: str | None) -> int:
     """Run the tests beside the targets and those of the replica itself, as far as they belong to a part; returns how many places failed."""
     here = [str(path) for path in sorted(HERE.glob("test_*.py")) if belongs(path.name, part)]
     of_replica = [str(CHECKOUT / place) for place in OF_REPLICA if belongs(place, part)]
-    environment = {**os.environ, "TANK_REPLICA_NAME": INSTANCE}
+    environment = {**os.environ, "TANK_REPLICA_NAME": instance}
     places = [here, *([place] for place in of_replica)]
     codes = [subprocess.run([*PYTEST, *place], cwd=CHECKOUT, env=environment, check=False).returncode for place in places]
     return sum(code != 0 for code in codes)

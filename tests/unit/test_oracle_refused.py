@@ -282,7 +282,13 @@ def test_the_whole_ends_within_its_limit(place, asker):
 
 @pytest.mark.parametrize(
     ("ago", "left", "reason", "state"),
-    [(0.5, 0.0, "timeout", "late"), (0.5, 0.0, "silent", "late"), (0.5, 1.0, "timeout", ""), (2.5, 0.0, "timeout", ""), (0.5, 0.0, "refused", "")],
+    [
+        (0.5, 0.0, "timeout", "late"),
+        (0.5, 0.0, "silent", "late"),
+        (0.5, 1.0, "timeout", ""),
+        (2.5, 0.0, "timeout", ""),
+        (0.5, 0.0, "refused", ""),
+    ],
 )
 def test_a_wait_that_ended_with_the_whole_blames_no_stage(ago, left, reason, state):
     """Whether the thread or the watch sees first that the time is over makes no difference."""
