@@ -23,7 +23,8 @@ ASLEEP = frozenset("SD")
 class Crew:
     """Threads over a queue of items.
 
-    work: called with one item, returns what came of it and a sequence of further items; it must not raise.
+    work: called with one item, returns what came of it and a sequence of further items; what it raises ends the work and is raised again
+    by :meth:`run`, lest a defect be taken for a file system that is silent.
     most: threads at most. until: when waiting ends; what is not done then stays in ``left``.
     """
 
@@ -40,6 +41,7 @@ class Crew:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._over = False
+        self._crash: Exception | None = None
 
     def run(self, items: Iterable[Any]) -> list[Any]:
         """Work on the items and on what they bring; returns what came of those that were done in time."""
@@ -48,7 +50,7 @@ class Crew:
         with self._lock:
             if self._waiting:
                 self._hire()
-            while (self._waiting or self._hands) and time.monotonic() < self.until:
+            while (self._waiting or self._hands) and not self._crash and time.monotonic() < self.until:
                 self._changed.wait(min(LOOK_EVERY, max(0.0, self.until - time.monotonic())))
                 asleep = bool(self._waiting) and len(self._hands) == len(self._threads) and self._all_asleep()
                 if asleep and asleep_before:
@@ -59,6 +61,8 @@ class Crew:
             self._changed.notify_all()
             given, self.done = self.done, []
             self.left = [*self._hands.values(), *self._waiting]
+        if self._crash:
+            raise self._crash
         return given
 
     def _hire(self) -> None:
@@ -81,7 +85,13 @@ class Crew:
                     return
                 item = self._waiting.popleft()
                 self._hands[me] = item
-            result, more = self.work(item)
+            try:
+                result, more = self.work(item)
+            except Exception as error:
+                with self._lock:
+                    self._crash, self._over = self._crash or error, True
+                    self._changed.notify_all()
+                return
             with self._lock:
                 if self._over:
                     return

@@ -583,16 +583,18 @@ class Control:
         for one in judged:
             if one["pid"]:
                 seen.setdefault(one["pm_id"], set()).add(one["pid"])
-            why = f": {one['log_line']}" if one["log_line"] else ""
             if one["status"] == "errored":
-                return f"{_pm2_words.label(one)} does not start, PM2 gave up{why}"
+                return f"{_pm2_words.label(one)} does not start, PM2 gave up{self._last_words(one)}"
             # PM2 shows "stopped" for a moment between an end and the next start as well.
             asleep[one["pm_id"]] = asleep.get(one["pm_id"], 0) + 1 if one["status"] == "stopped" else 0
             if asleep[one["pm_id"]] >= STOPPED_FOR_GOOD:
-                return f"{_pm2_words.label(one)} ended by itself with exit code {one['exit_code']}{why}"
+                return f"{_pm2_words.label(one)} ended by itself with exit code {one['exit_code']}{self._last_words(one)}"
             if len(seen.get(one["pm_id"], ())) > MOST_ENDS:
-                return f"{_pm2_words.label(one)} ends again and again after its start{why}"
+                return f"{_pm2_words.label(one)} ends again and again after its start{self._last_words(one)}"
         return ""
+
+    def _last_words(self, one: Mapping[str, Any]) -> str:
+        return _pm2_words.last_words(one, lambda: self._list()["processes"], time.sleep)
 
     def _prove_health(self) -> None:
         url = self.request.health_url

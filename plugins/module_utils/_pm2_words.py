@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _pm2
@@ -17,6 +17,7 @@ from ._process import Program
 MOST_NAMES = 20  # in one line
 LAUNCHES_WITHIN = 10.0
 LONGEST_LAUNCH = 60.0
+LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes what a process said before its end
 
 
 def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -90,6 +91,17 @@ def just_launched(one: Mapping[str, Any]) -> bool:
 def stable(one: Mapping[str, Any], wait: float) -> bool:
     """Whether a process has lived long enough."""
     return bool(one["status"] == "online" and _pm2.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
+
+
+def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:
+    """Return why a process ended, from its log, with a colon before it; "" where the log does not say.
+
+    PM2 knows of an end before it has written what the process said last, so a log that says nothing is read once more, through a new list.
+    """
+    if not one["log_line"]:
+        sleep(LAST_WORDS_WITHIN)
+        one = next((again for again in listed() if (again["pm_id"], again["name"]) == (one["pm_id"], one["name"])), one)
+    return f": {one['log_line']}" if one["log_line"] else ""
 
 
 def unstable(one: Mapping[str, Any], wait: float) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import _pm2, _pm2_control, _pm2_health
+from . import _pm2, _pm2_control, _pm2_health, _pm2_words
 from ._errors import ActionFailed, RemediationError, TooSlow
 from ._mask import mask
 from ._pm2_request import Request
@@ -229,8 +229,10 @@ class Pm2Applications:
         ill = [one for one in self.ours(app) if one["name"] in names and (one["status"] != "online" or one["log_line"])]
         if not ill:
             return f"{' or '.join(names)} ended and was started again by PM2 within {self.settings.settle:g} s"
-        why = f": {ill[0]['log_line']}" if ill[0]["log_line"] else ""
-        return f"{ill[0]['name']} did not stay up for {self.settings.settle:g} s ({ill[0]['status']}){why}"
+        return f"{ill[0]['name']} did not stay up for {self.settings.settle:g} s ({ill[0]['status']}){self._last_words(app, ill[0])}"
+
+    def _last_words(self, app: str, one: Mapping[str, Any]) -> str:
+        return _pm2_words.last_words(one, lambda: self.ours(app), self.sleep)
 
     def _wait(self, app: str, name: str, problem_of: Callable[[], str], within: float) -> None:
         """Wait until there is no problem; give up early when the process ends for good, or again and again."""
@@ -255,13 +257,12 @@ class Pm2Applications:
             known = seen.setdefault(one["pm_id"], _Seen())
             known.pids |= {one["pid"]} if one["pid"] else set()
             known.asleep = known.asleep + 1 if one["status"] == "stopped" else 0
-            why = f": {one['log_line']}" if one["log_line"] else ""
             if one["status"] == "errored":
-                return f"{name} does not start, PM2 gave up{why}"
+                return f"{name} does not start, PM2 gave up{self._last_words(app, one)}"
             if known.asleep >= _pm2_control.STOPPED_FOR_GOOD:
-                return f"{name} ended by itself with exit code {one['exit_code']}{why}"
+                return f"{name} ended by itself with exit code {one['exit_code']}{self._last_words(app, one)}"
             if len(known.pids) > MOST_ENDS:
-                return f"{name} ends again and again after its start{why}"
+                return f"{name} ends again and again after its start{self._last_words(app, one)}"
         return ""
 
     # --- health and work

@@ -502,6 +502,19 @@ def test_a_crew_grows_where_work_waits_and_ends_in_time():
     assert time.monotonic() - started < 10
 
 
+def test_what_breaks_in_a_crew_is_told_at_once_and_is_no_silence():
+    def work(item):
+        if item == 3:
+            raise KeyError("a defect")
+        time.sleep(0.01)
+        return item, ()
+
+    started = time.monotonic()
+    with pytest.raises(KeyError, match="a defect"):
+        Crew(work, most=2, until=started + 30).run(range(100))
+    assert time.monotonic() - started < 10
+
+
 @pytest.mark.parametrize("most", [1, 5])
 def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monkeypatch, most):
     names = [f"A_{number}.csv" for number in range(40)]

@@ -216,6 +216,19 @@ def test_a_process_that_gives_up_is_a_failure_with_its_reason(home, tmp_path):
     assert h.PLANTED not in caught.value.message
 
 
+def test_what_a_process_said_last_may_be_written_after_pm2_knows_of_its_end(home, tmp_path):
+    log = tmp_path / "error.log"
+
+    class Dying(Daemon):
+        def change(self, method, entry):
+            entry["pm2_env"].update(status="errored", pm_uptime=time.time() * 1000)
+            threading.Timer(0.4, log.write_text, ["Error: Config validation error\n"]).start()
+
+    entry = running(status="stopped", pm_err_log_path=str(log))
+    with h.daemon(home, Dying([entry])), pytest.raises(ActionFailed, match="PM2 gave up: Error: Config validation error"):
+        ask(home, "started", name="backend")
+
+
 def test_a_command_that_fails_gives_its_own_words_masked(home, tmp_path):
     program = tmp_path / "pm2-program"
     program.write_text("#!/bin/sh\nprintf '\\033[31m[PM2][ERROR] no way, DB_PASS=planted-secret\\n' >&2\nexit 1\n")

@@ -81,6 +81,18 @@ def test_a_worker_that_is_errored_is_told_with_its_log_line():
         host.watch(APP, ("backend", "worker"))
 
 
+def test_the_last_words_of_a_process_may_be_written_a_moment_after_its_end():
+    def late(now):
+        return both(process(pid=0, status="errored", log_line="Error: planted" if now >= 3.4 else "") if now >= 3 else process())
+
+    host = Host(late)
+    with pytest.raises(ActionFailed, match=r"\(errored\): Error: planted"):
+        host.watch(APP, ("backend", "worker"))
+    host = Host(lambda now: late(now + 3))
+    with pytest.raises(ActionFailed, match="gave up: Error: planted"):
+        host._wait(APP, "worker", lambda: "it is silent", 90)
+
+
 def test_nothing_that_runs_is_no_success():
     host = Host(lambda _now: both(process(pid=0, status="stopped")))
     with pytest.raises(ActionFailed, match="worker did not stay up"):
