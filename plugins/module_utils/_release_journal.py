@@ -45,7 +45,7 @@ class Journal:
         try:
             with open(self.path, encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.read().split("\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         found = []
         for line in lines:
