@@ -20,6 +20,11 @@ from ansible_collections.ops.remediation.plugins.plugin_utils import record, var
 
 CALLBACK = "ops.remediation.run_record"
 
+HOSTS_IN_INVENTORY = (
+    "remediation_hosts is set in the inventory, where Ansible does not read it for the hosts of a play, so the run would take all hosts;"
+    " take it out there, and name the hosts on the command line: -e remediation_hosts=<group or host>, or --limit"
+)
+
 
 class ActionModule(ActionBase):
     """ops.remediation.run_guard; runs on the controller alone."""
@@ -49,6 +54,8 @@ class ActionModule(ActionBase):
             "remediation_remarks": self._remarks(arguments, task_vars or {}),
             "check_mode": self._task.check_mode,
         }
+        if self._hosts_in_inventory(arguments["hosts"], task_vars or {}):
+            return {**told, "failed": True, "msg": HOSTS_IN_INVENTORY}
         if not arguments["hosts"]:
             return {**told, **_no_hosts(arguments["pattern"])}
         strange = [
@@ -58,6 +65,12 @@ class ActionModule(ActionBase):
             named = " ".join(remark["texts"]["en"] + ("" if remark["suggestions"] else ".") for remark in strange)
             return {**told, "failed": True, "msg": f"{named} Nothing was touched: correct the name, or take the variable away"}
         return {"changed": False, **told}
+
+    def _hosts_in_inventory(self, hosts: list[str], task_vars: dict[str, Any]) -> bool:
+        """Whether the inventory says which hosts the run is for. The guard's tasks see that, and the plays that follow do not."""
+        hostvars = task_vars.get("hostvars", {})
+        named = any("remediation_hosts" in hostvars[host] for host in hosts if host in hostvars)
+        return named and "remediation_hosts" not in load_extra_vars(self._loader)
 
     def _remarks(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the remarks about the variables of the run's hosts. Only their names are read: no value is templated."""

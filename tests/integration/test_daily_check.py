@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -152,6 +153,19 @@ def test_an_inventory_without_the_wanted_hosts(play):
         in run.output
     )
     assert [finding["code"] for finding in run.record["findings"]] == ["run.no_hosts"]
+
+
+def test_hosts_that_the_inventory_names_would_not_narrow_the_run_and_are_refused(play, tmp_path):
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "stack_areas": ["host"]}
+    hosts = dict.fromkeys(("one", "two"), local)
+    path = tmp_path / "inventory.json"
+    path.write_text(json.dumps({"all": {"hosts": hosts, "vars": {"remediation_hosts": "one"}}}))
+    refused = play(inventory=str(path))
+    assert refused.code == 2
+    assert "remediation_hosts is set in the inventory" in refused.output
+    assert [finding["check"] for finding in refused.record["findings"]] == ["run.reach"]
+    named = play("-e", "remediation_hosts=two", inventory=str(path))
+    assert {finding["host"] for finding in named.record["findings"]} == {"two"}
 
 
 def test_an_empty_inventory(play, tmp_path):
