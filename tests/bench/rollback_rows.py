@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,17 @@ class Watcher:
         return self.back - self.lost
 
 
-def rows(folder: Path, facts: Mapping[str, Any], release: Any, door: Any, row: Callable[..., Any]) -> list[Any]:
-    """Return the row of the bench; release and door: the modules _release and _release_door; row makes one."""
+@dataclass(frozen=True)
+class Module:
+    """What the module release_rollback consists of: its options, what makes a request of them, and what carries that out."""
+
+    arguments: Mapping[str, Any]
+    door: Callable[..., Any]
+    roll_back: Callable[..., Any]
+
+
+def rows(folder: Path, facts: Mapping[str, Any], module: Module, row: Callable[..., Any]) -> list[Any]:
+    """Return the row of the bench; row makes one."""
     app = Path(facts["app_dir"])
     other = app.with_name(f"{app.name}-backup-202601010000")
     subprocess.run(["cp", "-a", app, other], check=True)
@@ -77,10 +87,10 @@ def rows(folder: Path, facts: Mapping[str, Any], release: Any, door: Any, row: C
         for _round in range(ROUNDS):
             reference = away(facts, lambda: by_hand(facts))
             name = next(path.name for path in app.parent.iterdir() if path.name.startswith(f"{app.name}-") and path.is_dir())
-            pairs.append((away(facts, lambda name=name: roll_back(folder, facts, release, door, name.rsplit("-", 1)[1])), reference))
+            pairs.append((away(facts, lambda name=name: roll_back(folder, facts, module, name.rsplit("-", 1)[1])), reference))
         if app.stat().st_ino != delivered:
             name = next(path.name for path in app.parent.iterdir() if path.stat().st_ino == delivered)
-            roll_back(folder, facts, release, door, name.rsplit("-", 1)[1])
+            roll_back(folder, facts, module, name.rsplit("-", 1)[1])
     finally:
         for path in app.parent.iterdir():
             if path != app and path.stat().st_ino != delivered:
@@ -116,12 +126,10 @@ def by_hand(facts: Mapping[str, Any]) -> None:
         subprocess.run(argv, env=environment, user=facts["user"], cwd="/", capture_output=True, timeout=60, check=True)
 
 
-def roll_back(folder: Path, facts: Mapping[str, Any], release: Any, door: Any, identity: str) -> None:
+def roll_back(folder: Path, facts: Mapping[str, Any], module: Module, identity: str) -> None:
     """Roll back to a release, in this process; Ansible's own start is no part of the time that the health check is away."""
-    given = {name: spec.get("default") for name, spec in door.PLACE.items()}
-    given.update(app_dir=facts["app_dir"], state_dir=str(folder / "rollback"), to=identity, env_policy="take", copy=False, copy_timeout=60)
-    given.update(least_free_mb=50, open_runs=0, open_runs_unknown="", override=[], nginx=None, settle=1, worker_sign="Scheduler")
-    given.update(pm2_home=facts["pm2_home"], user=None, pm2_executable=facts["pm2_executable"], path_prefix=facts["path_prefix"])
-    given.update(backend_process="backend", worker_process="worker", health_url=facts["health_url"], health_timeout=60, worker_timeout=60)
-    request, tools = door.rollback(given)
-    release.roll_back(request, tools, check_mode=False)
+    given = {name: spec.get("default") for name, spec in module.arguments.items()}
+    given.update(app_dir=facts["app_dir"], state_dir=str(folder / "rollback"), to=identity, open_runs=0, settle=1, worker_sign="Scheduler")
+    given.update(pm2_home=facts["pm2_home"], pm2_executable=facts["pm2_executable"], path_prefix=facts["path_prefix"])
+    request, tools = module.door(given | {"health_url": facts["health_url"]})
+    module.roll_back(request, tools, check_mode=False)

@@ -33,6 +33,7 @@ RESULT = CHECKOUT / ".cache" / "bench.json"
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / ".cache" / "collections")]
 
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _registry, _release, _release_door  # noqa: E402 - found through the line above
+from ansible_collections.ops.remediation.plugins.modules import release_rollback  # noqa: E402
 
 
 @dataclass
@@ -203,7 +204,8 @@ def main() -> int:
         rows += oracle_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         rows += ses_rows.rows(folder, CHECKOUT / ".cache" / "collections", Row)
         if os.geteuid() == 0:
-            rows += rollback_rows.rows(folder, facts, _release, _release_door, Row)
+            module = rollback_rows.Module(release_rollback.ARGUMENTS, _release_door.rollback, _release.roll_back)
+            rows += rollback_rows.rows(folder, facts, module, Row)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps([{**asdict(row), "within": row.within} for row in rows], indent=1), encoding="utf-8")
     print(f"bench: {sum(row.within for row in rows)} of {len(rows)} within their bars")
