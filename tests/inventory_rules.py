@@ -17,7 +17,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.plugin_utils import variables
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-INVENTORIES = sorted(path.name for path in (CHECKOUT / "inventories").iterdir() if path.is_dir())
+# The project's own; what else lies in that folder is somebody's (see .gitignore), perhaps with a vault that nobody here can open.
+INVENTORIES = ("example", "replica")
 
 
 @dataclass
