@@ -18,7 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.replica.host_parts import facts_of as host_parts
-from tests.replica.paths import Paths
+from tests.replica.paths import CHECKOUT, Paths
+
+# The connection plugins that reach a container through its engine.
+_PLUGINS = {"podman": "containers.podman.podman", "docker": "community.docker.docker"}
 
 
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
@@ -212,8 +215,22 @@ def connection(facts: dict, host: str) -> dict:
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh['known_hosts']} -o IdentitiesOnly=yes",
             "ansible_become": True,
         }
-    plugin = "containers.podman.podman" if facts["engine"] == "podman" else "community.docker.docker"
-    return {"ansible_connection": plugin, "ansible_host": reached["container"], "ansible_podman_executable": facts["engine_executable"]}
+    plugin = _PLUGINS[facts["engine"]]
+    found = {"ansible_connection": plugin, "ansible_host": reached["container"]}
+    return {**found, "ansible_podman_executable": facts["engine_executable"]} if facts["engine"] == "podman" else found
+
+
+def missing_plugin(facts: dict) -> str:
+    """Return why the hosts cannot be reached through the container engine, "" when they can, or SSH reaches them."""
+    collection = _PLUGINS[facts["engine"]].rpartition(".")[0]
+    inside = Path("ansible_collections", *collection.split("."))
+    named = [Path(folder).expanduser() for folder in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if folder]
+    usual = [CHECKOUT / ".cache/collections", Path("~/.ansible/collections").expanduser(), Path("/usr/share/ansible/collections")]
+    by_ssh = os.environ.get("TANK_REPLICA_CONNECTION") == "ssh"
+    if by_ssh or any((folder / inside).is_dir() for folder in [*named, *usual, *map(Path, sys.path)]):
+        return ""
+    how = f"TANK_CONTAINER_ENGINE={facts['engine']} make setup-containers fetches it, or TANK_REPLICA_CONNECTION=ssh does without"
+    return f"the collection {collection} is missing, which has the connection plugin; {how}"
 
 
 def main() -> int:
@@ -227,6 +244,10 @@ def main() -> int:
         print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
         return 1
     if facts["kind"] == "containers":
+        missing = missing_plugin(facts)
+        if missing:
+            print(f"inventories/replica: {missing}", file=sys.stderr)
+            return 1
         hosts = container_hosts(facts, instance / "state-checker")
         shared = {"ansible_python_interpreter": "/usr/bin/python3", "stack_site": "replica"}
         print(json.dumps({"tank": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}))
