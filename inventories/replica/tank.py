@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -22,6 +23,8 @@ from tests.replica.paths import CHECKOUT, Paths
 
 # The connection plugins that reach a container through its engine.
 _PLUGINS = {"podman": "containers.podman.podman", "docker": "community.docker.docker"}
+# Where collections may lie: what `make setup-containers` fetches, what ansible-galaxy installs, and the Python package `ansible`.
+COLLECTIONS = (CHECKOUT / ".cache/collections", "~/.ansible/collections", "/usr/share/ansible/collections", *sys.path)
 
 
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
@@ -220,14 +223,16 @@ def connection(facts: dict, host: str) -> dict:
     return {**found, "ansible_podman_executable": facts["engine_executable"]} if facts["engine"] == "podman" else found
 
 
-def missing_plugin(facts: dict) -> str:
-    """Return why the hosts cannot be reached through the container engine, "" when they can, or SSH reaches them."""
+def missing_plugin(facts: dict, usual: Sequence[str | Path] = COLLECTIONS) -> str:
+    """Return why the hosts cannot be reached through the container engine, "" when they can, or SSH reaches them.
+
+    usual: folders with collections besides those in ANSIBLE_COLLECTIONS_PATH.
+    """
     collection = _PLUGINS[facts["engine"]].rpartition(".")[0]
+    folders = [*filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":")), *usual]
     inside = Path("ansible_collections", *collection.split("."))
-    named = [Path(folder).expanduser() for folder in os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":") if folder]
-    usual = [CHECKOUT / ".cache/collections", Path("~/.ansible/collections").expanduser(), Path("/usr/share/ansible/collections")]
     by_ssh = os.environ.get("TANK_REPLICA_CONNECTION") == "ssh"
-    if by_ssh or any((folder / inside).is_dir() for folder in [*named, *usual, *map(Path, sys.path)]):
+    if by_ssh or any((Path(folder).expanduser() / inside).is_dir() for folder in folders):
         return ""
     how = f"TANK_CONTAINER_ENGINE={facts['engine']} make setup-containers fetches it, or TANK_REPLICA_CONNECTION=ssh does without"
     return f"the collection {collection} is missing, which has the connection plugin; {how}"
