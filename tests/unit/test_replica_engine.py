@@ -14,7 +14,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from tests.replica.containers import engine, hosts  # noqa: E402 - found through the line above
+from tests.replica import cli  # noqa: E402 - found through the line above
+from tests.replica.containers import engine, hosts, image  # noqa: E402
 from tests.replica.paths import Paths  # noqa: E402
 from tests.replica.system import ReplicaError, Result  # noqa: E402
 
@@ -119,3 +120,66 @@ def test_proxies_reach_the_engine_and_nothing_else_does(podman, called, monkeypa
     (_argv, environment) = called[0]
     assert {name: environment.get(name) for name in proxies} == proxies
     assert "PLANTED_TOKEN" not in environment
+
+
+# --- what all instances share
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """Return the names of an engine's images, which its `rmi` takes away one by one."""
+    there = [
+        "docker.io/library/debian:bookworm",
+        "localhost/tank-replica-base:bookworm",
+        "localhost/tank-replica-host:0123456789ab",
+        "localhost/tank-replica-host:<none>",
+        "localhost/tank-replica-hostess:1",
+        "<none>:<none>",
+    ]
+
+    def call(*arguments, **_options):
+        if arguments[0] == "images":
+            return Result(0, "\n".join(there) + "\n", "")
+        assert arguments[0] == "rmi", arguments
+        there.remove(arguments[1])
+        return Result(0, "", "")
+
+    monkeypatch.setattr(engine, "call", call)
+    monkeypatch.setattr(engine, "missing", lambda: "")
+    return there
+
+
+def test_own_images_go_and_those_of_others_stay(images):
+    assert image.remove_own() == ["localhost/tank-replica-host:0123456789ab", "localhost/tank-replica-base:bookworm"]
+    assert images == [
+        "docker.io/library/debian:bookworm",
+        "localhost/tank-replica-host:<none>",
+        "localhost/tank-replica-hostess:1",
+        "<none>:<none>",
+    ]
+
+
+def test_clean_waits_until_there_is_no_instance(images, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TANK_REPLICA_BASE", str(tmp_path))
+    for folder in ("cache/packages-1", "box"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "box.lock").touch()
+    before = list(images)
+    assert cli.main(["clean"]) == 1
+    assert "replica --name box down --purge" in capsys.readouterr().err
+    assert images == before
+    assert (tmp_path / "cache/packages-1").is_dir()
+    (tmp_path / "box").rmdir()
+    assert cli.main(["clean"]) == 0
+    assert len(images) == len(before) - 2
+    assert not (tmp_path / "cache").exists()
+    assert cli.main(["clean"]) == 0
+
+
+def test_clean_without_an_engine_removes_the_cache_and_says_why_no_images(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TANK_REPLICA_BASE", str(tmp_path))
+    monkeypatch.setattr(engine, "missing", lambda: "podman is not installed")
+    (tmp_path / "cache").mkdir()
+    assert cli.main(["clean"]) == 0
+    assert "podman is not installed" in capsys.readouterr().out
+    assert not (tmp_path / "cache").exists()
