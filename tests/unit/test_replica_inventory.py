@@ -27,7 +27,10 @@ from tests.replica.paths import Paths  # noqa: E402
 
 SPEC = importlib.util.spec_from_file_location("tank", CHECKOUT / "inventories/replica/tank.py")
 tank = importlib.util.module_from_spec(SPEC)
+# No byte code beside it: Ansible takes every folder within an inventory for another one.
+WRITES_NONE, sys.dont_write_bytecode = sys.dont_write_bytecode, True
 SPEC.loader.exec_module(tank)
+sys.dont_write_bytecode = WRITES_NONE
 
 
 @pytest.fixture
