@@ -1,7 +1,7 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-down clean
+.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-down clean clean-containers
 
 BIN := $(CURDIR)/.venv/bin
 PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
@@ -80,6 +80,10 @@ replica-up: setup ## Start the replica
 
 replica-down: setup ## Stop the replica
 	@$(REPLICA) down
+
+clean-containers: ## Remove what all replicas share outside the checkout: the cache, and the images for containers
+	@TOOLS=python tools/setup
+	@$(REPLICA) clean
 
 clean: ## Remove .venv and everything that was made in the checkout
 	rm -rf .venv .cache .ansible .pytest_cache .ruff_cache .hypothesis ops-remediation-*.tar.gz

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.plugin_utils import variables
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-INVENTORIES = sorted(path.name for path in (CHECKOUT / "inventories").iterdir() if path.is_dir())
+# The project's own; what else lies in that folder is somebody's (see .gitignore), perhaps with a vault that nobody here can open.
+INVENTORIES = ("example", "replica")
+# A line of an inventory that is commented out, not prose: a variable, or what belongs to it and so is indented.
+VARIABLE = re.compile(rf"# (?:ansible_|{'|'.join(variables.prefixes())})\w+:(?: |$)")
+BELONGS_TO_IT = re.compile(r"#   +\S")
 
 
 @dataclass
@@ -46,3 +51,29 @@ def wrong_variables(host: Mapping[str, Any]) -> list[str]:
     spec = {name: {**known[name], "required": name == "stack_areas"} for name in {*ours, "stack_areas"}}
     unknown = [f"{name} is not known" for name in variables.unknown(host)]
     return unknown + list(ArgumentSpecValidator(spec).validate(ours).error_messages)
+
+
+def commented_out(text: str) -> list[bool]:
+    """Return for each line of a file of variables whether it is one that is commented out, or a part of one."""
+    found, inside = [], False
+    for line in text.splitlines():
+        inside = bool(VARIABLE.match(line) or (inside and BELONGS_TO_IT.match(line)))
+        found.append(inside)
+    return found
+
+
+def uncommented(text: str) -> str:
+    """Return a file of variables with those taken in that it has commented out."""
+    lines = zip(text.splitlines(), commented_out(text), strict=True)
+    return "\n".join(line[2:] if is_variable else line for line, is_variable in lines) + "\n"
+
+
+def explanations(text: str) -> list[str]:
+    """Return each explanation of a file of variables: comment lines that follow one another and are not commented out."""
+    blocks: list[list[str]] = [[]]
+    for line, is_variable in zip(text.splitlines(), commented_out(text), strict=True):
+        if line.lstrip().startswith("#") and not is_variable:
+            blocks[-1].append(line.strip())
+        elif blocks[-1]:
+            blocks.append([])
+    return ["\n".join(block) for block in blocks if block]

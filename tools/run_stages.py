@@ -33,10 +33,12 @@ STAGES = {
     "molecule": [sys.executable, "tools/run_molecule.py"],
     "container-faults": [*FAULTS, "--containers"],
 }
+# Stages that need hosts in containers.
+IN_CONTAINERS = ("molecule", "container-faults")
 # Stages that use one processor; two of them run at a time, the longest first.
 SMALL = ("unit", "integration-long", "integration", "sanity", "lint", "packaging")
 # What `make test` leaves out: what waits for minutes, further ways of faults that it makes in one way, and what needs podman.
-LEFT_OUT = ("integration-long", "faults-rest", "molecule", "container-faults")
+LEFT_OUT = ("integration-long", "faults-rest", *IN_CONTAINERS)
 # Stages call ansible-playbook and its like by name. What forbids byte code (images of Python do) is left out, as in the Makefile.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
@@ -72,10 +74,29 @@ def main(names: list[str]) -> int:
         print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}, or all", file=sys.stderr)
         return 2
     chosen = list(STAGES) if names == ["all"] else names or [name for name in STAGES if name not in LEFT_OUT]
+    missing = no_containers() if set(chosen) & set(IN_CONTAINERS) else ""
+    if missing:
+        # Said now, and not when the other stages have run for forty minutes.
+        print(f"run_stages: no containers here: {missing}; `make test` runs what needs none", file=sys.stderr)
+        return 2
     began = time.monotonic()
     outcomes = run_all(chosen)
     tell(outcomes, () if names else LEFT_OUT, time.monotonic() - began)
     return int(any(outcome.problem for outcome in outcomes))
+
+
+def no_containers() -> str:
+    """Say why there can be no hosts in containers here, "" when there can."""
+    sys.path.insert(0, str(CHECKOUT))
+    try:
+        from tests.replica.containers import engine
+        from tests.replica.system import ReplicaError
+    finally:
+        sys.path.remove(str(CHECKOUT))
+    try:
+        return engine.missing()
+    except ReplicaError as error:
+        return str(error)
 
 
 def run_all(names: Sequence[str]) -> list[Outcome]:

@@ -13,12 +13,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.replica.host_parts import facts_of as host_parts
-from tests.replica.paths import Paths
+from tests.replica.paths import CHECKOUT, Paths
+
+# The connection plugins that reach a container through its engine.
+_PLUGINS = {"podman": "containers.podman.podman", "docker": "community.docker.docker"}
+# Where collections may lie: what `make setup-containers` fetches, what ansible-galaxy installs, and the Python package `ansible`.
+COLLECTIONS = (CHECKOUT / ".cache/collections", "~/.ansible/collections", "/usr/share/ansible/collections", *sys.path)
 
 
 def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
@@ -212,8 +218,24 @@ def connection(facts: dict, host: str) -> dict:
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={ssh['known_hosts']} -o IdentitiesOnly=yes",
             "ansible_become": True,
         }
-    plugin = "containers.podman.podman" if facts["engine"] == "podman" else "community.docker.docker"
-    return {"ansible_connection": plugin, "ansible_host": reached["container"], "ansible_podman_executable": facts["engine_executable"]}
+    plugin = _PLUGINS[facts["engine"]]
+    found = {"ansible_connection": plugin, "ansible_host": reached["container"]}
+    return {**found, "ansible_podman_executable": facts["engine_executable"]} if facts["engine"] == "podman" else found
+
+
+def missing_plugin(facts: dict, usual: Sequence[str | Path] = COLLECTIONS) -> str:
+    """Return why the hosts cannot be reached through the container engine, "" when they can, or SSH reaches them.
+
+    usual: folders with collections besides those in ANSIBLE_COLLECTIONS_PATH.
+    """
+    collection = _PLUGINS[facts["engine"]].rpartition(".")[0]
+    folders = [*filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":")), *usual]
+    inside = Path("ansible_collections", *collection.split("."))
+    by_ssh = os.environ.get("TANK_REPLICA_CONNECTION") == "ssh"
+    if by_ssh or any((Path(folder).expanduser() / inside).is_dir() for folder in folders):
+        return ""
+    how = f"TANK_CONTAINER_ENGINE={facts['engine']} make setup-containers fetches it, or TANK_REPLICA_CONNECTION=ssh does without"
+    return f"the collection {collection} is missing, which has the connection plugin; {how}"
 
 
 def main() -> int:
@@ -227,6 +249,10 @@ def main() -> int:
         print(f"inventories/replica: {path} cannot be read ({error}); start the replica with: tests/replica/replica up", file=sys.stderr)
         return 1
     if facts["kind"] == "containers":
+        missing = missing_plugin(facts)
+        if missing:
+            print(f"inventories/replica: {missing}", file=sys.stderr)
+            return 1
         hosts = container_hosts(facts, instance / "state-checker")
         shared = {"ansible_python_interpreter": "/usr/bin/python3", "stack_site": "replica"}
         print(json.dumps({"tank": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}))

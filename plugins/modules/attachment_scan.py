@@ -354,7 +354,7 @@ EXAMPLES = r"""
         service: ORCLPDB1
         user: TANK_MON
         password_from:
-          file: /etc/ops-remediation/oracle_password
+          file: /etc/ops-remediation/oracle-password
   vars:
     ansible_python_interpreter: /opt/ops-remediation/runtime/bin/python
 

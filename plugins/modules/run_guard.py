@@ -18,7 +18,7 @@ description:
   - Ansible ends with exit code 0 when a group is empty. This task fails instead, with one line that says what to do.
   - It also fails when the callback P(ops.remediation.run_record#callback) is not enabled.
   - >-
-    Variables of the hosts whose names begin like those of this collection (C(stack_), C(remediation_), and a cadence such as C(daily_check_))
+    Variables of the hosts whose names begin like those of this collection (C(stack_), C(remediation_), and of a role such as C(daily_check_))
     and that it does not know are remarked upon in the summary, the report and the run record, with the names that may be meant.
     Only names are looked at, never values.
   - It hands the settings of the run to the callback. It runs on the controller and connects to no host.

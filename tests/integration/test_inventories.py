@@ -13,26 +13,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.ops.remediation.plugins.module_utils._registry import REGISTERED
 from conftest import CHECKOUT, INSTANCE
-from inventory_rules import INVENTORIES, listed, wrong_variables
+from inventory_rules import INVENTORIES, listed, uncommented, wrong_variables
 
 EXAMPLE = CHECKOUT / "inventories/example"
 LISTED = [
     entry["check"]
     for entry in yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]
 ]
-# A line of an inventory that is commented out, not prose: a variable, or what belongs to it and so is indented.
-VARIABLE = re.compile(r"# (?:stack|remediation|daily_check|ansible)_\w+:(?: |$)")
-BELONGS_TO_IT = re.compile(r"#   +\S")
-
-
-def uncommented(text: str) -> str:
-    """Return a file of variables with those taken in that it has commented out."""
-    lines, inside = [], False
-    for line in text.splitlines():
-        inside = bool(VARIABLE.match(line) or (inside and BELONGS_TO_IT.match(line)))
-        lines.append(line[2:] if inside else line)
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture
@@ -92,9 +81,11 @@ def test_without_a_running_replica_its_inventory_says_how_to_start_one(play, tmp
 def test_the_example_shows_two_sites_with_a_server_for_each_role():
     hosts = listed(EXAMPLE).hosts
     areas = {name: tuple(variables["stack_areas"]) for name, variables in hosts.items()}
-    app, web, logsdb = ("pm2", "backend", "worker", "logsdb", "oracle", "ses", "host"), ("nginx", "web", "host"), ("host",)
+    app = ("pm2", "backend", "worker", "logsdb", "oracle", "ses", "nas", "attachments", "host")
+    web, logsdb = ("nginx", "web", "host"), ("host",)
     assert areas == {f"{site}-{role}-1": of for site in ("seoul", "busan") for role, of in (("app", app), ("web", web), ("logsdb", logsdb))}
     assert {name.split("-")[0]: variables["stack_site"] for name, variables in hosts.items()} == {"seoul": "seoul", "busan": "busan"}
+    assert {area for of in areas.values() for area in of} == set(REGISTERED)
     # RFC 5737: addresses that nobody has.
     assert all(variables["ansible_host"].startswith(("192.0.2.", "198.51.100.")) for variables in hosts.values())
 
@@ -122,13 +113,6 @@ def test_the_example_puts_every_question_rightly(play, tmp_path):
         if "credentials_from, env_file: '/etc/ops-remediation/ses.env' cannot be read" in line:
             continue
         assert "no route to host" in line or f"login.file: '{tmp_path}/password' cannot be read" in line, line
-
-
-@pytest.mark.parametrize("path", sorted(EXAMPLE.rglob("*.yml")), ids=lambda path: path.name)
-def test_every_file_explains_itself_in_both_languages(path):
-    comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.lstrip().startswith("#")]
-    assert any(re.search("[가-힣]", line) for line in comments)
-    assert any(re.search("[A-Za-z]{3,} [a-z]{2,}", line) for line in comments)
 
 
 def test_what_the_example_has_commented_out_is_right_too(copied):

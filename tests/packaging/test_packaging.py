@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from inventory_rules import INVENTORIES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -156,6 +157,55 @@ def test_what_the_documents_of_the_archive_point_to_is_in_it(archive, members):
     }
     assert ("README.md", "inventories/example/README.md") in links
     assert {(name, place) for name, place in links if place not in members} == set()
+
+
+# --- inventories
+
+
+@pytest.mark.parametrize("name", ["tank", "east", "ex", "exam", "examples", "example.bak"])
+def test_an_inventory_of_ones_own_gets_into_no_commit(name):
+    ignored = ["git", "check-ignore", "-q", f"inventories/{name}/group_vars/all/vault.yml"]
+    assert subprocess.run(ignored, cwd=CHECKOUT, check=False).returncode == 0
+
+
+def test_the_inventories_of_the_project_are_all_looked_at():
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "inventories"], cwd=CHECKOUT, text=True)
+    assert {name.split("/")[1] for name in listed.splitlines()} == set(INVENTORIES)
+
+
+def test_inventories_of_ones_own_stay_out_of_the_archive(clone, tmp_path):
+    checkout = Path(shutil.copytree(clone, tmp_path / "checkout"))
+    for name in ("tank", "east", "ex", "exam", "examples", "example.bak"):
+        (checkout / "inventories" / name / "group_vars/all").mkdir(parents=True)
+        (checkout / "inventories" / name / "group_vars/all/vault.yml").write_text("planted\n", encoding="utf-8")
+    answer = Project(checkout).run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path / "output"))
+    assert answer.rc == 0, answer.text
+    (path,) = (tmp_path / "output").iterdir()
+    with tarfile.open(path) as tar:
+        files = {member.name for member in tar.getmembers() if member.isfile() and member.name.startswith("inventories/")}
+    assert "inventories/example/hosts.yml" in files
+    assert {name for name in files if not name.startswith("inventories/example/")} == set()
+
+
+def test_the_commands_of_the_example_hold_with_an_installed_collection(archive, tmp_path):
+    """As they stand in its README, but for the folder; ssh ends with 255 as when it cannot connect."""
+    project, ssh = Project(tmp_path / "project"), tmp_path / "ssh"
+    project.install(str(archive))
+    ssh.write_text("#!/bin/sh\nexit 255\n", encoding="utf-8")
+    ssh.chmod(0o755)
+    readme = (CHECKOUT / "inventories/example/README.md").read_text(encoding="utf-8")
+    block = re.search(r"## Copy it.*?```sh\n(.*?)```", readme, re.DOTALL)[1]
+    copy, graph, check, run = re.split(r"^(?=ansible)", block.replace("/srv/ops", str(tmp_path / "ops")), flags=re.MULTILINE)
+    assert check.split("#")[0].split() == [*run.split(), "--check"]
+    settings = {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "ANSIBLE_SSH_EXECUTABLE": str(ssh), "ANSIBLE_SSH_RETRIES": "0"}
+    done = project.run("/bin/sh", "-ec", copy + graph + check, **settings)
+    assert done.rc in (2, 4), done.text
+    assert "--seoul-app-1" in done.text
+    assert "check mode: no record was written" in done.text
+    assert "Remark" not in done.text
+
+
+# --- installed
 
 
 def test_an_installed_archive_runs_from_an_empty_folder(installed):

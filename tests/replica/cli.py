@@ -12,11 +12,12 @@ from dataclasses import asdict
 from types import ModuleType
 
 from . import fault_control, lifecycle, toolchain
+from .containers import engine, image
 from .containers import lifecycle as containers
 from .faults import FAULTS
 from .interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from .paths import Paths
-from .system import ReplicaError
+from .system import ReplicaError, remove_tree
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb, oracle; default: all")
     down = add("down", _down, "end every process of the instance")
     down.add_argument("--purge", action="store_true", help="remove the instance's folder too")
+    add("clean", _clean, "remove what all instances share, the cache and the images, once there is no instance")
     status = add("status", _status, "show the parts; exit code 1 when one is not healthy")
     status.add_argument("--json", action="store_true", help="facts and parts as JSON")
     logs = add("logs", _logs, "show the end of the logs")
@@ -100,6 +102,20 @@ def _down(options: argparse.Namespace, paths: Paths) -> int:
     with lifecycle.locked(paths):
         _kind(paths).down(paths, options.purge)
     print(f"down in {time.monotonic() - begin:.1f} s, no process left")
+    return 0
+
+
+def _clean(options: argparse.Namespace, paths: Paths) -> int:
+    there = sorted(folder.name for folder in paths.base.glob("*/") if folder != paths.cache)
+    if there:
+        raise ReplicaError(f"there are instances in {paths.base} ({', '.join(there)}): first `replica --name {there[0]} down --purge`")
+    missing = engine.missing()
+    for name in [] if missing else image.remove_own():
+        print(f"removed     {name}")
+    remove_tree(paths.cache)
+    print(f"removed     {paths.cache}")
+    if missing:
+        print(f"no images   {missing}")
     return 0
 
 

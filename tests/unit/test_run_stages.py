@@ -63,3 +63,49 @@ def test_the_last_lines_name_what_failed(capsys):
     broken = run_stages.Outcome("molecule", 5.0, run_stages.Counter(passed=3, failed=1), "1 failed", ["molecule: reboot FAILED: it hangs"])
     run_stages.tell([run_stages.Outcome("unit", 1.0, run_stages.Counter(passed=2)), broken], (), 6.0)
     assert capsys.readouterr().out.splitlines()[-2:] == ["total: 5 passed, 1 failed, 0 skipped", "molecule: reboot FAILED: it hangs"]
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Return the stages that were run, in place of running them; all of them are well."""
+    names = []
+
+    def run_all(chosen):
+        names.extend(chosen)
+        return [run_stages.Outcome(name, 1.0, run_stages.Counter(passed=1)) for name in chosen]
+
+    monkeypatch.setattr(run_stages, "run_all", run_all)
+    return names
+
+
+def test_without_root_one_line_says_so_before_any_stage(ran, monkeypatch, capsys):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    for chosen in (["all"], ["molecule"], ["unit", "container-faults"]):
+        assert run_stages.main(chosen) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "podman needs root" in line
+        assert "make test" in line
+    assert ran == []
+
+
+def test_an_engine_that_is_not_known_is_one_line_too(ran, monkeypatch, capsys):
+    monkeypatch.setenv("TANK_CONTAINER_ENGINE", "lxd")
+    assert run_stages.main(["all"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'lxd'" in line
+    assert ran == []
+
+
+def test_what_needs_no_containers_does_not_ask_for_them(ran, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert run_stages.main([]) == 0
+    assert run_stages.main(["integration"]) == 0
+    assert {"unit", "faults", "integration"} <= set(ran)
+    assert not set(ran) & set(run_stages.IN_CONTAINERS)
+
+
+def test_with_containers_all_stages_run(ran, monkeypatch):
+    monkeypatch.setattr(run_stages, "no_containers", lambda: "")
+    assert run_stages.main(["all"]) == 0
+    assert ran == list(run_stages.STAGES)

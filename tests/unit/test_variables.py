@@ -282,3 +282,12 @@ def test_the_schema_refuses_another_form(change):
     found["remarks"][0].update(change)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(found, SCHEMA)
+
+
+# --- what people read about the prefixes
+
+
+@pytest.mark.parametrize("path", ["README.md", "inventories/example/README.md"])
+def test_the_readmes_name_every_prefix(path):
+    text = (CHECKOUT / path).read_text(encoding="utf-8")
+    assert [prefix for prefix in variables.prefixes() if f"`{prefix}`" not in text] == []

@@ -71,7 +71,7 @@ class Hosts:
     def ensure(self, image: str, cache: Cache) -> None:
         """Make and start what is missing; returns when systemd has started everything on all hosts."""
         if engine.call("network", "inspect", self.network).rc != 0:
-            engine.must("network", "create", self.network)
+            engine.must("network", "create", *engine.network_options(self.network), self.network)
         self.nas.ensure(shared=True)
         for host in HOSTS:
             state = self.state(host)
@@ -141,7 +141,7 @@ class Hosts:
     def remove(self) -> None:
         there = [self.container(host) for host in HOSTS if self.state(host)]
         if there:
-            engine.must("rm", "--force", "-t", "0", *there, timeout=60)
+            engine.must(*engine.removal(), *there, timeout=60)
         if engine.call("network", "inspect", self.network).rc == 0:
             engine.must("network", "rm", self.network)
         self.nas.remove()

@@ -69,6 +69,23 @@ def _build(name: str, base: str, cache: Cache, node: Node) -> None:
 
 
 def _forget_others(name: str) -> None:
-    for other in engine.must("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+    for other in _tagged():
         if other.startswith(f"{_NAME}:") and other != name:
             engine.call("rmi", other)
+
+
+def _tagged() -> list[str]:
+    """Every image of the engine that has a name and a tag."""
+    names = engine.must("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    return [name for name in names if "<none>" not in name]
+
+
+def remove_own() -> list[str]:
+    """Remove the hosts' images and the base that was made here, and return their names; what was pulled is not ours.
+
+    ReplicaError where a container still uses one.
+    """
+    own = sorted((name for name in _tagged() if name.startswith(f"{_NAME}:") or name == _IMPORTED), key=lambda name: name == _IMPORTED)
+    for name in own:
+        engine.must("rmi", name, timeout=120)
+    return own
