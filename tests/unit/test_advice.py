@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils import _faults
 from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
 from ansible_collections.ops.remediation.plugins.module_utils._pm2_words import command
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue as catalogue
+from ansible_collections.ops.remediation.plugins.plugin_utils import render
 
 LANGUAGES = ("en", "ko")
 PM2 = command("tankmail", "/home/tankmail/.pm2")
@@ -123,3 +127,54 @@ def test_ansible_is_called_with_an_inventory(language):
     inventory = {"en": "-i <inventory>", "ko": "-i <인벤토리>"}[language]
     assert f"ansible {inventory} tank-app -m ansible.builtin.ping -vvv" in advice("run.unreachable", language, reason="no route")
     assert f"ansible-inventory {inventory} --graph" in advice("run.no_hosts", language, pattern="x")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_old_log_is_thrown_away_to_make_room(language):
+    text = advice("host.disk_90", language, "/data")
+    assert in_order(text, "sudo du -xh --max-depth=2 /data | sort -h | tail", "sudo logrotate -v /etc/logrotate.conf")
+    assert "logrotate -f" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_rule_for_logrotate_is_one_that_it_heeds_and_that_can_be_tried(language):
+    text = advice("host.log_not_rotated", language, "/data/logs")
+    assert in_order(text, "copytruncate, su <", "sudo logrotate -d /etc/logrotate.d/tank")
+    assert "create" not in text  # has no effect beside copytruncate
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", ["ses.quota_80", "ses.quota_exhausted", "ses.bounce_10", "ses.complaint_05", "ORA-01017"])
+def test_how_the_worker_is_paused_is_told(code, language):
+    assert in_order(advice(code, language), "sudo -u <", "env -C / PM2_HOME=<", "pm2 stop worker")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_hung_mount_does_not_hang_the_shell_that_looks_for_it(language):
+    text = advice("nas.hung", language, "/nas", places=["/nas/a", "/nas/b"])
+    assert in_order(text, "(timeout -s KILL 5 ls ", ">/dev/null 2>&1 && echo ", ") & ")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_region_of_the_account_is_named(language):
+    assert "--enabled --region ap-northeast-2" in advice("ses.account_paused", language, "ap-northeast-2", region="ap-northeast-2")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_time_service_has_its_name_on_each_system(language):
+    assert in_order(advice("host.clock", language), "systemctl restart chrony", "chronyd", "systemd-timesyncd")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_begins_with_the_label_that_is_printed_before_it(language):
+    words = render.WORDS[language]
+    label = "|".join(words[name] for name in ("cause", "next", "same", "explains", "measure", "evidence"))
+    begins = re.compile(rf"(?:^|%\}})\s*(?:{label}):", re.IGNORECASE)
+    told = [
+        (code, part)
+        for area in _faults.AREAS
+        for code, words in catalogue.texts(area).items()
+        for part, text in words.items()
+        if begins.search(text[language])
+    ]
+    assert told == []
