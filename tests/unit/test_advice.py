@@ -152,7 +152,7 @@ def test_how_the_worker_is_paused_is_told(code, language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_hung_mount_does_not_hang_the_shell_that_looks_for_it(language):
     text = advice("nas.hung", language, "/nas", places=["/nas/a", "/nas/b"])
-    assert in_order(text, "(timeout -s KILL 5 ls ", ">/dev/null 2>&1 && echo ", ") & ")
+    assert in_order(text, "(timeout -s KILL 5 ls ", ">/dev/null 2>&1 && echo ", ") &")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
