@@ -5,12 +5,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+from ansible_collections.ops.remediation.plugins.action import run_guard
+from ansible_collections.ops.remediation.plugins.modules import run_guard as run_guard_module
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def test_docs_are_current():
     done = subprocess.run([sys.executable, "tools/make_docs.py", "--check"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_guard_of_a_run_returns_is_documented():
+    described = set(yaml.safe_load(run_guard_module.RETURN))
+    assert {"remediation_run", "remediation_remarks", "check_mode", *run_guard._no_hosts("nosuchgroup")} - {"failed", "msg"} == described
 
 
 def test_each_row_of_a_table_has_the_cells_of_its_head():
