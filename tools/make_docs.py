@@ -74,6 +74,7 @@ def faults() -> str:
     lines += [
         "What the checks can find. P0: sending stops, P1: sending is at risk or one part is down, P2: trouble to come, P3: advice.",
         "Class of a remedy: auto (reversible, limited in number), approval (needs a person's consent), manual (instructions only).",
+        "None of the remedies is carried out by this version; the ids are for later ones.",
         "Source: M1, M2 manual and section, F a fact of the product, + an addition of this collection.",
         "In the texts, ‹name› is filled in from the finding, and [one | other] stands for a choice.",
     ]
@@ -175,7 +176,12 @@ def markdown(description: str | Iterable[str]) -> str:
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
     head = tuple(head)
-    return [f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *(tuple(row) for row in rows))]
+    return [f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *(tuple(map(in_table, row)) for row in rows))]
+
+
+def in_table(text: str) -> str:
+    """Keep a bar from ending a table's cell; GitHub's Markdown wants that inside of code, too."""
+    return text.replace("|", "\\|")
 
 
 def cell(text: str) -> str:

@@ -103,7 +103,7 @@ def _callback_is_missing() -> str:
 def _no_hosts(pattern: str) -> dict[str, Any]:
     message = (
         f"remediation_hosts: {pattern!r} matches no host of this inventory (with its --limit); nothing would be checked;"
-        " name a group or host that exists (ansible-inventory --graph shows them)"
+        " name a group or host that exists (ansible-inventory -i <inventory> --graph shows them)"
     )
     finding = fault("run.no_hosts", "run.guard", evidence={"pattern": pattern})
     return {"failed": True, "msg": message, "findings": [finding.as_dict()], "expected": ["run.guard"]}

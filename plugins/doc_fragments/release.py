@@ -16,7 +16,9 @@ options:
     type: path
     required: true
   state_dir:
-    description: Folder on the host with the journal of rollbacks, by default under C(/var/lib/ops-remediation).
+    description:
+      - Folder on the host with the journal of rollbacks.
+      - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others, with O(host_name) as C(HOST).
     type: path
   host_name:
     description: Inventory name of the host, which names the default of O(state_dir).

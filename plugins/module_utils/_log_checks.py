@@ -23,6 +23,7 @@ from ._errors import CannotRead, NeedsUser, RemediationError
 from ._finding import Finding, fault, ok, unknown
 from ._log_verdict import ABSENT, STARTUP, is_over
 from ._pm2 import reachable_by_others
+from ._pm2_words import command
 from ._process import user_name
 from ._signatures import BY_NAME, UNKNOWN
 from ._sources import Asked
@@ -314,8 +315,7 @@ def _blocked(check: str, answer: Mapping[str, Any]) -> Finding:
 def _where(asked: Asked, answer: Mapping[str, Any]) -> dict[str, str]:
     """Return what a person needs for the next command: PM2_HOME, its user, and how to call PM2 for them."""
     home, name = asked.parameters["pm2_home"], answer["user"]
-    become = "sudo" if name == "root" else f"sudo -u {name}"
-    return {"pm2_home": home, "user": name, "pm2": f"{become} env PM2_HOME={home} pm2"}
+    return {"pm2_home": home, "user": name, "pm2": command(name, home)}
 
 
 # --- backend.env

@@ -20,6 +20,7 @@ from typing import Any
 from ._errors import RemediationError, WrongQuestion
 from ._finding import Finding, fault, ok, unknown
 from ._pm2 import saved_asleep
+from ._pm2_words import command
 from ._sources import Asked
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop
@@ -839,8 +840,7 @@ def _denied(check: str, listed: Mapping[str, Any]) -> Finding:
 def _where(asked: Asked, listed: Mapping[str, Any]) -> dict[str, str]:
     """Return what a person needs for the next command: PM2_HOME, its user, and how to call PM2 for them."""
     home, name = asked.parameters["pm2_home"], listed["user"]
-    become = "sudo" if name == "root" else f"sudo -u {quote(name)}"
-    where = {"pm2_home": home, "user": name, "pm2": f"{become} env PM2_HOME={quote(home)} pm2"}
+    where = {"pm2_home": home, "user": name, "pm2": command(name, home)}
     return where if quote(home) == home else {**where, "home_argument": quote(home)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from . import _pm2
@@ -18,6 +19,15 @@ MOST_NAMES = 20  # in one line
 LAUNCHES_WITHIN = 10.0
 LONGEST_LAUNCH = 60.0
 LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes what a process said before its end
+
+
+def command(user: str, pm2_home: str) -> str:
+    """Return how a person calls PM2 for this user and PM2_HOME, quoted for a shell.
+
+    PM2 starts its daemon in the folder in which it is called, and fails where the user may not enter that one: hence ``env -C /`` (coreutils 8.28).
+    """
+    become = "sudo" if user == "root" else f"sudo -u {quote(user)}"
+    return f"{become} env -C / PM2_HOME={quote(pm2_home)} pm2"
 
 
 def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -14,13 +14,14 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Any
 
 from . import _pm2, _pm2_control, _pm2_health, _pm2_words
 from ._errors import ActionFailed, RemediationError, TooSlow
 from ._mask import mask
 from ._pm2_request import Request
-from ._process import call
+from ._process import call, user_name
 from ._release_layout import LINK, SCRIPTS, Place, Refused
 
 POLL = 0.1
@@ -120,15 +121,32 @@ class Pm2Applications:
         for part in (part for part in ("backend", "worker") if part in parts):
             here = [one for one in found if one["name"] == self.process_of(part)]
             wanted = os.path.join(place.app, SCRIPTS[part])
-            refused += [_elsewhere(one, wanted) for one in here if one["script"] != wanted]
+            refused += [self._elsewhere(one, wanted, place.app) for one in here if one["script"] != wanted]
             if not here:
                 refused += self._not_startable(part, wanted)
         if place.layout == LINK:
             releases = place.releases + "/"
             refused += [
-                _pinned(one, place) for one in found if one["cwd"].startswith(releases) and one["script"].startswith(place.app + "/")
+                self._pinned(one, place) for one in found if one["cwd"].startswith(releases) and one["script"].startswith(place.app + "/")
             ]
         return refused
+
+    def _elsewhere(self, one: Mapping[str, Any], wanted: str, app: str) -> Refused:
+        again = self._start_again(one["name"], wanted, app)
+        remedy = f"start it from there first ({again}; not while a mail run is open), then run this again"
+        message = f"PM2 runs {one['name']} from {one['script']}, not from {wanted}, so another release would not be started; {remedy}"
+        return Refused("script", message, process=one["name"], script=one["script"], wanted=wanted, again=again)
+
+    def _pinned(self, one: Mapping[str, Any], place: Place) -> Refused:
+        again = self._start_again(one["name"], one["script"], place.app)
+        remedy = f"start it from there first ({again}; not while a mail run is open), then run this again"
+        message = f"PM2 runs {one['name']} in the folder {one['cwd']} of one release, not in {place.app}; {remedy}"
+        return Refused("script", message, process=one["name"], script=one["cwd"], wanted=place.app, again=again)
+
+    def _start_again(self, name: str, script: str, app: str) -> str:
+        """Return the commands that start a process anew from another place: a bare pm2 would ask another user's daemon."""
+        pm2 = _pm2_words.command(user_name(self.uid), self.settings.pm2_home)
+        return f"{pm2} delete {quote(name)}; {pm2} start {quote(script)} --name {quote(name)} --cwd {quote(app)}; {pm2} save"
 
     def _not_startable(self, part: str, script: str) -> list[Refused]:
         """Look whether a process that PM2 does not know could be started at all."""
@@ -324,18 +342,6 @@ def _folders(pm2_home: str) -> dict[int, str]:
         if isinstance(env, dict) and isinstance(env.get("pm_id"), int) and isinstance(env.get("pm_cwd"), str):
             found[env["pm_id"]] = env["pm_cwd"]
     return found
-
-
-def _elsewhere(one: Mapping[str, Any], wanted: str) -> Refused:
-    remedy = f"start it from there first (pm2 delete {one['name']}; pm2 start {wanted} --name {one['name']}), then run this again"
-    message = f"PM2 runs {one['name']} from {one['script']}, not from {wanted}, so another release would not be started; {remedy}"
-    return Refused("script", message, process=one["name"], script=one["script"], wanted=wanted)
-
-
-def _pinned(one: Mapping[str, Any], place: Place) -> Refused:
-    remedy = f"start it from {place.app} first (cd {place.app}; pm2 delete {one['name']}; pm2 start {one['script']} --name {one['name']})"
-    message = f"PM2 runs {one['name']} in the folder {one['cwd']} of one release, not in {place.app}; {remedy}"
-    return Refused("script", message, process=one["name"], script=one["cwd"], wanted=place.app)
 
 
 def _size(path: str) -> int:

@@ -190,11 +190,13 @@ def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str
     group = _group_of(uid)
     if found["owner"] or found["closed"]:
         named = ", ".join((found["owner"] + found["closed"])[:MOST_NAMED])
-        message = f"release {target.id}: {named} belongs to another user, or {user} may not use it; chown -R {user}:{group} {target.path}"
+        message = (
+            f"release {target.id}: {named} belongs to another user, or {user} may not use it; sudo chown -R {user}:{group} {target.path}"
+        )
         refused.append(Refused("owner", message, path=target.path, user=user, group=group, paths=(found["owner"] + found["closed"])[:20]))
     if found["open"]:
         path = os.path.join(target.path, env)
-        message = f"release {target.id}: {env} can be read by all users; chmod 600 {path}"
+        message = f"release {target.id}: {env} can be read by all users; sudo chmod o= {path}"
         refused.append(Refused("env_mode", message, path=path))
     return refused
 
@@ -208,7 +210,7 @@ def of_the_page(place: Place, target: Candidate) -> list[Refused]:
     if not closed:
         return []
     page = os.path.join(target.path, _PAGE)
-    remedy = f"chmod go+x {target.path} {os.path.dirname(page)}; chmod -R go+rX {page}"
+    remedy = f"sudo chmod go+x {target.path} {os.path.dirname(page)}; sudo chmod -R go+rX {page}"
     named = ", ".join(closed[:MOST_NAMED])
     message = f"release {target.id}: {named} is closed to users to whom the running release grants it, such as nginx's; {remedy}"
     return [Refused("page_mode", message, path=target.path, page=page, paths=closed[:20])]
@@ -387,13 +389,16 @@ def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, 
     """Say that a mail run is open: what stops the worker now would tear it apart (rule 7 of the architecture)."""
     if "worker" not in parts or OPEN_RUN in override or open_runs == 0:
         return []
-    remedy = (
-        f'wait for it (-e emergency_rollback_drain=600), or override this by name: -e \'{{"emergency_rollback_override": ["{OPEN_RUN}"]}}\''
-    )
-    if open_runs is None:
+    override_it = f'override this by name: -e \'{{"emergency_rollback_override": ["{OPEN_RUN}"]}}\''
+    if open_runs is None:  # waiting would not help: the next answer is none either
+        remedy = (
+            "mend what kept LogsDB from telling (logsdb in stack_areas, stack_logsdb_*, its driver on stack_checker), then run this again"
+        )
+        remedy += f"; only where you know by other means that none is open, {override_it}"
         message = f"whether a mail run is open is not known ({why_unknown or 'LogsDB was not asked'}); {remedy}"
         return [Refused("open_run_unknown", message, said=why_unknown)]
     are, them = ("s are", "them") if open_runs > 1 else (" is", "it")
+    remedy = f"wait for {them} (-e emergency_rollback_drain=600), or {override_it}"
     message = f"{open_runs} mail run{are} open, and stopping the worker would tear {them} apart; {remedy}"
     return [Refused("open_run", message, runs=open_runs)]
 
@@ -404,7 +409,7 @@ def of_the_answer(parts: Sequence[str], age: float, valid: float, override: Sequ
         return []
     said = f"LogsDB was asked {age:.0f} s ago, and that holds for {valid:.0f} s"
     message = f"whether a mail run has begun meanwhile is not known: {said}; run the same command again, which asks anew"
-    return [Refused("open_run_unknown", message, said=said)]
+    return [Refused("open_run_unknown", message, said=said, late=True)]
 
 
 def told(refused: Sequence[Refused]) -> str:

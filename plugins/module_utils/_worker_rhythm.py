@@ -24,6 +24,7 @@ from . import _pm2
 from ._finding import Finding, fault, ok, unknown
 from ._log_text import Clock, clock_of
 from ._mask import strip_ansi
+from ._pm2_words import command
 from ._sources import Asked
 
 TAILS = (1024 * 1024, 8 * 1024 * 1024)  # bytes of a log that are read; more when the first hold no line of interest
@@ -336,15 +337,13 @@ def _measured(lines: Mapping[str, Any], usual: float | None) -> dict[str, Any]:
 
 
 def _about(asked: Asked, about: Mapping[str, Any]) -> dict[str, Any]:
-    home, user = asked.parameters["pm2_home"], about["user"]
-    become = "sudo" if user == "root" else f"sudo -u {user}"
     work = asked.parameters.get("work") or {}
     return {
         "pid": about["pid"],
         "frozen": about["frozen"],
         "log": about["logs"][0],
         "open_runs": work.get("open_runs"),
-        "pm2": f"{become} env PM2_HOME={home} pm2",
+        "pm2": command(about["user"], asked.parameters["pm2_home"]),
     }
 
 

@@ -178,7 +178,7 @@ state:
   description: >-
     V(rolled_back), V(already) (nothing was to be done), V(finished_earlier) (what a killed run had begun was finished, or undone where
     the former release was asked for), V(planned) (check mode); of a failure V(refused) (nothing was touched but what a killed run had
-    begun, see C(touched)), V(undone) (the former release is back and runs), V(broken) (it does not run).
+    begun, see RV(refusals)), V(undone) (the former release is back and runs), V(broken) (it does not run).
   returned: always
   type: str
 steps:
@@ -207,7 +207,9 @@ environment:
   returned: always
   type: dict
 refusals:
-  description: Why it was not begun, each with C(message) and C(reason).
+  description:
+    - Why it was not begun, each with C(message) and C(reason).
+    - C(touched) of each says what became of what a killed run had begun, where that was finished or undone before.
   returned: always
   type: list
   elements: dict

@@ -112,4 +112,21 @@ remediation_remarks:
       texts:
         en: stack_pm2_hom (on tank-app) is not a variable of this collection; did you mean stack_pm2_home?
         ko: "stack_pm2_hom (tank-app): 이 컬렉션에 없는 변수입니다. stack_pm2_home의 오타인지 확인하십시오."
+check_mode:
+  description: Whether the run is one in check mode, for the run record.
+  returned: always
+  type: bool
+  sample: false
+findings:
+  description: The finding C(run.no_hosts).
+  returned: when no host matches
+  type: list
+  elements: dict
+expected:
+  description: What the run record expects instead of the checks of hosts, C(run.guard).
+  returned: when no host matches
+  type: list
+  elements: str
+  sample:
+    - run.guard
 """

@@ -240,7 +240,7 @@ def test_an_open_env_is_a_fault(env, mode, monkeypatch):
     monkeypatch.setattr(c, "reachable_by_others", lambda _path: True)
     finding = env_finding(env)
     assert (finding.code, finding.remedies, finding.evidence["mode"]) == ("backend.env_readable", ("file.tighten",), f"{mode:04o}")
-    assert "chmod 600" in words(finding)
+    assert "sudo chmod o= " in words(finding)
     monkeypatch.setattr(c, "reachable_by_others", lambda _path: False)
     assert env_finding(env).status == "ok"
 

@@ -598,7 +598,7 @@ def test_names_and_folders_are_quoted_in_commands():
     asked = h.asked(parameters={"processes": ["a b; rm"], "pm2_home": "/srv/my tank/.pm2"}, pm2_list=value, pm2_log=h.log("", 1.0))
     (found,) = _pm2_checks.processes(asked)
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
-    assert texts["next"] == "sudo -u tank env PM2_HOME='/srv/my tank/.pm2' pm2 restart 'a b; rm'"
+    assert texts["next"] == "sudo -u tank env -C / PM2_HOME='/srv/my tank/.pm2' pm2 restart 'a b; rm'"
 
 
 @pytest.mark.parametrize("wrong", [{"restarts": 0}, {"window": 0}, {"quiet": -1}, {"look_back": 0}, {"processes": []}])

@@ -179,6 +179,7 @@ def test_the_report_cannot_be_broken_by_what_a_host_says():
     assert "\n# not a title" not in text
     assert "<script>" not in text.replace("\\<script\\>", "")
     assert "1234000" not in text
+    assert "- Remedies (not automated yet): pm2.restart\n" in text
     rows = [line for line in text.splitlines() if line.startswith("| app1")]
     assert len(rows) == 1
     assert len(rows[0].replace("\\|", "").split("|")) == len(render.WORDS["en"]["columns"]) + 2

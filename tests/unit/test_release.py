@@ -311,7 +311,12 @@ def test_the_running_release_behind_a_link_is_refused(tmp_path):
     ("options", "reason", "words"),
     [
         ({"open_runs": 2}, "open_run", "2 mail runs are open"),
-        ({"open_runs": None, "open_runs_unknown": "logsdb is down"}, "open_run_unknown", "not known (logsdb is down)"),
+        ({"open_runs": 2}, "open_run", "wait for them (-e emergency_rollback_drain=600)"),
+        (
+            {"open_runs": None, "open_runs_unknown": "logsdb is down"},
+            "open_run_unknown",
+            "not known (logsdb is down); mend what kept LogsDB",
+        ),
         ({"least_free_mb": 1e12}, "space", "has no room"),
     ],
 )
@@ -338,7 +343,7 @@ def test_an_env_that_others_may_read_is_refused(place):
     (place.paths["B"] / "config/.env").chmod(0o644)
     reasons, line = refused(place, place.id["B"])
     assert reasons == ["env_mode"]
-    assert "chmod 600" in line
+    assert "; sudo chmod o= " in line
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root to give files to others")
@@ -347,7 +352,7 @@ def test_a_wrong_owner_is_refused(place, path):
     os.chown(place.paths["B"] / path, 12345, 12345)
     reasons, line = refused(place, place.id["B"])
     assert reasons == ["owner"]
-    assert "chown -R" in line
+    assert "; sudo chown -R" in line
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root to become another user")
@@ -444,7 +449,7 @@ def test_a_page_that_nginx_could_not_read_any_more_is_refused(place, path):
     reasons, line = refused(place, place.id["B"])
     assert reasons == ["page_mode"]
     assert f"release {place.id['B']}: {path} is closed" in line
-    assert "chmod -R go+rX" in line
+    assert "; sudo chmod -R go+rX" in line
     live = place.paths["A"] / path.replace("-B", "-A")
     live.chmod(file.stat().st_mode & 0o777)
     if path != "frontend/build/assets/app-B.js":  # what the running one does not grant either, nobody misses
@@ -1028,7 +1033,7 @@ def test_an_old_answer_about_mail_runs_is_refused_before_anything_stops(place):
         _late(place, place.id["B"], seconds=121.0)
     partial = error.value.details["partial"]
     assert (partial.state, partial.changed, partial.steps) == ("refused", False, [])
-    assert [each["reason"] for each in partial.refusals] == ["open_run_unknown"]
+    assert [(each["reason"], each["late"]) for each in partial.refusals] == [("open_run_unknown", True)]
     assert (place.running(), {name: place.applications.pid(name) for name in ("backend", "worker")}) == before
     assert _release.listing(place.request(None))["interrupted"] == ""
     assert place.lost() == []

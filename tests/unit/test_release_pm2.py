@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import http.server
 import os
+import shlex
 import threading
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
 from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, TooSlow, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome, user_name
 from ansible_collections.ops.remediation.plugins.module_utils._release_layout import FOLDER, LINK, Place
 from ansible_collections.ops.remediation.plugins.module_utils._release_pm2 import Pm2Applications, Settings
 
@@ -208,6 +209,21 @@ def test_a_process_that_is_pinned_to_one_release_is_refused():
     found = [{**one, "script": one["script"].replace(APP, "/srv/current"), "cwd": "/srv/releases/20261121"} for one in both(process())]
     assert problems(found, LINK, "/srv/current", "/srv/releases") == ["script", "script"]
     assert problems([{**one, "cwd": "/srv/current"} for one in found], LINK, "/srv/current", "/srv/releases") == []
+
+
+@pytest.mark.parametrize("layout", [FOLDER, LINK])
+def test_the_way_back_to_the_right_place_is_told_for_pm2s_own_user(layout):
+    app = APP if layout == FOLDER else "/srv/my current"
+    script = f"{app}/backend/dist/main.js" if layout == LINK else "/srv/old/backend/dist/main.js"
+    found = [{**process("backend", script=script), "cwd": "/srv/releases/20261121"}]
+    host = Host(lambda _now: [*found, {**process(), "script": f"{app}/worker/dist/worker.js", "cwd": app}])
+    (refused,) = host.problems(Place(app, layout, "/srv/releases", app), ("backend", "worker"))
+    user = user_name(host.uid)
+    pm2 = f"{'sudo' if user == 'root' else f'sudo -u {user}'} env -C / PM2_HOME={shlex.quote(host.settings.pm2_home)} pm2"
+    wanted = shlex.quote(f"{app}/backend/dist/main.js")
+    commands = f"{pm2} delete backend; {pm2} start {wanted} --name backend --cwd {shlex.quote(app)}; {pm2} save"
+    assert refused.details["again"] == commands
+    assert f"start it from there first ({commands}; not while a mail run is open)" in refused.message
 
 
 def test_a_daemon_that_does_not_answer_is_refused_with_its_remedy():

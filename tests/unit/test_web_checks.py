@@ -106,12 +106,13 @@ def test_each_way_of_no_answer_has_words_of_its_own(problem, said):
 
 @pytest.mark.parametrize("code", ["backend.no_answer", "backend.error_5xx", "backend.wrong_body", "web.bad_gateway", "web.gateway_timeout"])
 def test_pm2_is_called_for_its_own_user(code):
-    known = "sudo -u tankmail env PM2_HOME=/home/tankmail/.pm2 pm2"
+    known = "sudo -u tankmail env -C / PM2_HOME=/home/tankmail/.pm2 pm2"
     for evidence in ({}, {"pm2": known}):
         found = fault(code, "web.page", "backend", evidence=evidence)
         for texts in faults_catalogue.render({**found.as_dict(), "host": "tank-app"}).values():
             calls = re.findall(
-                r"(?:sudo -u (?:tankmail|<[^>]+>) env PM2_HOME=(?:/home/tankmail/.pm2|<[^>]+>) )?pm2 (?:list|logs|restart)", texts["next"]
+                r"(?:sudo -u (?:tankmail|<[^>]+>) env -C / PM2_HOME=(?:/home/tankmail/.pm2|<[^>]+>) )?pm2 (?:list|logs|restart)",
+                texts["next"],
             )
             assert calls
             assert all(call.startswith(known if evidence else "sudo -u <") for call in calls)
