@@ -106,12 +106,14 @@ def run_target(folder: Path, shared: dict[str, Any]) -> bool:
             code = subprocess.run(argv, cwd=CHECKOUT, stdout=stream, stderr=subprocess.STDOUT, timeout=LONGEST, check=False).returncode
         except subprocess.TimeoutExpired:
             code = -1
-    print(f"integration: {name}: {'FAILED' if code else 'ok'} ({time.monotonic() - started:.1f} s)", flush=True)
-    if code:
-        print(
-            log.read_text(encoding="utf-8"), f"integration: {name}: {'too slow' if code < 0 else f'exit code {code}'}", sep="\n", flush=True
-        )
-    return code == 0
+    seconds = time.monotonic() - started
+    if not code:
+        print(f"integration: {name}: ok ({seconds:.1f} s)", flush=True)
+        return True
+    text = log.read_text(encoding="utf-8")
+    said = [line for line in text.splitlines() if line.startswith("[ERROR]: ")] or [f"exit code {code}"]
+    print(text, f"integration: {name}: FAILED ({seconds:.1f} s): {'too slow' if code < 0 else said[-1]}", sep="\n", flush=True)
+    return False
 
 
 def run_pytest(instance: str, part: str | None) -> int:
