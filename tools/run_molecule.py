@@ -160,7 +160,7 @@ class ReplicaInContainers:
         lines = [f"molecule: {name:<20} {'ok' if done else 'FAILED':<8} {time.monotonic() - began:6.1f} s"]
         if not done:
             log = (LOGS / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
-            lines = [f"{lines[0]}: {cause_in(log)}", *(f"    {line}" for line in log[-TOLD:])]
+            lines = [f"{lines[0]}: {cause_in(log)}", *(f"    {line}" for line in log[-TOLD:] if not STOP.is_set())]
         print("\n".join(lines), flush=True)
         if not done:
             self.mend(name)
