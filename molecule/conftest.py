@@ -58,15 +58,38 @@ def record() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def _notes() -> Path:
+    return Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "before.json"
+
+
+def note(what: Any) -> None:
+    """Keep how something was before a scenario's first step; it must go through JSON as it is."""
+    _notes().write_text(json.dumps(what), encoding="utf-8")
+
+
+def noted() -> Any:
+    """Return what a scenario's test_before.py has kept."""
+    return json.loads(_notes().read_text(encoding="utf-8"))
+
+
+def applications(app: Any) -> dict[str, list[int]]:
+    """Return pid and number of restarts of backend and worker, as PM2 tells them."""
+    listed = app.run("su tankmail -s /bin/sh -c 'PM2_HOME=/home/tankmail/.pm2 pm2 jlist'").stdout
+    processes = json.loads(listed[listed.index("[{") :])
+    told = {process["name"]: [process["pid"], process["pm2_env"]["restart_time"]] for process in processes}
+    assert all(told[name][0] for name in ("backend", "worker")), listed
+    return {name: told[name] for name in ("backend", "worker")}
+
+
 def not_well(record: dict[str, Any]) -> list[tuple[str, str]]:
     """Return host and code of every finding that is not ok."""
     return sorted((finding["host"], finding["code"]) for finding in record["findings"] if finding["status"] != "ok")
 
 
-def daily_check(home: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Run the daily check; its exit code and run record."""
+def daily_check(home: Path, *arguments: str, **variables: str) -> tuple[int, dict[str, Any]]:
+    """Run the daily check, with further variables of the environment; its exit code and run record."""
     command = ["ansible-playbook", "playbooks/daily_check.yml", "-i", "inventories/replica", "-e", f"remediation_home={home}", *arguments]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")}
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), **variables}
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     record = home / "runs/latest/record.json"
     assert record.exists(), done.stdout + done.stderr

@@ -43,6 +43,7 @@ LEFT_OUT = ("integration-long", "faults-rest", *IN_CONTAINERS)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
 LONGEST = 1500  # seconds for one stage, far more than it takes; `make test` should stay under 20 minutes, `make ci` under 60
+CLEANS_UP = 90  # seconds that a stage which was told to end has for removing its containers
 RUNNING: list[subprocess.Popen[str]] = []
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
 # or the last line of the fault table.
@@ -79,6 +80,8 @@ def main(names: list[str]) -> int:
         # Said now, and not when the other stages have run for forty minutes.
         print(f"run_stages: no containers here: {missing}; `make test` runs what needs none", file=sys.stderr)
         return 2
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     began = time.monotonic()
     outcomes = run_all(chosen)
     tell(outcomes, () if names else LEFT_OUT, time.monotonic() - began)
@@ -106,7 +109,8 @@ def run_all(names: Sequence[str]) -> list[Outcome]:
         began = [pool.submit(run, name, f"{name:<16} | " if len(small) > 1 else "") for name in small]
         try:
             outcomes = [future.result() for future in began]
-            return outcomes + [run(name) for name in names if name not in small]
+            # In a thread too: this one must be free for Ctrl-C, and wait then until the stage has cleaned up.
+            return outcomes + [pool.submit(run, name).result() for name in names if name not in small]
         except KeyboardInterrupt:
             # The stages have been told; they still clean up before this leaves the pool.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -159,7 +163,7 @@ def count(line: str) -> Counter[str]:
 
 def problem_of(outcome: Outcome, rc: int) -> str:
     """Say in a few words why a stage is not well."""
-    if rc < 0 and outcome.seconds > LONGEST:
+    if rc and outcome.seconds > LONGEST:
         return f"ended after {LONGEST} s"
     if rc:
         return f"{outcome.counts['failed']} failed" if outcome.counts["failed"] else f"exit code {rc}"
@@ -171,7 +175,7 @@ def problem_of(outcome: Outcome, rc: int) -> str:
 @contextlib.contextmanager
 def deadline(child: subprocess.Popen[str]) -> Iterator[None]:
     """End a stage that takes too long."""
-    timers = [Timer(LONGEST, end, (child, signal.SIGTERM)), Timer(LONGEST + 5, end, (child, signal.SIGKILL))]
+    timers = [Timer(LONGEST, end, (child, signal.SIGTERM)), Timer(LONGEST + CLEANS_UP, end, (child, signal.SIGKILL))]
     for timer in timers:
         timer.daemon = True
         timer.start()
@@ -193,10 +197,10 @@ def known(child: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def interrupt(_number: int, _frame: object) -> None:
-    """Hand Ctrl-C on to the stages, and end those that do not heed it."""
+    """Hand Ctrl-C (or SIGTERM) on to the stages, and end those that do not heed it."""
     for child in RUNNING.copy():
         end(child, signal.SIGINT)
-        killer = Timer(30, end, (child, signal.SIGKILL))
+        killer = Timer(CLEANS_UP, end, (child, signal.SIGKILL))
         killer.daemon = True
         killer.start()
     raise KeyboardInterrupt
@@ -232,5 +236,4 @@ def tell(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> No
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, interrupt)
     sys.exit(main(sys.argv[1:]))

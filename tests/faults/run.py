@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -272,9 +273,7 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
     rows = {row.address: row for row in skipped}
     for row in skipped:
         show(row)
-    with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home:
-        replica("up", *(["--containers"] if kind == "containers" else []))
-        replica("fault", "clear")
+    with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home, at_work(kind):
         for group, following in zip(groups, [*groups[1:], []]):
             after = {case.area for case in following}
             ends = clean_runs == "row" or any(case.area not in after for case in group)
@@ -282,8 +281,25 @@ def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *
             for row in attempt(group, home, clean_run):
                 rows[row.address] = row
                 show(row)
-        replica("down", *(["--purge"] if kind == "containers" else []))
     return [rows[case.address] for case in chosen]
+
+
+@contextlib.contextmanager
+def at_work(kind: str) -> Iterator[None]:
+    """Have a replica without faults, and end it whatever comes of the rows: containers, their network and mounts go."""
+    down = ("down", *(["--purge"] if kind == "containers" else []))
+    try:
+        replica("up", *(["--containers"] if kind == "containers" else []))
+        replica("fault", "clear")
+        yield
+    except BaseException:
+        # What ended the rows is what must be told; that the replica is still there comes beside it.
+        try:
+            replica(*down)
+        except (BenchError, subprocess.TimeoutExpired) as error:
+            print(f"faults: the replica {INSTANCE} is not down: {error}", file=sys.stderr, flush=True)
+        raise
+    replica(*down)
 
 
 def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
@@ -356,11 +372,22 @@ def run_lanes(chosen: list[Case], count: int, clean_runs: str, kind: str) -> lis
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         started = [start_lane(number, lane, Path(folder), clean_runs, kind) for number, lane in enumerate(lanes_of(chosen, count))]
-        for process, result in started:
-            if process.wait() or not result.exists():
-                raise BenchError("a lane ended before its time; its last lines say why")
-            rows |= {entry["address"]: Row(**entry) for entry in json.loads(result.read_text(encoding="utf-8"))}
+        try:
+            for process, result in started:
+                if process.wait() or not result.exists():
+                    raise BenchError("a lane ended before its time; its last lines say why")
+                rows |= {entry["address"]: Row(**entry) for entry in json.loads(result.read_text(encoding="utf-8"))}
+        finally:
+            end_lanes([process for process, _result in started])
     return [rows[case.address] for case in chosen]
+
+
+def end_lanes(lanes: list[subprocess.Popen[bytes]]) -> None:
+    """Tell lanes that still run to stop, and wait until they have ended their replicas."""
+    for lane in lanes:
+        lane.terminate()
+    for lane in lanes:
+        lane.wait()
 
 
 def start_lane(number: int, lane: list[Case], folder: Path, clean_runs: str, kind: str) -> tuple[subprocess.Popen[bytes], Path]:
@@ -419,9 +446,21 @@ def report(rows: list[Row]) -> int:
     return 0 if asked and all(row.is_well for row in rows) else 1
 
 
+def stop(_number: int, _frame: object) -> None:
+    """Stop at the first Ctrl-C or SIGTERM; what comes after it must not end the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, stop)
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        print("faults: stopped", file=sys.stderr)
+        sys.exit(130)
     except BenchError as error:
         print(f"faults: {error}", file=sys.stderr)
         sys.exit(2)

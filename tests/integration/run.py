@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -127,4 +128,6 @@ def run_pytest(instance: str, part: str | None) -> int:
 
 
 if __name__ == "__main__":
+    # SIGTERM ends the replica too, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,54 @@ def bench():
     finally:
         del sys.path[:2]
     return cases
+
+
+@pytest.fixture
+def runner(bench, monkeypatch):
+    """Return the fault bench, which notes what it asks of its replica instead of making one."""
+    monkeypatch.syspath_prepend(str(CHECKOUT))
+    monkeypatch.syspath_prepend(str(CHECKOUT / "tests" / "faults"))
+    spec = importlib.util.spec_from_file_location("fault_bench", CHECKOUT / "tests" / "faults" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "fault_bench", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("kind", "down"), [("local", ("down",)), ("containers", ("down", "--purge"))])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, None])
+def test_the_replica_ends_whatever_comes_of_the_rows(runner, monkeypatch, kind, down, error):
+    calls = []
+    monkeypatch.setattr(runner, "replica", lambda *words: calls.append(words))
+    with pytest.raises(error) if error else contextlib.nullcontext(), runner.at_work(kind):
+        if error:
+            raise error
+    assert calls[-1] == down
+
+
+def test_a_replica_that_does_not_go_hides_not_what_ended_the_rows(runner, monkeypatch, capsys):
+    def replica(*words):
+        if words[0] != "fault":
+            raise runner.BenchError(f"{words[0]} failed")
+
+    monkeypatch.setattr(runner, "replica", replica)
+    with pytest.raises(runner.BenchError, match=r"^up failed$"), runner.at_work("containers"):
+        pass
+    assert "is not down: down failed" in capsys.readouterr().err
+
+
+def test_when_the_bench_is_stopped_it_waits_for_its_lanes(runner, tmp_path):
+    lane = (
+        "import signal, sys, time; signal.signal(15, lambda *_: (time.sleep(0.5), open(sys.argv[1] + '/down', 'w').close(), sys.exit(1)))"
+    )
+    lane += "; open(sys.argv[1] + '/runs', 'w').close(); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", lane, str(tmp_path)]) as process:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "runs").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        runner.end_lanes([process])
+    assert (tmp_path / "down").exists()
 
 
 def test_what_runs_in_containers_too_is_of_the_catalogue_and_has_a_row(bench):

@@ -6,12 +6,38 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("run_stages", CHECKOUT / "tools" / "run_stages.py")
+# Says that it runs; on a signal it needs a moment to clean up.
+CLEANS_UP = """
+import signal, sys, time
+def stop(*_):
+    time.sleep(0.7)
+    open(sys.argv[1] + "/cleaned", "w").close()
+    sys.exit(130)
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
+print("3 passed, 0 failed", flush=True)
+open(sys.argv[1] + "/runs", "w").close()
+time.sleep(60)
+"""
+# The stages with another one among them.
+HARNESS = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tools import run_stages
+run_stages.STAGES["cleans-up"] = [sys.executable, "-c", (Path(sys.argv[2]) / "stage.py").read_text(), sys.argv[2]]
+sys.exit(run_stages.main(["cleans-up"]))
+"""
 run_stages = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(run_stages)
 
@@ -75,6 +101,7 @@ def ran(monkeypatch):
         return [run_stages.Outcome(name, 1.0, run_stages.Counter(passed=1)) for name in chosen]
 
     monkeypatch.setattr(run_stages, "run_all", run_all)
+    monkeypatch.setattr(run_stages.signal, "signal", lambda *_heard: None)  # pytest keeps its own
     return names
 
 
@@ -109,3 +136,34 @@ def test_with_containers_all_stages_run(ran, monkeypatch):
     monkeypatch.setattr(run_stages, "no_containers", lambda: "")
     assert run_stages.main(["all"]) == 0
     assert ran == list(run_stages.STAGES)
+
+
+def test_a_stage_that_took_too_long_may_clean_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(run_stages.STAGES, "cleans-up", [sys.executable, "-c", CLEANS_UP, str(tmp_path)])
+    assert run_stages.CLEANS_UP >= 60  # two replicas in containers go in less
+    monkeypatch.setattr(run_stages, "LONGEST", 1)
+    outcome = run_stages.run("cleans-up")
+    assert outcome.problem == "ended after 1 s"
+    assert (tmp_path / "cleaned").exists()
+
+
+def test_a_stage_that_does_not_end_is_ended(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(run_stages.STAGES, "cleans-up", [sys.executable, "-c", CLEANS_UP, str(tmp_path)])
+    monkeypatch.setattr(run_stages, "LONGEST", 1)
+    monkeypatch.setattr(run_stages, "CLEANS_UP", 0.2)
+    assert run_stages.run("cleans-up").problem == "ended after 1 s"
+    assert (tmp_path / "runs").exists()
+    assert not (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_it_is_stopped_it_waits_until_the_stage_has_cleaned_up(tmp_path, number):
+    (tmp_path / "stage.py").write_text(CLEANS_UP, encoding="utf-8")
+    with subprocess.Popen([sys.executable, "-c", HARNESS, str(CHECKOUT), str(tmp_path)], stdout=subprocess.DEVNULL) as stages:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "runs").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        stages.send_signal(number)
+        assert stages.wait(20) == 130
+    assert (tmp_path / "cleaned").exists()

@@ -130,7 +130,7 @@ def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
     assert outcome(source, one, state).get() == ["a"]
     with open(state.lock_file(source.lock(one)), "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert outcome(source, other, state, deadline=0.5).error.kind == "busy"
+        assert outcome(source, other, state, deadline=2.5).error.kind == "busy"
 
 
 def test_a_lock_that_cannot_be_made_costs_only_the_reading_that_needs_it(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import not_well
+from conftest import applications, not_well, noted
 
 
 def test_all_is_well(record):
@@ -23,5 +23,6 @@ def test_nothing_of_root_is_left_with_the_applications(app):
 
 
 def test_the_applications_were_not_restarted(app):
+    assert applications(app) == noted()
     assert app.run("systemctl show -p NRestarts --value pm2-tankmail").stdout.strip() == "0"
     assert app.run("pgrep -fc '[G]od Daemon'").stdout.strip() == "1"

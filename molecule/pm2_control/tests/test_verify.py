@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from conftest import applications, noted
+
 
 def test_one_process_answers(app):
     pids = app.run("pgrep -f '/opt/probe/[s]erver.js'").stdout.split()
@@ -11,6 +13,7 @@ def test_one_process_answers(app):
 
 
 def test_backend_and_worker_are_untouched(app):
+    assert applications(app) == noted()
     assert '"status":"ok"' in app.run("curl -s http://127.0.0.1:3000/api/health").stdout
 
 

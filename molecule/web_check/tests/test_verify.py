@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from conftest import noted
+from traces import traces
 
-def test_nginx_was_not_reloaded(web):
-    assert web.run("journalctl -u nginx --no-pager").stdout.count("Reload") == 0
+
+def test_nginx_was_neither_restarted_nor_reloaded(web):
+    assert traces(web)["processes"] == noted()["processes"]
 
 
-def test_nothing_was_kept(web):
-    assert not web.file("/var/lib/ops-remediation/web_check").exists
+def test_no_file_was_written(web):
+    assert traces(web)["files"] == noted()["files"]
