@@ -16,9 +16,9 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
 
-from ansible_collections.ops.remediation.plugins.module_utils import _registry  # noqa: E402 - needs the path above
-from ansible_collections.ops.remediation.plugins.module_utils._check import Check  # noqa: E402
-from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS, FAULTS, Fault, Follows  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry  # noqa: E402 - needs the path above
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS, FAULTS, Fault, Follows  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, variables  # noqa: E402
 
 MADE = "<!-- Made by tools/make_docs.py; change the code, then run `make docs`. -->"

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok
 from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 MODULE = "ops.remediation.check_runtime"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._finding import Finding, fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import Finding, fault, ok
 from ansible_collections.ops.remediation.plugins.plugin_utils.release_action import ReleaseAction
 
 CHECK = "run.rollback"

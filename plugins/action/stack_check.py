@@ -24,11 +24,11 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.ops.remediation.plugins.module_utils import _registry
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._mask import mask
-from ansible_collections.ops.remediation.plugins.module_utils._process import describe_crash
-from ansible_collections.ops.remediation.plugins.module_utils._stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import describe_crash
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask
+from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
 from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 KEPT = (*ALWAYS, "findings")

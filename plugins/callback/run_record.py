@@ -26,7 +26,7 @@ import json
 import os
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.ops.remediation.plugins.module_utils import _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
 from ansible_collections.ops.remediation.plugins.plugin_utils import record, render
 from ansible_collections.ops.remediation.plugins.plugin_utils.version import VERSION
 

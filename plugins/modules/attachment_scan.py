@@ -564,10 +564,11 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _attachment_scan, _state
-from ansible_collections.ops.remediation.plugins.module_utils._attachments_checks import QUERY_OPTIONS, QUERY_RULES
-from ansible_collections.ops.remediation.plugins.module_utils._check import without_descriptions
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.checks import QUERY_OPTIONS, QUERY_RULES
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import without_descriptions
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": list(_attachment_scan.STATES), "default": "present"},

@@ -133,8 +133,8 @@ site:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _runtime
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions import runtime as _runtime
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 ARGUMENTS = {
     "path": {"type": "path", "default": "/opt/ops-remediation/runtime"},

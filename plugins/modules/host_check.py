@@ -268,9 +268,11 @@ expected:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._host_area import CHECKS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host.area import CHECKS
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 QUESTIONS = {check.id.partition(".")[2]: check for check in CHECKS}
 ARGUMENTS = {

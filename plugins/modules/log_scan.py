@@ -260,8 +260,9 @@ files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _log_scan, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._modules import log_scan as _log_scan
 
 
 def main():

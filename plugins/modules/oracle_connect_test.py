@@ -300,7 +300,10 @@ targets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _registry, _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door
 
 
 def main():

@@ -232,8 +232,9 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2_control, _pm2_request
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": list(_pm2_request.STATES), "default": "started"},

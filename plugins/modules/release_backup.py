@@ -124,9 +124,10 @@ site:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _release_backup, _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import backup as _release_backup
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 ARGUMENTS = {
     **_release_door.PLACE,

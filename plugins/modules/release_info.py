@@ -84,8 +84,9 @@ site:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 
 def main():

@@ -240,8 +240,9 @@ site:
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError
 
 NGINX = {**{name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}, "page_url": {"type": "str"}}
 ARGUMENTS = {

@@ -392,7 +392,9 @@ identities:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _ses_door, _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._modules import ses_quota as _ses_door
 
 
 def main():

@@ -168,7 +168,7 @@ site:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils._stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
 
 
 def main():

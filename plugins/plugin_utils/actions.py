@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._mask import mask
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask
 
 COLLECTION = "ops.remediation."
 MOST_STEPS = 100

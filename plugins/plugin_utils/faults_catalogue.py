@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS, Fault
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS, Fault
 from jinja2 import ChainableUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 

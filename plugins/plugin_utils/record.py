@@ -20,9 +20,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils import _finding
-from ansible_collections.ops.remediation.plugins.module_utils._faults import AREAS
-from ansible_collections.ops.remediation.plugins.module_utils._mask import mask_all, strip_ansi
+from ansible_collections.ops.remediation.plugins.module_utils._core import finding as _finding
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask_all, strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils.actions import action_of
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold, identity

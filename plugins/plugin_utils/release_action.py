@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.ops.remediation.plugins.module_utils._finding import Finding
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import Finding
 from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
 
 ALONE = "what had begun on the host goes on there alone: wait some minutes, then run the same command again"

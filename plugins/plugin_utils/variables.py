@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._mask import strip_ansi
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils.faults_catalogue import SAFE_LOADER
 
 PREFIXES = ("stack_", "remediation_")  # and those of the roles, such as daily_check_

@@ -31,7 +31,8 @@ FOLDERS = 200
 _READ = """
 import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_read as reader, _process
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 options = json.load(open(sys.argv[2]))
 def work():
     started, cpu = time.perf_counter(), time.process_time()
@@ -315,7 +316,8 @@ def slow(folder: Path, collections: Path, row: Callable[..., Any], rounds: int =
 _WALK = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments as a, _attachments_roots as r, _attachments_walk as w
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import match as a, walk as w
+from ansible_collections.ops.remediation.plugins.module_utils._shared import dated_paths as r
 root = r.Root(sys.argv[2], sys.argv[2], sys.argv[2])
 started = time.perf_counter()
 walk = w.Walker(a.Index([a.Wanted("F001_3.xls")]), a.EXTENSIONS, depth=3, until=time.monotonic() + 60, readers=int(sys.argv[3])).walk([root])

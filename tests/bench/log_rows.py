@@ -48,7 +48,8 @@ _ERRORS = (
 _MEASURE = """
 import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.ops.remediation.plugins.module_utils import _log_scan, _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._modules import log_scan as _log_scan
 options = {"pm2_home": None, "user": None, "app_dir": None, "processes": ["worker"], "process": "worker", "modules": False, "areas": None,
     "consumer": "bench", "first_read_mb": 1000, "read_mb": 1000, "quiet": 1 << 31, "deadline": 60.0, "answer_within": 3.0, "paths": [sys.argv[2]]}
 started = time.perf_counter()

@@ -25,10 +25,10 @@ AREA = '''
 
 import sys
 
-from ._check import Check
-from ._errors import DriverMissing
-from ._finding import ok
-from ._sources import Source
+from ..._core.check import Check
+from ..._core.errors import DriverMissing
+from ..._core.finding import ok
+from ..._core.source import Source
 
 
 def with_driver():
@@ -55,7 +55,7 @@ CHECKS = tuple(
 REGISTRATION = """
 
 def _templates() -> tuple[Check, ...]:
-    from ._templates_area import CHECKS
+    from .._areas.templates.area import CHECKS
 
     return CHECKS
 
@@ -90,8 +90,11 @@ class Project:
             copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy
             copy(CHECKOUT / name, self.collection / name)
         utils = self.collection / "plugins/module_utils"
-        (utils / "_templates_area.py").write_text(AREA)
-        with (utils / "_registry.py").open("a") as registry:
+        area = utils / "_areas/templates"
+        area.mkdir()
+        (area / "__init__.py").touch()
+        (area / "area.py").write_text(AREA)
+        with (utils / "_core/questions.py").open("a") as registry:
             registry.write(REGISTRATION)
         system = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         common = {"ansible_connection": "local", "ansible_python_interpreter": system, "stack_areas": [], "daily_check_extra": EXTRA}

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb
-from ansible_collections.ops.remediation.plugins.module_utils._logsdb_checks import PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb.checks import PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb
 
 PLANTED = "planted-7a1"
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -18,9 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _runtime
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed
-from ansible_collections.ops.remediation.plugins.module_utils._runtime import Request, bring
+from ansible_collections.ops.remediation.plugins.module_utils._actions import runtime as _runtime
+from ansible_collections.ops.remediation.plugins.module_utils._actions.runtime import Request, bring
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed
 
 SOME_HASH = f"--hash=sha256:{'0' * 64}"
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_checks, _attachments_read
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import checks as _attachments_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as _attachments_read
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.ops.remediation.plugins.module_utils import _host_area
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import area as _host_area
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
 NOW = 1_800_000_000.0

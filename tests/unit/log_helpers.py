@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.ops.remediation.plugins.module_utils import _log_text, _logs
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import reader as _logs
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import records as _log_text
 
 SEOUL = _log_text.Clock("mdy", -9 * 3600.0)
 RED, YELLOW, PLAIN = "\x1b[31m", "\x1b[38;5;3m", "\x1b[39m"

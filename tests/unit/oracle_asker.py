@@ -19,7 +19,9 @@ import time
 sys.path[:0] = [folder for folder in (sys.argv[2], sys.argv[1]) if folder]
 
 import oracledb  # noqa: E402 - found through the line above
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _oracle_door, _state  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door  # noqa: E402
 
 
 def answer(request: dict) -> dict:

@@ -13,10 +13,11 @@ import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._pm2_checks import PROCESSES_PARAMETERS
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.checks import PROCESSES_PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 
 TRANSCRIPTS = Path(__file__).parent / "pm2_transcripts"
 VERSIONS = ("5", "6", "7")

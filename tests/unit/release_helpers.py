@@ -12,10 +12,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from ansible_collections.ops.remediation.plugins.module_utils import _release
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed
-from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files, digest_of, manifest_of
-from ansible_collections.ops.remediation.plugins.module_utils._release_layout import SCRIPTS
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files, digest_of, manifest_of
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import SCRIPTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed
 
 SECRET = "planted-secret-77"
 # A process writes which release it is, then lives on. What it says first is what a health check would answer.

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_area, _sources
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area as _ses_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))

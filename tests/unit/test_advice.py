@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _faults
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
-from ansible_collections.ops.remediation.plugins.module_utils._pm2_words import command
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.commands import command
+from ansible_collections.ops.remediation.plugins.module_utils._core import faults as _faults
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue as catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils import render
 

@@ -14,13 +14,11 @@ import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import (
-    _attachment_scan,
-    _attachments_checks,
-    _attachments_read,
-    _attachments_rename,
-    _process,
-)
+from ansible_collections.ops.remediation.plugins.module_utils._actions import rename_attachments as _attachments_rename
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import checks as _attachments_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as _attachments_read
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
 from ansible_collections.ops.remediation.plugins.modules import attachment_scan
 
 from . import attachment_helpers as h

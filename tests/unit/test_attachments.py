@@ -9,9 +9,9 @@ import time
 import unicodedata
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments as a
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_read as reader
-from ansible_collections.ops.remediation.plugins.module_utils._attachments_walk import Folder, Walk
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import match as a
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.walk import Folder, Walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_content as c
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import content as c
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_area, _sources, _state
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 
 from . import attachment_helpers as h
 

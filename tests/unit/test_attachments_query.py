@@ -13,8 +13,10 @@ from datetime import date
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
 
 from . import attachment_helpers as h
 from .oracle_helpers import CHECKOUT
@@ -256,7 +258,7 @@ def test_one_place_at_least_and_one_at_most():
 
 
 def test_the_day_is_a_bind_variable_and_never_text():
-    from ansible_collections.ops.remediation.plugins.module_utils import _attachments_query
+    from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import query as _attachments_query
 
     assert _attachments_query._DAY.search("WHERE D = :day AND X = 1")
     assert not _attachments_query._DAY.search("TO_CHAR(D, 'HH24:days') || ':daylight'")

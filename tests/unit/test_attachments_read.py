@@ -14,12 +14,15 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_area, _attachments_batch, _attachments_roots, _process
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_read as reader
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_wanted as wanted
-from ansible_collections.ops.remediation.plugins.module_utils._attachments import Wanted
-from ansible_collections.ops.remediation.plugins.module_utils._crew import Crew
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, NeedsUser, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import batch as _attachments_batch
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import wanted
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.match import Wanted
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, NeedsUser, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import dated_paths as _attachments_roots
+from ansible_collections.ops.remediation.plugins.module_utils._shared.threads import Crew
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
 from . import attachment_helpers as h
@@ -235,8 +238,8 @@ def test_folders_are_read_as_the_user_of_the_worker(folder, tmp_path):
             above.chmod(0o755)
     given = {"roots": [str(folder)], "wanted": h.NAMES, "answer_within": 5.0, "as_user": "nobody"}
     source = _attachments_area.FILES
-    from ansible_collections.ops.remediation.plugins.module_utils._sources import read_all
-    from ansible_collections.ops.remediation.plugins.module_utils._state import State
+    from ansible_collections.ops.remediation.plugins.module_utils._core.source import read_all
+    from ansible_collections.ops.remediation.plugins.module_utils._core.state import State
 
     state = State(str(tmp_path / "state"), read_only=True)
     (outcome,) = read_all([(source, given, 10.0)], state).values()

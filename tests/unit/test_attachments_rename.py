@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _attachment_scan, _attachments_rename
+from ansible_collections.ops.remediation.plugins.module_utils._actions import rename_attachments as _attachments_rename
+from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
 from ansible_collections.ops.remediation.plugins.modules import attachment_scan
 
 from . import attachment_helpers as h

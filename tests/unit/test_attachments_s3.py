@@ -11,8 +11,11 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _attachments_area, _attachments_s3, _sources, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import s3 as _attachments_s3
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import DriverMissing, WrongQuestion
 from moto import mock_aws
 
 from . import attachment_helpers as h

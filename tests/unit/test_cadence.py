@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _registry
-from ansible_collections.ops.remediation.plugins.module_utils._check import Check
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check
 from ansible_collections.ops.remediation.plugins.plugin_utils.cadence import WrongCadence, choose
 
 CHECKS = [

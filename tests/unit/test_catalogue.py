@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils import _faults, _registry
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._core import faults as _faults
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue as catalogue
 
 CHECKOUT = Path(__file__).resolve().parents[2]

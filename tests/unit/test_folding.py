@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 
-from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS, Fault, Follows
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok, unknown
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS, Fault, Follows
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok, unknown
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _host_checks as checks
-from ansible_collections.ops.remediation.plugins.module_utils import _host_series as series
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import checks
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import series
 
 from . import host_helpers as h
 

@@ -17,8 +17,12 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _host, _host_checks, _host_files, _host_net, _host_series
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import checks as _host_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read as _host
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import files as _host_files
+from ansible_collections.ops.remediation.plugins.module_utils._shared import series as _host_series
+from ansible_collections.ops.remediation.plugins.module_utils._shared import tcp as _host_net
 from ansible_collections.ops.remediation.plugins.modules import host_check
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

@@ -10,11 +10,11 @@ import re
 import socket
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _log_checks as c
-from ansible_collections.ops.remediation.plugins.module_utils import _log_ports
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, NeedsUser, TooSlow
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log as c
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, NeedsUser, TooSlow
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import ports as _log_ports
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, folding
 
 NOW = 1_795_260_000.0

@@ -11,9 +11,9 @@ import time
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _log_scan
-from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok
+from ansible_collections.ops.remediation.plugins.module_utils._modules import log_scan as _log_scan
 from ansible_collections.ops.remediation.plugins.modules import log_scan
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 

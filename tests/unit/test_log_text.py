@@ -8,9 +8,16 @@ from __future__ import annotations
 import calendar
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _log_text as t
-from ansible_collections.ops.remediation.plugins.module_utils import _nas, _nas_checks
-from ansible_collections.ops.remediation.plugins.module_utils._signatures import LITERALS, SIGNATURES, extended_regex, matching, variables
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import checks as _nas_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import read as _nas
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import records as t
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs.signatures import (
+    LITERALS,
+    SIGNATURES,
+    extended_regex,
+    matching,
+    variables,
+)
 
 from . import log_helpers as h
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._log_verdict import is_over
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs.verdict import is_over
 
 NOW, DAY = 1_000_000.0, 86400.0
 

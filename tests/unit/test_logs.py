@@ -13,8 +13,9 @@ import shutil
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _log_text, _logs
-from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import reader as _logs
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import records as _log_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

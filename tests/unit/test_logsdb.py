@@ -18,9 +18,12 @@ from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _process, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import Crashed, DriverMissing, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._logsdb_checks import PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import area as _logsdb_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb.checks import PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import Crashed, DriverMissing, RemediationError, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb
 
 SEOUL = ZoneInfo("Asia/Seoul")
 PLANTED = "pla nted/p@ss:w%rd'7\"a1"
@@ -506,7 +509,7 @@ def test_only_a_bounded_child_hangs(login):
 
 def test_the_host_code_needs_no_driver():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from ansible_collections.ops.remediation.plugins.module_utils import _logsdb;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb;"
         " print([m for m in sys.modules if m in ('sqlalchemy', 'psycopg', 'pymysql', 'oracledb')])"
     )
     path = os.path.join(os.path.dirname(__file__), "..", "..", ".cache", "collections")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _logsdb, _logsdb_area, _logsdb_checks
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, DriverMissing
-from ansible_collections.ops.remediation.plugins.module_utils._finding import from_error
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import area as _logsdb_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import checks as _logsdb_checks
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, DriverMissing
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import from_error
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
 NOW = 1_795_258_000.0

@@ -10,9 +10,10 @@ import pwd
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils import _login, _registry
-from ansible_collections.ops.remediation.plugins.module_utils._errors import NeedsUser, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import call
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import references as _login
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import NeedsUser, RemediationError, WrongQuestion
 
 PLANTED = "planted-7a1"
 

@@ -9,7 +9,7 @@ import re
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._mask import is_secret_name, mask, mask_all
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import is_secret_name, mask, mask_all
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,10 +9,13 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _nas, _nas_area, _nas_checks, _process
-from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import area as _nas_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import checks as _nas_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import read as _nas
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import Busy, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 
 from . import attachment_helpers as h
 from .host_helpers import reads_well

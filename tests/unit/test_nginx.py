@@ -13,8 +13,10 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _nginx, _nginx_checks, _nginx_conf
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import checks as _nginx_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import conf as _nginx_conf
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import read as _nginx
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from hypothesis import given, settings
 from hypothesis import strategies as st

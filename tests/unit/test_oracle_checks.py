@@ -10,20 +10,18 @@ import socket
 import ssl
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import (
-    _oracle_checks,
-    _oracle_client,
-    _oracle_outcome,
-    _oracle_probe,
-    _oracle_session,
-    _oracle_targets,
-    _registry,
-    _signatures,
-)
-from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome, Program
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import checks as _oracle_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import outcome as _oracle_outcome
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import probe as _oracle_probe
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import session as _oracle_session
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import targets as _oracle_targets
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, Program
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
 from hypothesis import given

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _oracle_client, _process
+from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 from ansible_collections.ops.remediation.plugins.modules import oracle_connect_test
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 
@@ -309,7 +310,7 @@ def test_the_driver_is_not_loaded_where_the_module_runs():
     """It costs 30 MB and 150 ms, and belongs into the child."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from ansible_collections.ops.remediation.plugins.module_utils import _oracle_door\n"
+        "from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door\n"
         "print('oracledb' in sys.modules, 'cryptography' in sys.modules)"
     )
     done = _process.run([sys.executable, "-c", program, str(h.COLLECTIONS)], deadline=20)

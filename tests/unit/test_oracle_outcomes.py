@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
 
 from . import oracle_helpers as h
 

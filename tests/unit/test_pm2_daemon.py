@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import call
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, RemediationError, WrongQuestion
 
 from . import pm2_helpers as h
 
@@ -245,7 +246,8 @@ def old_python():
 OLD_PYTHON = old_python()
 READ_WITH_OLD = """
 import json, sys
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_area, _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area, read as _pm2
 print(json.dumps(_pm2.read_list(sys.argv[1], answer_within=0.3)))
 """
 
@@ -254,7 +256,7 @@ print(json.dumps(_pm2.read_list(sys.argv[1], answer_within=0.3)))
 @pytest.mark.parametrize(("answer", "state"), [(lambda *_: None, "hung"), (answering([h.entry()]), "up"), (lambda *_: b"\x12", "cut")])
 def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state):
     (tmp_path / "root/ansible_collections/ops").mkdir(parents=True)
-    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(_pm2.__file__).resolve().parents[2])
+    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(_pm2.__file__).resolve().parents[4])
     with h.daemon(home, answer):
         ended = subprocess.run(
             [OLD_PYTHON, "-c", READ_WITH_OLD, home],

@@ -10,8 +10,9 @@ import os
 import pwd
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
 
 from . import pm2_helpers as h
 

@@ -11,8 +11,10 @@ import socket
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _pm2_checks, _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -12,8 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _process
-from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, CannotRead, Crashed, NeedsUser, TooSlow, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import (
+    Busy,
+    CannotRead,
+    Crashed,
+    NeedsUser,
+    TooSlow,
+    WrongQuestion,
+)
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok, unknown
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok, unknown
 from ansible_collections.ops.remediation.plugins.plugin_utils import record, render
 
 SCHEMA = json.loads((Path(record.__file__).parent / "schemas" / "run_record-1.json").read_text(encoding="utf-8"))

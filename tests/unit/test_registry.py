@@ -10,12 +10,13 @@ import time
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils import _ask, _registry
-from ansible_collections.ops.remediation.plugins.module_utils._check import Check
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Source
-from ansible_collections.ops.remediation.plugins.module_utils._state import State
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Source
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State
 
 PATH = {
     "path": {"type": "path", "required": True, "description": "what to read"},

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_door, _release_preflight
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
-from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import preflight as _release_preflight
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 
 from .release_helpers import CRASHES, SECRET, Installation, digest, killed_at, make_release
 

@@ -15,11 +15,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _release, _release_backup
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._release_files import Files
-from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import backup as _release_backup
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 
 from .release_helpers import SECRET, Installation, killed_at, make_release, operations
 

@@ -10,9 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _process, _release, _release_layout, _release_preflight
-from ansible_collections.ops.remediation.plugins.module_utils._errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._release_layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import layout as _release_layout
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import preflight as _release_preflight
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import Refused
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
 from .release_helpers import CRASHES, Installation, killed_at, operations
 

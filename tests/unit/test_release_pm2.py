@@ -11,11 +11,13 @@ import shlex
 import threading
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _pm2, _release_nginx, _release_pm2
-from ansible_collections.ops.remediation.plugins.module_utils._errors import ActionFailed, TooSlow, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome, user_name
-from ansible_collections.ops.remediation.plugins.module_utils._release_layout import FOLDER, LINK, Place
-from ansible_collections.ops.remediation.plugins.module_utils._release_pm2 import Pm2Applications, Settings
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import nginx as _release_nginx
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import pm2 as _release_pm2
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import FOLDER, LINK, Place
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.pm2 import Pm2Applications, Settings
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, user_name
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, TooSlow, WrongQuestion
 
 from .pm2_helpers import entry
 

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.callback import run_record
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok
 from ansible_collections.ops.remediation.plugins.modules import (
     attachment_scan,
     host_check,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import _runtime
-from ansible_collections.ops.remediation.plugins.module_utils._errors import WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._runtime import Interpreter, Request, bring, fitting, parse_pins
+from ansible_collections.ops.remediation.plugins.module_utils._actions import runtime as _runtime
+from ansible_collections.ops.remediation.plugins.module_utils._actions.runtime import Interpreter, Request, bring, fitting, parse_pins
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
 from ansible_collections.ops.remediation.plugins.modules import check_runtime as module
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,12 @@ import time
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses, _ses_ask, _ses_dns, _ses_door, _ses_spf
-from ansible_collections.ops.remediation.plugins.module_utils._errors import DriverMissing, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read_aws as _ses_ask
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf as _ses_spf
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import DriverMissing, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._modules import ses_quota as _ses_door
+from ansible_collections.ops.remediation.plugins.module_utils._shared import dns as _ses_dns
 from botocore.exceptions import ClientError
 
 from . import ses_helpers as h

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _ses_rates as rates
-from ansible_collections.ops.remediation.plugins.module_utils._ses_rates import DAY, HOUR, STEP, Point
+from ansible_collections.ops.remediation.plugins.module_utils._shared import rates
+from ansible_collections.ops.remediation.plugins.module_utils._shared.rates import DAY, HOUR, STEP, Point
 
 NOW = 1_795_000_000 // DAY * DAY + 12 * HOUR  # noon, UTC
 LIMIT = 50_000

@@ -10,16 +10,14 @@ import re
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils import (
-    _log_checks,
-    _logsdb_mails,
-    _ses_ask,
-    _ses_sent,
-    _ses_spf,
-    _signatures,
-    _sources,
-)
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import check_sending as _ses_sent
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import mails as _logsdb_mails
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read_aws as _ses_ask
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf as _ses_spf
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log as _log_checks
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
 from ansible_collections.ops.remediation.plugins.modules import ses_quota
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, folding
 
@@ -189,7 +187,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
     import sqlite3
     from datetime import datetime, timedelta
 
-    from ansible_collections.ops.remediation.plugins.module_utils import _logsdb
+    from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb
 
     path, now = tmp_path / "logsdb.sqlite", datetime.now().replace(microsecond=0)
     with sqlite3.connect(path) as base:

@@ -10,8 +10,10 @@ import os
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _process, _sources, _state
-from ansible_collections.ops.remediation.plugins.module_utils._errors import Busy, CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import Busy, CannotRead, WrongQuestion
 
 
 def outcome(source, parameters, state, deadline=5.0):

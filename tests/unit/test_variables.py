@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._finding import ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok
 from ansible_collections.ops.remediation.plugins.plugin_utils import record, render, variables
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _web, _web_checks
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead
-from ansible_collections.ops.remediation.plugins.module_utils._faults import FAULTS
-from ansible_collections.ops.remediation.plugins.module_utils._finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._areas.web import checks as _web_checks
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._shared import http_client as _web
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from ansible_collections.ops.remediation.plugins.plugin_utils.folding import fold
 

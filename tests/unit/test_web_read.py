@@ -13,8 +13,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _certificate, _secrets_in_files, _web, _web_checks
-from ansible_collections.ops.remediation.plugins.module_utils._errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._areas.web import checks as _web_checks
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import certificates as _certificate
+from ansible_collections.ops.remediation.plugins.module_utils._shared import http_client as _web
+from ansible_collections.ops.remediation.plugins.module_utils._shared import secrets_in_text as _secrets_in_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,10 +12,10 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils import _worker_rhythm as worker
-from ansible_collections.ops.remediation.plugins.module_utils._log_text import Clock
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_rhythm as worker
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs.records import Clock
 from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue
 from hypothesis import given, settings
 from hypothesis import strategies as some

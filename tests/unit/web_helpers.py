@@ -10,8 +10,8 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 
-from ansible_collections.ops.remediation.plugins.module_utils._process import Outcome
-from ansible_collections.ops.remediation.plugins.module_utils._sources import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 
 NOW = 1795219200.0
 INDEX = (

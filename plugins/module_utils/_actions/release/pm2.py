@@ -1,0 +1,370 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The applications of a release under PM2: stop them, start them, and see whether they live, answer and work.
+
+Manual 1, section 12 (stop all, start backend, start worker) and manual 2, section 5 (what a worker writes when it works). PM2
+keeps the environment of a process that is in its list, so nothing is taken out of the list. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from shlex import quote
+from typing import Any
+
+from ..._areas.pm2 import commands as _pm2_words
+from ..._areas.pm2 import read as _pm2
+from ..._core.children import call, user_name
+from ..._core.errors import ActionFailed, RemediationError, TooSlow
+from ..._core.masking import mask
+from ..._shared import health as _pm2_health
+from ..pm2_control import control as _pm2_control
+from ..pm2_control.request import Request
+from .layout import LINK, SCRIPTS, Place, Refused
+
+POLL = 0.1
+WATCH_EVERY = 0.5
+MOST_ENDS = 3  # of one process while it starts
+UNHEALTHY_FOR_GOOD = 3  # times in a row
+LOG_TAIL = 1 << 20
+STOP_WITHIN = 60.0
+START_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the applications are reached; see the options of the module release_rollback."""
+
+    pm2_home: str
+    user: str | None = None
+    pm2_executable: str = "pm2"
+    path_prefix: Sequence[str] = ()
+    backend_process: str = "backend"
+    worker_process: str = "worker"
+    health_url: str | None = None
+    health_timeout: float = 60.0
+    worker_sign: str = "Scheduler|Processing job"
+    worker_within: float = 60.0
+    settle: float = 30.0
+
+
+@dataclass
+class _Seen:
+    """What one process was like when it was looked at first: its pids and how often it has ended since."""
+
+    pids: set[int] = field(default_factory=set)
+    asleep: int = 0
+
+
+class Pm2Applications:
+    """The processes of one PM2_HOME that run from one installation."""
+
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Take the settings; nothing is asked yet."""
+        self.settings = settings
+        self.clock = clock
+        self.sleep = sleep
+        self._uid: int | None = None
+
+    @property
+    def uid(self) -> int:
+        """Return the user id that the applications run as. Raises WrongQuestion or NeedsUser."""
+        if self._uid is None:
+            settings = self.settings
+            self._uid = int(call(lambda: _pm2.owner(settings.pm2_home, settings.user), 5.0).get())
+        return self._uid
+
+    def process_of(self, part: str) -> str:
+        """Return PM2's name of a part of the release."""
+        return self.settings.backend_process if part == "backend" else self.settings.worker_process
+
+    # --- looking
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return PM2's list, with ``cwd`` of each process. Raises ActionFailed where no daemon answers."""
+        settings, uid = self.settings, self.uid
+
+        def read() -> dict[str, Any]:
+            found = _pm2.read_list(settings.pm2_home, settings.user, _pm2.ANSWER_WITHIN)
+            if found["state"] == _pm2.UP:
+                folders = _folders(settings.pm2_home)
+                for one in found["processes"]:
+                    one["cwd"] = folders.get(one["pm_id"], "")
+            return found
+
+        for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
+            outcome = call(read, 2 * _pm2.ANSWER_WITHIN + 3, user=lambda: uid)
+            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == _pm2.HUNG)):
+                break
+        found = outcome.get()
+        if found["state"] != _pm2.UP:
+            raise ActionFailed(str(found["problem"]))
+        return [one for one in found["processes"] if not one["module"]]
+
+    def ours(self, place_app: str) -> list[dict[str, Any]]:
+        """Return the processes of the installation: by their scripts, or by the names of backend and worker."""
+        names = (self.settings.backend_process, self.settings.worker_process)
+        return [one for one in self.listed() if one["name"] in names or one["script"].startswith(place_app.rstrip("/") + "/")]
+
+    def problems(self, place: Place, parts: Sequence[str]) -> list[Refused]:
+        """Say why these processes could not be stopped and started again; changes nothing."""
+        try:
+            found = self.ours(place.app)
+        except RemediationError as error:
+            remedy = "bring it back first: ops.remediation.pm2_control with state=resurrected"
+            return [Refused("pm2", f"PM2 cannot be used: {error.message}; {remedy}", said=error.message)]
+        refused = []
+        for part in (part for part in ("backend", "worker") if part in parts):
+            here = [one for one in found if one["name"] == self.process_of(part)]
+            wanted = os.path.join(place.app, SCRIPTS[part])
+            refused += [self._elsewhere(one, wanted, place.app) for one in here if one["script"] != wanted]
+            if not here:
+                refused += self._not_startable(part, wanted)
+        if place.layout == LINK:
+            releases = place.releases + "/"
+            refused += [
+                self._pinned(one, place) for one in found if one["cwd"].startswith(releases) and one["script"].startswith(place.app + "/")
+            ]
+        return refused
+
+    def _elsewhere(self, one: Mapping[str, Any], wanted: str, app: str) -> Refused:
+        again = self._start_again(one["name"], wanted, app)
+        remedy = f"start it from there first ({again}; not while a mail run is open), then run this again"
+        message = f"PM2 runs {one['name']} from {one['script']}, not from {wanted}, so another release would not be started; {remedy}"
+        return Refused("script", message, process=one["name"], script=one["script"], wanted=wanted, again=again)
+
+    def _pinned(self, one: Mapping[str, Any], place: Place) -> Refused:
+        again = self._start_again(one["name"], one["script"], place.app)
+        remedy = f"start it from there first ({again}; not while a mail run is open), then run this again"
+        message = f"PM2 runs {one['name']} in the folder {one['cwd']} of one release, not in {place.app}; {remedy}"
+        return Refused("script", message, process=one["name"], script=one["cwd"], wanted=place.app, again=again)
+
+    def _start_again(self, name: str, script: str, app: str) -> str:
+        """Return the commands that start a process anew from another place: a bare pm2 would ask another user's daemon."""
+        pm2 = _pm2_words.command(user_name(self.uid), self.settings.pm2_home)
+        return f"{pm2} delete {quote(name)}; {pm2} start {quote(script)} --name {quote(name)} --cwd {quote(app)}; {pm2} save"
+
+    def _not_startable(self, part: str, script: str) -> list[Refused]:
+        """Look whether a process that PM2 does not know could be started at all."""
+        try:
+            _pm2_control.Control(self._request(part, script, "started"), check_mode=True)._executable()
+        except RemediationError as error:
+            return [Refused("pm2", error.message, said=error.message)]
+        return []
+
+    # --- stopping and starting
+
+    def stop(self, app: str) -> None:
+        """Stop all processes of the installation, the backend last. Raises ActionFailed, when all were told."""
+        backend = self.settings.backend_process
+        running = {one["name"] for one in self.ours(app) if one["status"] != "stopped"}
+        problems = []
+        for name in sorted(running, key=lambda name: (name == backend, name)):
+            try:
+                _pm2_control.control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
+            except RemediationError as error:
+                problems.append(f"{name}: {error.message}")
+        if problems:
+            raise ActionFailed("; ".join(problems))
+
+    def start(self, app: str, part: str, since: float = 0.0) -> None:
+        """Start the backend and wait until it is healthy, or the worker and wait until it works. Raises ActionFailed.
+
+        since: epoch seconds; a process that runs since before that is started anew, since it is not of the release in place.
+        """
+        name = self.process_of(part)
+        ends = self._log_ends(app, name)
+        state = "restarted" if self._older(app, name, since) else "started"
+        _pm2_control.control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
+        if self._older(app, name, since):
+            raise ActionFailed(f"{name} could not be started anew, so it still is of the other release")
+        if part == "backend":
+            self._wait(app, name, self._unhealthy, self.settings.health_timeout)
+        else:
+            self._wait(app, name, lambda: self._silent(app, name, ends), self.settings.worker_within)
+
+    def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
+        """Start the installation's other processes of these names that are in PM2's list; since: see :meth:`start`."""
+        known = {one["name"] for one in self.ours(app)}
+        for name in (name for name in names if name in known):
+            state = "restarted" if self._older(app, name, since) else "started"
+            _pm2_control.control(self._by_name(name, state, START_WITHIN), check_mode=False)
+
+    def _older(self, app: str, name: str, since: float) -> bool:
+        """Whether a process of this name runs that was started before a moment."""
+        here = [one for one in self.ours(app) if one["name"] == name and one["pid"]] if since else []
+        return any(one["started_at"] < since for one in here)
+
+    def ill(self, app: str, parts: Sequence[str]) -> str:
+        """Say what of these parts is not online or not healthy at this moment, "" when all is well."""
+        names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        try:
+            absent = [name for name, pids in self._pids(app, names).items() if not pids]
+        except RemediationError as error:
+            return error.message
+        if absent:
+            return f"{', '.join(absent)} {'are' if len(absent) > 1 else 'is'} not online"
+        for _time in range(UNHEALTHY_FOR_GOOD if "backend" in parts else 0):
+            problem = self._unhealthy()
+            if not problem:
+                return ""
+            self.sleep(WATCH_EVERY)
+        return problem if "backend" in parts else ""
+
+    def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
+        """See that the processes of these parts live on under the same pids, and that the health check stays well.
+
+        A release may crash only some seconds after it has started (rule 6 of the architecture). Raises ActionFailed.
+        """
+        known = {one["name"] for one in self.ours(app)}
+        names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
+        names += [name for name in others if name in known and name not in names]
+        end, before, unhealthy = self.clock() + self.settings.settle, self._pids(app, names), 0
+        if not all(before.values()):
+            raise ActionFailed(self._ended(app, names))
+        while True:
+            problem = self._unhealthy() if "backend" in parts else ""
+            unhealthy = unhealthy + 1 if problem else 0
+            now = self._pids(app, names)
+            if now != before:
+                raise ActionFailed(self._ended(app, names))
+            if unhealthy >= UNHEALTHY_FOR_GOOD or (problem and self.clock() >= end + self.settings.health_timeout):
+                raise ActionFailed(f"{self.settings.backend_process} became unhealthy: {problem}")
+            if self.clock() >= end and not problem:
+                return
+            self.sleep(min(WATCH_EVERY, max(POLL, end - self.clock())))
+
+    def _pids(self, app: str, names: Sequence[str]) -> dict[str, list[int]]:
+        found = [one for one in self.ours(app) if one["name"] in names]
+        return {name: sorted(one["pid"] for one in found if one["name"] == name and one["status"] == "online") for name in names}
+
+    def _ended(self, app: str, names: Sequence[str]) -> str:
+        """Say that a process did not live on, with the reason of its log."""
+        ill = [one for one in self.ours(app) if one["name"] in names and (one["status"] != "online" or one["log_line"])]
+        if not ill:
+            return f"{' or '.join(names)} ended and was started again by PM2 within {self.settings.settle:g} s"
+        return f"{ill[0]['name']} did not stay up for {self.settings.settle:g} s ({ill[0]['status']}){self._last_words(app, ill[0])}"
+
+    def _last_words(self, app: str, one: Mapping[str, Any]) -> str:
+        return _pm2_words.last_words(one, lambda: self.ours(app), self.sleep)
+
+    def _wait(self, app: str, name: str, problem_of: Callable[[], str], within: float) -> None:
+        """Wait until there is no problem; give up early when the process ends for good, or again and again."""
+        give_up, seen = self.clock() + within, {}
+        while True:
+            problem = problem_of()
+            if not problem:
+                return
+            trouble = self._trouble(app, name, seen)
+            if trouble:
+                raise ActionFailed(trouble)
+            if self.clock() >= give_up:
+                raise ActionFailed(f"{name} runs, but {problem} after {within:g} s")
+            self.sleep(POLL)
+
+    def _trouble(self, app: str, name: str, seen: dict[int, _Seen]) -> str:
+        """Return why waiting longer is of no use, "" when it may be."""
+        here = [one for one in self.ours(app) if one["name"] == name]
+        if not here:
+            return f"{name} is no longer in PM2's list"
+        for one in here:
+            known = seen.setdefault(one["pm_id"], _Seen())
+            known.pids |= {one["pid"]} if one["pid"] else set()
+            known.asleep = known.asleep + 1 if one["status"] == "stopped" else 0
+            if one["status"] == "errored":
+                return f"{name} does not start, PM2 gave up{self._last_words(app, one)}"
+            if known.asleep >= _pm2_control.STOPPED_FOR_GOOD:
+                return f"{name} ended by itself with exit code {one['exit_code']}{self._last_words(app, one)}"
+            if len(known.pids) > MOST_ENDS:
+                return f"{name} ends again and again after its start{self._last_words(app, one)}"
+        return ""
+
+    # --- health and work
+
+    def _unhealthy(self) -> str:
+        url = self.settings.health_url
+        if not url:
+            return ""
+        outcome = call(lambda: _pm2_health.health(url), _pm2_health.HEALTH_TRY + 1)
+        problem = outcome.error.message if outcome.error else outcome.value
+        return f"{mask(url)} is not healthy: {problem}" if problem else ""
+
+    def _log_ends(self, app: str, name: str) -> dict[str, int]:
+        """Return how long the logs of a process are now."""
+        paths = [one["out_log"] for one in self.ours(app) if one["name"] == name and one["out_log"]]
+        uid = self.uid
+        outcome = call(lambda: {path: _size(path) for path in paths}, 5.0, user=lambda: uid)
+        return dict(outcome.value or {})
+
+    def _silent(self, app: str, name: str, ends: Mapping[str, int]) -> str:
+        """Say that a worker has not yet written that it works, "" when it has, or where nothing is to be waited for."""
+        here = [one for one in self.ours(app) if one["name"] == name]
+        if not any(one["status"] == "online" for one in here):
+            return f"{name} is not online"
+        sign, uid = self.settings.worker_sign, self.uid
+        paths = [one["out_log"] for one in here if one["out_log"] and one["out_log"] != os.devnull]
+        if not sign or not paths:
+            return ""
+        outcome = call(lambda: any(re.search(sign, _since(path, ends.get(path, 0))) for path in paths), 5.0, user=lambda: uid)
+        return "" if outcome.value else f"its log has no line with {sign!r}"
+
+    # --- requests to PM2
+
+    def _by_name(self, name: str, state: str, deadline: float) -> Request:
+        settings = self.settings
+        return Request(
+            pm2_home=settings.pm2_home,
+            state=state,
+            name=name,
+            user=settings.user,
+            wait_stable=0.0,
+            pm2_executable=settings.pm2_executable,
+            path_prefix=settings.path_prefix,
+            deadline=deadline,
+            answer_within=UNHEALTHY_FOR_GOOD * _pm2.ANSWER_WITHIN,
+        )
+
+    def _request(self, part: str, script: str, state: str) -> Request:
+        app = script[: -len(SCRIPTS[part]) - 1]
+        return replace(self._by_name(self.process_of(part), state, START_WITHIN), script=script, cwd=app)
+
+
+def _folders(pm2_home: str) -> dict[int, str]:
+    """Return the working directory of each process by its number in PM2's list."""
+    entries = _pm2.call(pm2_home, "getMonitorData", {})
+    found = {}
+    for entry in entries if isinstance(entries, list) else []:
+        env = entry.get("pm2_env") if isinstance(entry, dict) else None
+        if isinstance(env, dict) and isinstance(env.get("pm_id"), int) and isinstance(env.get("pm_cwd"), str):
+            found[env["pm_id"]] = env["pm_cwd"]
+    return found
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _since(path: str, end: int) -> str:
+    """Return what was written to a log after its old end; a log that is shorter now was begun anew."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        size = os.fstat(descriptor).st_size
+        begin = max(end if size >= end else 0, size - LOG_TAIL)
+        return os.pread(descriptor, size - begin, begin).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

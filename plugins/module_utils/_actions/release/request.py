@@ -1,0 +1,122 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of a rollback, what does the work, and what is answered; see :mod:`_release`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..._core.children import call, describe_crash
+from ..._core.errors import RemediationError, WrongQuestion
+from . import preflight
+from .files import Files
+from .layout import ENV, PARTS, Place
+
+KEEP, TAKE = "keep", "take"
+ROLLED_BACK, ALREADY, PLANNED, FINISHED_EARLIER = "rolled_back", "already", "planned", "finished_earlier"
+REFUSED, BACK, BROKEN = "refused", "undone", "broken"  # how a failed one leaves the host: untouched, as before, not running
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted; see the options of the module release_rollback. Sizes are megabytes, times seconds."""
+
+    app_dir: str
+    to: str | None
+    state_dir: str
+    releases_dir: str | None = None
+    backup_dirs: Sequence[str] = ()
+    parts: Sequence[str] = PARTS
+    env_policy: str = TAKE
+    env_file: str = ENV
+    copy: bool = False
+    copy_within: float = 1800.0
+    hash_within: float = 120.0
+    least_free_mb: float = 200.0
+    open_runs: int | None = None
+    open_runs_unknown: str = ""
+    open_runs_valid: float = 120.0
+    override: Sequence[str] = ()
+    nginx_conf: str | None = None
+    build_dir: str | None = None
+
+
+@dataclass
+class Tools:
+    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned.
+
+    hear: says whether a request to end may be heard (it then raises where the work is), or waits until the former release is back.
+    """
+
+    applications: preflight.Applications | None = None
+    web: preflight.Web | None = None
+    files: Files = field(default_factory=Files)
+    bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
+    now: Callable[[], float] = time.time
+    hear: Callable[[bool], None] = lambda _hear: None
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class Result:
+    """What was done, or in check mode would be. steps: a line each. environment: names of keys that differ, never values."""
+
+    changed: bool = False
+    state: str = ""
+    message: str = ""
+    steps: list[str] = field(default_factory=list)
+    release: str = ""
+    path: str = ""
+    former: str = ""
+    environment: dict[str, list[str]] = field(default_factory=dict)
+    refusals: list[Mapping[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    down_ms: int = 0
+    failed: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        found = {name: value for name, value in asdict(self).items() if name != "warnings"}
+        found["release_path"], found["failed_release"] = found.pop("path"), found.pop("failed")  # ``failed`` is Ansible's own word
+        return found
+
+
+def validate(request: Request) -> None:
+    strange = [part for part in request.parts if part not in PARTS]
+    if strange or not request.parts:
+        raise WrongQuestion("parts", list(request.parts), f"is not a choice of {', '.join(PARTS)}", "name what this host has of a release")
+    unknown = [name for name in request.override if name not in preflight.OVERRIDES]
+    if unknown:
+        raise WrongQuestion("override", unknown[0], "is nothing that can be overridden", f"there is {', '.join(preflight.OVERRIDES)}")
+
+
+def env_of(request: Request, place: Place) -> str:
+    """Return the path of .env within a release; raises WrongQuestion for one that lies elsewhere."""
+    path = request.env_file
+    if not os.path.isabs(path):
+        return os.path.normpath(path)
+    for base in (place.app, place.live):
+        if base and path.startswith(base + "/"):
+            return os.path.relpath(path, base)
+    if "env" not in request.parts:
+        return ENV
+    raise WrongQuestion("env_file", path, f"does not lie in {place.app}, so a release has none", "leave env out of parts")
+
+
+def told(environment: Mapping[str, Sequence[str]]) -> str:
+    """Return the difference of two .env in words, names of keys alone."""
+    words = [f"{what}: {', '.join(names)}" for what, names in environment.items() if names]
+    return "; ".join(words) or "no difference"
+
+
+def said(error: Exception) -> str:
+    if isinstance(error, RemediationError):
+        return error.message
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+    return describe_crash(error)

@@ -1,0 +1,129 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How processes of PM2 are judged and told: labels, lines before and after, and why one did not stay up."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
+from typing import Any
+
+from ..._core.children import Program
+from ..._core.masking import mask
+from . import read as _pm2
+
+MOST_NAMES = 20  # in one line
+LAUNCHES_WITHIN = 10.0
+LONGEST_LAUNCH = 60.0
+LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes what a process said before its end
+
+
+def command(user: str, pm2_home: str) -> str:
+    """Return how a person calls PM2 for this user and PM2_HOME, quoted for a shell.
+
+    PM2 starts its daemon in the folder in which it is called, and fails where the user may not enter that one: hence ``env -C /`` (coreutils 8.28).
+    """
+    become = "sudo" if user == "root" else f"sudo -u {quote(user)}"
+    return f"{become} env -C / PM2_HOME={quote(pm2_home)} pm2"
+
+
+def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the module tells of each process."""
+    now = time.time()
+    return [
+        {
+            "name": one["name"],
+            "pm_id": one["pm_id"],
+            "pid": one["pid"],
+            "status": one["status"],
+            "restarts": one["restarts"],
+            "uptime_ms": max(0, round((now - one["started_at"]) * 1000)) if one["status"] == "online" and one["started_at"] else 0,
+            "exec_mode": one["exec_mode"],
+        }
+        for one in processes
+    ]
+
+
+def lines(processes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each process, for a diff."""
+    return sorted(f"{label(one)}: {one['status']}, {one['exec_mode']}, pid {one['pid']}" for one in processes)
+
+
+def label(one: Mapping[str, Any]) -> str:
+    """Return the name of a process with its number."""
+    return f"{one['name']} ({one['pm_id']})"
+
+
+def future(name: str, mode: str) -> dict[str, Any]:
+    """Return a process that will be there, for check mode."""
+    return {"name": name, "pm_id": "new", "status": "online", "exec_mode": mode, "pid": "new"}
+
+
+def again(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a process as it will be after a restart."""
+    return {**one, "status": "online", "pid": "new"}
+
+
+def names(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the names of processes in one line."""
+    names = sorted({entry["name"] for entry in entries})
+    return ", ".join(names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"and {len(names) - MOST_NAMES} more"])
+
+
+def orphans(listed: Mapping[str, Any]) -> str:
+    """Return the applications that outlived their daemon, in one line."""
+    return ", ".join(f"{one['name']} (process {one['pid']})" for one in listed["orphans"])
+
+
+def daemon_pid(listed: Mapping[str, Any]) -> Any:
+    """Return the pid of the daemon, or a word for it."""
+    return (listed.get("daemon") or {}).get("pid", "<its pid>")
+
+
+def short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> str:
+    """Return which name has fewer processes than needed, "" for none."""
+    for name, number in needed.items():
+        there = sum(one["name"] == name for one in judged)
+        if there < number:
+            return f"{name}: {there} of {number} processes are in PM2's list"
+    return ""
+
+
+def just_launched(one: Mapping[str, Any]) -> bool:
+    """Whether a process was started a moment ago and may still become ready; one that never does is started anew."""
+    allowed = min(max(LAUNCHES_WITHIN, one["listen_timeout"]), LONGEST_LAUNCH)
+    return one["status"] == "launching" and 0 <= time.time() - one["started_at"] < allowed
+
+
+def stable(one: Mapping[str, Any], wait: float) -> bool:
+    """Whether a process has lived long enough."""
+    return bool(one["status"] == "online" and _pm2.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
+
+
+def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:
+    """Return why a process ended, from its log, with a colon before it; "" where the log does not say.
+
+    PM2 knows of an end before it has written what the process said last, so a log that says nothing is read once more, through a new list.
+    """
+    if not one["log_line"]:
+        sleep(LAST_WORDS_WITHIN)
+        one = next((again for again in listed() if (again["pm_id"], again["name"]) == (one["pm_id"], one["name"])), one)
+    return f": {one['log_line']}" if one["log_line"] else ""
+
+
+def unstable(one: Mapping[str, Any], wait: float) -> str:
+    """Say why a process does not count as started."""
+    why = f": {one['log_line']}" if one["log_line"] else ""
+    return f"{label(one)} is {one['status']} and did not stay up for {wait:g} s under one pid{why}"
+
+
+def complaint(program: Program) -> str:
+    """Return what a command complained about, masked: its error lines, else its last one."""
+    lines = [line.strip() for line in mask(program.stderr + "\n" + program.stdout, limit=8000).split("\n") if line.strip()]
+    if program.code == 127 or any("env: " in line and "node" in line for line in lines):
+        return "node is not found; give its folder in path_prefix"
+    errors = [line for line in lines if "ERROR" in line or re.match(r"\w*Error\b", line)]
+    return mask(" ".join((errors or lines[-1:] or [f"exit code {program.code}"])[:3]))

@@ -1,0 +1,234 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door ``log_scan``: PM2's logs, any other logs, or both, against all signatures, with cursors of its own.
+
+Findings are those of the checks backend.log and worker.log, and of named logs also those of the signatures of other areas; the
+counts name every signature. Sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from .._areas.pm2 import read as _pm2
+from .._areas.worker import check_log as _log_checks
+from .._core.children import Call, Outcome, call_all
+from .._core.errors import RemediationError, WrongQuestion
+from .._core.faults import FAULTS
+from .._core.finding import Finding, area_of, from_error, ok, unknown
+from .._core.source import Asked
+from .._core.state import State
+from .._shared.logs import ports as _log_ports
+from .._shared.logs import reader as _logs
+from .._shared.logs.signatures import BY_NAME, UNKNOWN
+from .._shared.logs.verdict import is_over
+
+_OF_PATHS = "worker.log"  # the check that speaks of a named log as a whole
+SPARE = 2.0  # seconds between the end of reading and the deadline
+AREAS = ("backend", "worker", "oracle", "ses", "nas", "logsdb", "nginx", "web", "runtime", "unknown")
+
+
+@dataclass
+class Scan:
+    """What came of a scan, as the module returns it."""
+
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    signatures: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def scan(options: Mapping[str, Any], state: State, asked_from: str) -> Scan:
+    """Scan; see the module for the options. Raises WrongQuestion for options that cannot be used."""
+    _must_be_usable(options)
+    key = f"log.scan-{options['consumer']}"
+    kept = state.load(key)
+    kept = kept if isinstance(kept, dict) else {}
+    now = time.time()
+    outcomes = call_all(_calls(options, kept, now))
+    for outcome in outcomes.values():
+        if isinstance(outcome.error, WrongQuestion):
+            raise outcome.error
+    result, memory = Scan(), dict(kept)
+    for name in ("pm2", "paths"):
+        if name not in outcomes:
+            continue
+        if outcomes[name].error is None:
+            memory[name] = outcomes[name].value["memory"]
+        _take(name, outcomes, options, now, result, asked_from)
+    if not result.findings:
+        result.findings.append(_nothing_to_tell(result, now, asked_from))
+    try:
+        state.save(key, memory)
+    except OSError as error:
+        result.warnings.append(f"{state.directory}: no cursor could be kept ({error.strerror})")
+    result.signatures.sort(key=lambda entry: (-entry["new"], -entry["count"], entry["name"]))
+    return result
+
+
+def _nothing_to_tell(result: Scan, now: float, asked_from: str) -> dict[str, Any]:
+    """Return what the run record gets where no fault is told: that these logs were read."""
+    evidence = {"files": len(result.files), "new_errors": sum(result.counts.values())}
+    return replace(ok("run.log_scan", evidence=evidence), asked_from=asked_from, checked_at=_moment(now)).as_dict()
+
+
+def _moment(now: float) -> str:
+    return datetime.fromtimestamp(now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _must_be_usable(options: Mapping[str, Any]) -> None:
+    if not options["paths"] and not options["pm2_home"]:
+        raise WrongQuestion("paths", options["paths"], "names no log", "give paths, or pm2_home for the logs of PM2's applications")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", options["consumer"]):
+        raise WrongQuestion("consumer", options["consumer"], "is not a name", "give letters, digits, dots, dashes and underscores")
+    for name in ("first_read_mb", "read_mb", "deadline"):
+        if options[name] <= 0:
+            raise WrongQuestion(name, options[name], "is not more than 0", "give a positive number")
+
+
+def _calls(options: Mapping[str, Any], kept: Mapping[str, Any], now: float) -> dict[str, Call]:
+    deadline = options["deadline"]
+    calls: dict[str, Call] = {}
+    if options["pm2_home"]:
+        calls["pm2"] = Call(
+            lambda: read_pm2(options, kept.get("pm2"), now), deadline, user=lambda: _pm2.reader(options["pm2_home"], options["user"])
+        )
+        calls["ports"] = Call(_log_ports.read_holders, deadline)
+    if options["paths"]:
+        calls["paths"] = Call(lambda: read_paths(options, kept.get("paths"), now), deadline)
+    return calls
+
+
+def _limits(options: Mapping[str, Any]) -> _logs.Limits:
+    until = time.monotonic() + max(1.0, options["deadline"] - SPARE)
+    return _logs.Limits(options["first_read_mb"] * _logs.MEGABYTE, options["read_mb"] * _logs.MEGABYTE, until)
+
+
+def read_pm2(options: Mapping[str, Any], memory: Any, now: float) -> dict[str, Any]:
+    """Read the logs of PM2's applications (and modules); the answer is that of the source log.applications."""
+    return _logs.read_applications(
+        options["pm2_home"],
+        options["user"],
+        options["app_dir"],
+        quiet=options["quiet"],
+        memory=memory,
+        limits=_limits(options),
+        modules=options["modules"],
+        now=now,
+    )
+
+
+def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> dict[str, Any]:
+    """Read logs that are named: each is a subject of its own."""
+    remembered, limits = _logs.usable(memory), _limits(options)
+    kept: dict[str, Any] = {"version": remembered["version"], "files": {}, "clocks": {}, "groups": {}}
+    processes = {}
+    paths, left_out = _logs.expand(options["paths"])
+    for path in paths:
+        about = _logs.read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
+        processes[path] = {"entries": [], "outputs": [], "unlogged": False, **about}
+    return {"state": _pm2.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
+
+
+def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any], now: float, result: Scan, asked_from: str) -> None:
+    """Put what one reading gave into the result."""
+    outcome = outcomes[name]
+    asked = Asked(options, now, {"log.applications": outcome, "log.ports": outcomes.get("ports", Outcome(value={}))})
+    findings = _pm2_findings(asked) if name == "pm2" else _path_findings(asked)
+    for finding in findings:
+        if not options["areas"] or finding.area in options["areas"] or finding.status == "unknown" or name == "paths":
+            told = replace(finding, asked_from=asked_from, checked_at=_moment(now), duration_ms=outcome.duration_ms)
+            result.findings.append(told.as_dict())
+    if outcome.error is not None:
+        return
+    for subject, about in outcome.value["processes"].items():
+        result.files += about["files"]
+        for key, group in about["groups"].items():
+            _count(subject, group, about["new"].get(key, 0), options["areas"], result)
+
+
+def _count(subject: str, group: Mapping[str, Any], new: int, areas: Sequence[str] | None, result: Scan) -> None:
+    signature = BY_NAME.get(group["name"])
+    area = signature.area if signature else UNKNOWN
+    if areas and area not in areas:
+        return
+    code = signature.code or signature.name if signature else UNKNOWN
+    if new:
+        result.counts[code] = result.counts.get(code, 0) + new
+    entry = {
+        "name": group["name"],
+        "code": signature.code if signature else "",
+        "area": area,
+        "subject": subject,
+        "count": group["count"],
+        "new": new,
+        "first": _log_checks.stamp(group["first"]),
+        "last": _log_checks.stamp(group["last"]),
+        "estimated": not group["exact"],
+        "sample": group["sample"],
+        "details": group["details"],
+        "causes": group["causes"],
+        "path": group["path"],
+    }
+    result.signatures.append(entry)
+
+
+def _pm2_findings(asked: Asked) -> list[Finding]:
+    """Return what the checks say about PM2's applications."""
+    found: list[Finding] = []
+    for check, function in (("backend.log", _log_checks.backend_log), ("worker.log", _log_checks.worker_log)):
+        try:
+            found += function(asked)
+        except WrongQuestion:
+            raise
+        except RemediationError as error:
+            found.append(from_error(check, error))
+    return found
+
+
+def _path_findings(asked: Asked) -> list[Finding]:
+    """Return the faults that named logs tell: what nobody's restart can end counts until it has been quiet for long enough."""
+    try:
+        answer = asked.read("log.applications")
+    except RemediationError as error:
+        return [from_error(_OF_PATHS, error)]
+    found = [unknown(_OF_PATHS, f"{path}: {reason}", subject=path) for path, reason in answer["left_out"].items()]
+    for path, about in answer["processes"].items():
+        problems = [file["problem"] for file in about["files"] if file["problem"]]
+        found += [unknown(_OF_PATHS, f"{path}: {problem}", subject=path) for problem in problems]
+        faults = _path_faults(path, about, asked)
+        found += faults if faults or problems else [_log_checks.quiet(_OF_PATHS, path, about)]
+    return found
+
+
+def _path_faults(path: str, about: Mapping[str, Any], asked: Asked) -> list[Finding]:
+    """Return one fault for each code that the wanted areas' groups of errors of one log are."""
+    by_code: dict[str, list[Mapping[str, Any]]] = {}
+    for group in about["groups"].values():
+        signature, code = BY_NAME.get(group["name"]), _path_code(group)
+        wanted = not asked.parameters["areas"] or (signature.area if signature else UNKNOWN) in asked.parameters["areas"]
+        if code in FAULTS and wanted and not is_over(group, [], asked.now, asked.parameters["quiet"]):
+            by_code.setdefault(code, []).append(group)
+    found = []
+    for code, groups in sorted(by_code.items()):
+        port = _log_checks.port_of(groups) if code.endswith(".port_conflict") else ""
+        finding = _log_checks.told(code, f"{area_of(code)}.log", path, about, groups, {"port": port})
+        found.append(replace(finding, remedies=()))
+    return found
+
+
+def _path_code(group: Mapping[str, Any]) -> str:
+    """Return the fault that a group of errors of a named log is.
+
+    What an application says of Oracle, SES and files is its own failure, as in worker.log: whether Oracle itself is ill is for
+    the checks of Oracle to say. What nginx, LogsDB and a start that fails are told by has no other words.
+    """
+    signature = BY_NAME.get(group["name"])
+    return _log_checks.worker_code(group) or (signature.code if signature else "")

@@ -1,0 +1,175 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to DNS, all at once over one socket: the messages are dnspython's, the sending and waiting is here.
+
+A truncated answer is asked for again over TCP. Nothing waits beyond ``until`` (a moment of ``time.monotonic``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .._core.errors import DriverMissing, WrongQuestion
+
+ASK_AGAIN = 1.0  # seconds without an answer after which the next server is asked
+LARGEST = 4096
+RESOLV_CONF = "/etc/resolv.conf"
+
+
+def servers(given: Sequence[str] | None) -> list[tuple[str, int]]:
+    """Return addresses and ports: of ``address``, ``address:port`` or ``[address]:port``, or those of this host's resolv.conf."""
+    found = [_server(text) for text in given] if given else [(address, 53) for address in _own()]
+    if not found:
+        raise WrongQuestion("resolver", given, "names no server, and /etc/resolv.conf has none", "give an address, such as 10.0.0.2")
+    return found
+
+
+def _server(text: str) -> tuple[str, int]:
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _bracket, rest = text[1:].partition("]")
+        port = rest.lstrip(":") or "53"
+    elif text.count(":") == 1:
+        host, _colon, port = text.partition(":")
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            if 0 < int(port) < 65536:
+                return socket.inet_ntop(family, socket.inet_pton(family, host)), int(port)  # as the system names the sender
+    raise WrongQuestion("resolver", text, "is no address", "give an address, or address:port, such as 10.0.0.2:53")
+
+
+def _own() -> list[str]:
+    try:
+        with open(RESOLV_CONF, encoding="utf-8", errors="replace") as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return []
+    return [parts[1].partition("%")[0] for parts in words if len(parts) > 1 and parts[0] == "nameserver"]
+
+
+def ask(questions: Iterable[tuple[str, str]], where: Sequence[tuple[str, int]], until: float) -> dict[str, dict[str, Any]]:
+    """Ask for ``(name, type)`` and return by ``name type``: ``state`` (ok, absent, failed, late), ``values`` and ``said``.
+
+    absent: the server says that there is no such record. failed: what it says instead of an answer (SERVFAIL, REFUSED), and no other
+    one that was given knows better.
+    """
+    try:
+        import dns.exception
+        import dns.flags
+        import dns.message
+        import dns.rcode
+        import dns.rdatatype
+    except ImportError as error:
+        install = f"{sys.executable} -m pip install dnspython"
+        raise DriverMissing(
+            f"DNS needs the library dnspython, and {sys.executable} lacks it", libraries=["dnspython"], install=install
+        ) from error
+    open_ones = {f"{name} {kind}": dns.message.make_query(name, kind, use_edns=0, payload=1232) for name, kind in dict.fromkeys(questions)}
+    answers: dict[str, dict[str, Any]] = {}
+    round_number = 0
+    with contextlib.ExitStack() as stack:
+        sockets = {}
+        for family in {_family(address) for address, _port in where}:
+            sockets[family] = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            sockets[family].setblocking(False)
+        while open_ones and time.monotonic() < until:
+            server = where[round_number % len(where)]
+            round_number += 1
+            for query in open_ones.values():
+                with contextlib.suppress(OSError):
+                    sockets[_family(server[0])].sendto(query.to_wire(), server)
+            told = _collect(sockets, server, dict(open_ones), min(until, time.monotonic() + ASK_AGAIN))
+            answers.update(told)
+            for key, answer in told.items():
+                # What one server fails at the next may know; the last word is that of the last one.
+                if answer["state"] != "failed" or round_number >= len(where):
+                    open_ones.pop(key)
+    for key in open_ones:
+        answers.setdefault(key, {"state": "late", "values": [], "said": "no answer"})
+    return answers
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _collect(
+    sockets: dict[int, socket.socket], server: tuple[str, int], open_ones: dict[str, Any], until: float
+) -> dict[str, dict[str, Any]]:
+    """Return the answers to the open queries, until all are there or the time is over; a failure counts from the server just asked only."""
+    import dns.exception
+    import dns.flags
+    import dns.message
+
+    answers: dict[str, dict[str, Any]] = {}
+    while open_ones and time.monotonic() < until:
+        ready, _none, _errors = select.select(list(sockets.values()), [], [], max(0.0, until - time.monotonic()))
+        for one in ready:
+            try:
+                wire, sender = one.recvfrom(LARGEST)
+                response = dns.message.from_wire(wire, ignore_trailing=True)
+            except (OSError, dns.exception.DNSException, ValueError):
+                continue
+            key = next((key for key, query in open_ones.items() if query.is_response(response)), None)
+            if key is None:
+                continue
+            query = open_ones[key]
+            told = _over_tcp(query, sender[:2], until) if response.flags & dns.flags.TC else _told(query, response)
+            if told["state"] != "failed" or sender[:2] == server:
+                answers[key] = told
+                del open_ones[key]
+    return answers
+
+
+def _over_tcp(query: Any, server: tuple[str, int], until: float) -> dict[str, Any]:
+    import dns.exception
+    import dns.message
+
+    try:
+        with socket.create_connection(server, timeout=max(0.1, until - time.monotonic())) as connection:
+            wire = query.to_wire()
+            connection.sendall(struct.pack("!H", len(wire)) + wire)
+            (length,) = struct.unpack("!H", _exactly(connection, 2, until))
+            return _told(query, dns.message.from_wire(_exactly(connection, length, until)))
+    except (OSError, struct.error, dns.exception.DNSException, ValueError) as error:
+        return {"state": "failed", "values": [], "said": f"over TCP: {type(error).__name__}"}
+
+
+def _exactly(connection: socket.socket, count: int, until: float) -> bytes:
+    data = b""
+    while len(data) < count:
+        connection.settimeout(max(0.05, until - time.monotonic()))
+        part = connection.recv(count - len(data))
+        if not part:
+            raise OSError("closed")
+        data += part
+    return data
+
+
+def _told(query: Any, response: Any) -> dict[str, Any]:
+    import dns.rcode
+    import dns.rdatatype
+
+    code = response.rcode()
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return {"state": "failed", "values": [], "said": dns.rcode.to_text(code)}
+    wanted = query.question[0].rdtype
+    values = [_text(data) for entry in response.answer if entry.rdtype == wanted for data in entry]
+    return {"state": "ok" if values else "absent", "values": values, "said": dns.rcode.to_text(code)}
+
+
+def _text(data: Any) -> str:
+    """Return a record as people write it: TXT joined, names without the last dot."""
+    strings = getattr(data, "strings", None)
+    if strings is not None:
+        return b"".join(strings).decode("utf-8", "replace")
+    return data.to_text().rstrip(".")
