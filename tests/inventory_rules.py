@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.plugin_utils import variables
+from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # The project's own; what else lies in that folder is somebody's (see .gitignore), perhaps with a vault that nobody here can open.

@@ -19,12 +19,13 @@ sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
 from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry  # noqa: E402 - needs the path above
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS, FAULTS, Fault, Follows  # noqa: E402
-from ansible_collections.ops.remediation.plugins.plugin_utils import faults_catalogue, variables  # noqa: E402
+from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables  # noqa: E402
+from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue  # noqa: E402
 
 MADE = "<!-- Made by tools/make_docs.py; change the code, then run `make docs`. -->"
 INPUTS_BEGIN = "<!-- inputs: made by `make docs` from meta/argument_specs.yml -->"
 INPUTS_END = "<!-- end of inputs -->"
-OPTIONS_BEGIN = "<!-- options: made by `make docs` from plugins/plugin_utils/run_variables.yml -->"
+OPTIONS_BEGIN = "<!-- options: made by `make docs` from plugins/plugin_utils/run/run_variables.yml -->"
 OPTIONS_END = "<!-- end of options -->"
 LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
 PART_NAMES = {

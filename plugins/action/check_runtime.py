@@ -12,7 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok
-from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
+from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer import ALWAYS
 
 MODULE = "ops.remediation.check_runtime"
 CHECK = "run.runtime"

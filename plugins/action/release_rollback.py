@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import Finding, fault, ok
-from ansible_collections.ops.remediation.plugins.plugin_utils.release_action import ReleaseAction
+from ansible_collections.ops.remediation.plugins.plugin_utils.run.release_action import ReleaseAction
 
 CHECK = "run.rollback"
 VALUES = ("state", "steps", "release", "release_path", "former", "environment", "refusals", "down_ms", "failed_release")

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.ops.remediation.plugins.plugin_utils import record
+from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
 
 
 class ActionModule(ActionBase):

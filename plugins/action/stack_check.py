@@ -29,7 +29,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.children imp
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
-from ansible_collections.ops.remediation.plugins.plugin_utils.module_answer import ALWAYS
+from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer import ALWAYS
 
 KEPT = (*ALWAYS, "findings")
 BUILD_WITHIN = 30.0  # seconds that building the module's archive may take; it takes half a second

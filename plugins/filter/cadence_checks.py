@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.ops.remediation.plugins.plugin_utils.cadence import WrongCadence, choose
+from ansible_collections.ops.remediation.plugins.plugin_utils.run.cadence import WrongCadence, choose
 
 
 def cadence_checks(checks: list[dict[str, Any]], areas: list[str], **options: Any) -> list[dict[str, Any]]:

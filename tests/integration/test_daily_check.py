@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import CHECKOUT
 
-SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/schemas/run_record-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
 AREAS = {"tank-app": ("pm2", "backend", "worker", "host", "logsdb", "oracle", "nas", "attachments", "ses"), "tank-web": ("nginx", "web")}
 LISTED = [
     entry["check"]

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import CHECKOUT
 
-SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/schemas/run_record-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
 PLANTED = "planted-7a1"
 HINT = "is not a variable of this collection; did you mean stack_pm2_home?"
 

@@ -40,7 +40,7 @@ NEEDED = {
     "meta/execution-environment.yml",
     "playbooks/daily_check.yml",
     "plugins/modules/stack_check.py",
-    "plugins/plugin_utils/catalogue/pm2.yml",
+    "plugins/module_utils/_areas/pm2/texts.yml",
     "docs/rollback.md",
     "inventories/example/README.md",
     "inventories/example/group_vars/all/vault.yml.example",

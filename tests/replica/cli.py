@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
 
+from tests.faults.breakages import FAULTS
+
 from . import fault_control, lifecycle, toolchain
 from .containers import engine, image
 from .containers import lifecycle as containers
-from .faults import FAULTS
 from .interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from .paths import Paths
 from .system import ReplicaError, remove_tree

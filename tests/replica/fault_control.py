@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from ctypes.util import find_library
 
-from .faults import find_fault
+from tests.faults.breakages import find_fault
+
 from .interface import Replica
 from .paths import Paths
 from .pm2_processes import restart_and_settle

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The technical half of the fault catalogue: what each code means for machines.
 
-The texts for people are in ``plugin_utils/catalogue/*.yml``, read on the controller. A finding can only be made
+The texts for people are in ``_areas/<area>/texts.yml``, read on the controller. A finding can only be made
 with a code that stands here.
 """
 

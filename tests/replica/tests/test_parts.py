@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.faults.breakages import FAULTS, find_fault
+
 from .. import attachments, history
 from ..customers import CUSTOMERS
-from ..faults import FAULTS, find_fault
 from ..paths import Paths
 from ..system import ReplicaError
 

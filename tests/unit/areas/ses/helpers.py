@@ -1,0 +1,75 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stand-in for AWS in this process, and questions to it as the module and the checks put them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area as _ses_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+sys.path.insert(0, str(CHECKOUT))
+
+from tests.replica.aws.account import Identity  # noqa: E402 - found through the line above
+from tests.replica.aws.server import REGION, Aws  # noqa: E402 - found through the line above
+
+SERVICES = ("ses", "sesv2", "iam", "sts", "cloudwatch")
+CHECKS = {check.id: check for check in _ses_area.CHECKS}
+
+
+def env_file(folder: Path, name: str, key: list[str], **more: str) -> str:
+    """Write a .env with a key, as the product does."""
+    lines = {"AWS_ACCESS_KEY": key[0], "AWS_SECRET_KEY": key[1], "AWS_REGION": REGION, **more}
+    path = folder / name
+    path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()), encoding="utf-8")
+    return str(path)
+
+
+def options(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
+    """Return the parameters that lead to the stand-in, with the key of the monitor to ask and that of the sender to be asked about."""
+    return {
+        "credentials_from": {"env_file": env_file(folder, "monitor.env", aws.people.keys["tank-monitor"])},
+        "sender_from": {"env_file": env_file(folder, "sender.env", aws.people.keys["tank-sender"], MAX_PARALLEL="20")},
+        "endpoint_urls": dict.fromkeys(SERVICES, aws.url),
+        "resolver": [f"127.0.0.1:{aws.dns_port}"],
+        "smtp_endpoint": f"127.0.0.1:{aws.smtp_port}",
+        **changed,
+    }
+
+
+def conclude(check: str, facts: Any, now: float | None = None, **parameters: Any) -> list[Any]:
+    """Return the findings of a check about what was read."""
+    one = CHECKS[check]
+    given = {**{name: spec.get("default") for name, spec in one.parameters.items()}, **parameters}
+    (source,) = one.sources
+    return one.function(_sources.Asked(given, time.time() if now is None else now, {source.name: Outcome(facts)}))
+
+
+def codes(findings: list[Any]) -> list[str]:
+    return [finding.code for finding in findings if finding.code]
+
+
+def every_code(facts: Any, **parameters: Any) -> set[str]:
+    """Return all codes of all checks that ask AWS."""
+    return {code for name, check in CHECKS.items() if check.driver for code in codes(conclude(name, facts, **_known(check, parameters)))}
+
+
+def _known(check: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if name in check.parameters}
+
+
+def read(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
+    return _ses.read(**options(aws, folder, **changed))
+
+
+def identity(name):
+    """Return an identity that an account can have."""
+    return Identity(name)

@@ -1,0 +1,107 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of the fault bench name codes of the catalogue: a misspelt one would leave a row out without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+# The outcomes of a rollback are rows of tests/bench/rollback_rows.py.
+ELSEWHERE = {"run.rollback_refused", "run.rollback_undone", "run.rollback_broken"}
+
+
+@pytest.fixture(scope="module")
+def bench():
+    sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tests" / "faults")]
+    try:
+        import cases
+    finally:
+        del sys.path[:2]
+    return cases
+
+
+@pytest.fixture
+def runner(bench, monkeypatch):
+    """Return the fault bench, which notes what it asks of its replica instead of making one."""
+    monkeypatch.syspath_prepend(str(CHECKOUT))
+    monkeypatch.syspath_prepend(str(CHECKOUT / "tests" / "faults"))
+    spec = importlib.util.spec_from_file_location("fault_bench", CHECKOUT / "tests" / "faults" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "fault_bench", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("kind", "down"), [("local", ("down",)), ("containers", ("down", "--purge"))])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, None])
+def test_the_replica_ends_whatever_comes_of_the_rows(runner, monkeypatch, kind, down, error):
+    calls = []
+    monkeypatch.setattr(runner, "replica", lambda *words: calls.append(words))
+    with pytest.raises(error) if error else contextlib.nullcontext(), runner.at_work(kind):
+        if error:
+            raise error
+    assert calls[-1] == down
+
+
+def test_a_replica_that_does_not_go_hides_not_what_ended_the_rows(runner, monkeypatch, capsys):
+    def replica(*words):
+        if words[0] != "fault":
+            raise runner.BenchError(f"{words[0]} failed")
+
+    monkeypatch.setattr(runner, "replica", replica)
+    with pytest.raises(runner.BenchError, match=r"^up failed$"), runner.at_work("containers"):
+        pass
+    assert "is not down: down failed" in capsys.readouterr().err
+
+
+def test_when_the_bench_is_stopped_it_waits_for_its_lanes(runner, tmp_path):
+    lane = (
+        "import signal, sys, time; signal.signal(15, lambda *_: (time.sleep(0.5), open(sys.argv[1] + '/down', 'w').close(), sys.exit(1)))"
+    )
+    lane += "; open(sys.argv[1] + '/runs', 'w').close(); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", lane, str(tmp_path)]) as process:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "runs").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        runner.end_lanes([process])
+    assert (tmp_path / "down").exists()
+
+
+def test_what_runs_in_containers_too_is_of_the_catalogue_and_has_a_row(bench):
+    assert set(bench._OF_THE_CONNECTION) <= {case.code for case in bench.cases()} & set(FAULTS)
+
+
+@pytest.mark.parametrize("kind", ["local", "containers"])
+def test_every_row_is_a_fault_of_the_catalogue(bench, kind):
+    assert {case.code for case in bench.cases(kind)} <= set(FAULTS)
+
+
+def test_every_fault_of_the_run_has_a_row(bench):
+    assert {code for code in FAULTS if code.startswith("run.")} - {case.code for case in bench.cases()} == ELSEWHERE
+
+
+def test_what_is_expected_is_expected_of_a_row(bench):
+    files = (CHECKOUT / "tests" / "faults" / "expected").glob("*.yml")
+    expected = {name for file in files for name in yaml.safe_load(file.read_text(encoding="utf-8"))}
+    rows = {case.address for case in bench.cases()}
+    assert {name.partition(":")[0] for name in expected} <= {case.code for case in bench.cases()}
+    assert {name for name in expected if ":" in name} <= rows
+
+
+def test_severities_and_remedies_that_are_expected_are_those_of_the_catalogue(bench):
+    for case in bench.cases():
+        entry = FAULTS[case.code]
+        assert (case.code, case.expected["severity"]) == (case.code, entry.severity)
+        assert (case.code, case.expected["remedies"]) == (case.code, [remedy.id for remedy in entry.remedies])
