@@ -16,9 +16,11 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
 
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry  # noqa: E402 - needs the path above
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry  # noqa: E402 - needs the path above
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check  # noqa: E402
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS, FAULTS, Fault, Follows  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import Fault, Follows  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue  # noqa: E402
 

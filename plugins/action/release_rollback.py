@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import Finding, fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._areas.run.faults import fault
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import Finding, ok
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.release_action import ReleaseAction
 
 CHECK = "run.rollback"

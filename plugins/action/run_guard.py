@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._areas.run.faults import fault
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
 from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables
 

@@ -24,10 +24,11 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import describe_crash
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask
+from ansible_collections.ops.remediation.plugins.module_utils._core.questions import Question
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer import ALWAYS
 
@@ -108,7 +109,9 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": "; ".join(validated.error_messages)}
         try:
             with self._module_being_built(task_vars):
-                return ask_here(validated.validated_parameters, ArgumentSpecValidator, read_only=self._task.check_mode)
+                return ask_here(
+                    validated.validated_parameters, ArgumentSpecValidator, _registry.REGISTERED, read_only=self._task.check_mode
+                )
         except Exception as error:
             return {"failed": True, "msg": describe_crash(error)}
 
@@ -162,7 +165,7 @@ def _has_ended(child: int, within: float) -> bool:
         time.sleep(POLL)
 
 
-def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[_registry.Question], runtime: str) -> list[tuple[list[Any], str]]:
+def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[Question], runtime: str) -> list[tuple[list[Any], str]]:
     """Return the checks by the Python that asks them: ``(checks, interpreter)``, the usual one ("") first."""
     if not runtime:
         return [(list(checks), "")]

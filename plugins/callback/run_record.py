@@ -26,7 +26,7 @@ import json
 import os
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.version import VERSION
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render

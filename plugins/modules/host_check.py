@@ -270,7 +270,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host.area import CHECKS
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
@@ -298,10 +298,10 @@ def main():
     ]
     state = _state.State(given.get("state_dir") or _state.default_directory(given["asked_from"]), read_only=module.check_mode)
     try:
-        questions = _registry.parse(asked, ArgumentSpecValidator)
+        parsed = questions.parse(asked, ArgumentSpecValidator, {"host": lambda: CHECKS})
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked])
-    answer = _ask.ask(questions, asked_from=given["asked_from"], state=state)
+    answer = _ask.ask(parsed, asked_from=given["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
     result = {"findings": answer.findings, "expected": answer.expected}

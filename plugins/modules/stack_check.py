@@ -168,13 +168,14 @@ site:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
 
 
 def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = ask_here(module.params, ArgumentSpecValidator, read_only=module.check_mode)
+    result = ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode)
     for warning in result.pop("warnings"):
         module.warn(warning)
     if result.get("failed"):

@@ -177,11 +177,14 @@ page:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ops.remediation.plugins.module_utils._areas.backend.area import CHECKS as BACKEND_CHECKS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.web.area import CHECKS as WEB_CHECKS
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._core import questions
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 
+REGISTRY = {"backend": lambda: BACKEND_CHECKS, "web": lambda: WEB_CHECKS}
 ARGUMENTS = {
     "url": {"type": "str"},
     "paths": {"type": "list", "elements": "str"},
@@ -206,15 +209,15 @@ def main():
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
     # What was typed into an address must not be shown either.
-    module.no_log_values.update(_registry.misplaced_secrets(module.params))
+    module.no_log_values.update(questions.misplaced_secrets(module.params))
     # Nothing is kept from run to run: these checks need no memory.
     state = _state.State(_state.default_directory("web_check"), read_only=True)
     asked = checks(module.params)
     try:
-        questions = _registry.parse(asked, ArgumentSpecValidator)
+        parsed = questions.parse(asked, ArgumentSpecValidator, REGISTRY)
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked], page={})
-    answer = _ask.ask(questions, asked_from=module.params["asked_from"], state=state)
+    answer = _ask.ask(parsed, asked_from=module.params["asked_from"], state=state)
     result = {"findings": answer.findings, "expected": answer.expected, "page": page(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)

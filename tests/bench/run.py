@@ -34,8 +34,8 @@ sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / ".cache" / "collections")]
 
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door  # noqa: E402 - found through the line above
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release  # noqa: E402 - found through the line above
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry  # noqa: E402 - found through the line above
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2  # noqa: E402 - found through the line above
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry  # noqa: E402 - found through the line above
 from ansible_collections.ops.remediation.plugins.modules import release_rollback  # noqa: E402
 
 

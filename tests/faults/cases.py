@@ -19,7 +19,7 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from plugins.module_utils._core.questions import REGISTERED  # noqa: E402 - found through the line above
+from plugins.module_utils._areas.registry import REGISTERED  # noqa: E402 - found through the line above
 from tests.faults.breakages import FAULTS  # noqa: E402
 
 REPLICA = CHECKOUT / "tests" / "replica" / "replica"

@@ -55,7 +55,7 @@ CHECKS = tuple(
 REGISTRATION = """
 
 def _templates() -> tuple[Check, ...]:
-    from .._areas.templates.area import CHECKS
+    from .templates.area import CHECKS
 
     return CHECKS
 
@@ -94,7 +94,7 @@ class Project:
         area.mkdir()
         (area / "__init__.py").touch()
         (area / "area.py").write_text(AREA)
-        with (utils / "_core/questions.py").open("a") as registry:
+        with (utils / "_areas/registry.py").open("a") as registry:
             registry.write(REGISTRATION)
         system = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         common = {"ansible_connection": "local", "ansible_python_interpreter": system, "stack_areas": [], "daily_check_extra": EXTRA}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._core.questions import REGISTERED
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED
 from conftest import CHECKOUT, INSTANCE
 from inventory_rules import INVENTORIES, listed, uncommented, wrong_variables
 

@@ -12,7 +12,7 @@ import socket
 import sys
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from conftest import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT))

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check is. Each area's file ``_<area>_area.py`` lists its own; the registry finds them."""
+"""What a check is. Each area's ``area.py`` lists its own; ``_areas/registry.py`` finds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .faults import AREAS
 from .finding import Finding
 from .masking import is_secret_name
 from .source import Asked, Source
@@ -41,9 +40,7 @@ class Check:
     driver_of: Callable[[Mapping[str, Any]], str] = lambda _parameters: ""
 
     def __post_init__(self) -> None:
-        """Refuse a check that asks for secrets, says nothing about a parameter, or belongs to no area."""
-        if self.id.split(".", 1)[0] not in AREAS:
-            raise ValueError(f"{self.id}: the area is none of {', '.join(AREAS)}")
+        """Refuse a check that asks for secrets or says nothing about a parameter."""
         if self.driver and (self.driver not in DRIVERS or self.runs_on == "checker"):
             raise ValueError(f"{self.id}: driver {self.driver} is none of {', '.join(DRIVERS)}, or only a checker asks this anyway")
         for name, spec in self.parameters.items():
@@ -64,7 +61,7 @@ class Check:
 
 def without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter as an argument spec has it."""
-    kept = {key: value for key, value in spec.items() if key != "description"}
+    kept = {key: value for key, value in spec.items() if key not in ("description", "variable")}
     if "options" in kept:
         kept["options"] = {name: without_descriptions(option) for name, option in kept["options"].items()}
     return kept

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import RemediationError
-from .faults import FAULTS
+from .faults import ENGINE, Fault
 from .masking import mask, mask_all
 
 MOST_OF_A_NAME = 200
@@ -54,19 +55,34 @@ def ok(check: str, subject: str = "", **fields: Any) -> Finding:
     return Finding(check=check, area=area_of(check), subject=subject, **fields)
 
 
-def fault(code: str, check: str, subject: str = "", **fields: Any) -> Finding:
-    """Report a fault of the catalogue; a code that is not in it raises KeyError."""
-    entry = FAULTS[code]
-    return Finding(
-        check=check,
-        area=area_of(check),
-        code=code,
-        subject=subject,
-        status=entry.status,
-        severity=entry.severity,
-        remedies=tuple(remedy.id for remedy in entry.remedies),
-        **fields,
-    )
+class Reporter(Protocol):
+    """Makes a finding of a fault's code, the check that found it, its subject and further fields of :class:`Finding`."""
+
+    def __call__(self, code: str, check: str, subject: str = "", **fields: Any) -> Finding:
+        """Return the finding; a code that is not in the tables raises KeyError."""
+
+
+def reporter(*tables: Mapping[str, Fault]) -> Reporter:
+    """Return the function that reports the faults of these tables."""
+    known = {code: entry for one in tables for code, entry in one.items()}
+
+    def report(code: str, check: str, subject: str = "", **fields: Any) -> Finding:
+        entry = known[code]
+        return Finding(
+            check=check,
+            area=area_of(check),
+            code=code,
+            subject=subject,
+            status=entry.status,
+            severity=entry.severity,
+            remedies=tuple(remedy.id for remedy in entry.remedies),
+            **fields,
+        )
+
+    return report
+
+
+_report = reporter(ENGINE)
 
 
 def unknown(check: str, reason: str, *, code: str = "run.check_unknown", blocked_by: str = "", subject: str = "") -> Finding:
@@ -74,7 +90,7 @@ def unknown(check: str, reason: str, *, code: str = "run.check_unknown", blocked
     evidence = {"reason": reason}
     if blocked_by:
         evidence["blocked_by"] = blocked_by
-    return fault(code, check, subject, evidence=evidence)
+    return _report(code, check, subject, evidence=evidence)
 
 
 def held_back(check: str, subject: str, *, user: str, since: str, forget: str, known_as: str) -> Finding:

@@ -19,6 +19,8 @@ _QUOTED = r"\\?\"(?:\\.|[^\"\\]){0,400}\"|'(?:\\.|''|[^'\\]){0,400}'"
 # What stands in front of a piece of a path: /var/lib/tank-, nas-01:/mti/report-, //nas-01/mti-, s3://reports-; no other address.
 _BEFORE = 400  # characters that are looked at
 _IN_A_PATH = re.compile(r"(?:^|[\s\"'=,;()\[\]{}<>|])(?:(?:[\w.-]{1,100}:)?/(?!/)|s3://|//)[^\s\"'=,;:()\[\]{}<>|]*\Z")
+_LOGIN_IN_DSN = re.compile(r"^[^@()]*/(?P<secret>[^@()]+)@")
+_SECRET_IN_DSN = re.compile(r"(?:password|passwd|pwd)\w*\s*=\s*(?P<secret>[^()&\s]+)", re.I)
 
 
 def _unless_a_path(match: re.Match[str]) -> str:
@@ -79,6 +81,11 @@ def is_secret_name(name: str) -> bool:
 def passwords_in_urls(text: str) -> list[str]:
     """Return the passwords that stand in the addresses within a text: ``pw`` of ``scheme://user:pw@host``."""
     return [match.group("secret") for match in _PASSWORD_IN_URL.finditer(text)]
+
+
+def passwords_in_logins(place: str) -> list[str]:
+    """Return the passwords that stand in the name of a database: ``tiger`` of ``scott/tiger@db``, those of a connect descriptor."""
+    return [match.group("secret") for pattern in (_LOGIN_IN_DSN, _SECRET_IN_DSN) for match in pattern.finditer(place or "")]
 
 
 def strip_ansi(text: str) -> str:

@@ -1,9 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The registry: finds a check by its id, and turns what a playbook wrote into questions.
+"""Turn what a playbook wrote into questions.
 
-An area's checks are imported when one of them is asked for, so that a run pays only for what it asks.
+A registry maps areas to functions that return their checks: an area's code is imported when one of its checks is asked for, so that a run
+pays only for what it asks. ``_areas/registry.py`` has all areas; a module of a single area hands in its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from .check import Check
 from .errors import WrongQuestion
 from .finding import area_of
-from .masking import is_secret_name, mask, passwords_in_urls
+from .masking import is_secret_name, mask, passwords_in_logins, passwords_in_urls
 
 DEFAULT_DEADLINE = 10.0
 LONGEST_DEADLINE = 600.0
@@ -24,97 +25,19 @@ LONGEST_DEADLINE = 600.0
 _PLACES = ("dsn", "host", "service", "sid")
 
 
-def _pm2() -> tuple[Check, ...]:
-    from .._areas.pm2.area import CHECKS
-
-    return CHECKS
+Registry = Mapping[str, Callable[[], tuple[Check, ...]]]
 
 
-def _host() -> tuple[Check, ...]:
-    from .._areas.host.area import CHECKS
-
-    return CHECKS
-
-
-def _logsdb() -> tuple[Check, ...]:
-    from .._areas.logsdb.area import CHECKS
-
-    return CHECKS
-
-
-def _backend() -> tuple[Check, ...]:
-    from .._areas.backend.area import CHECKS
-
-    return CHECKS
-
-
-def _worker() -> tuple[Check, ...]:
-    from .._areas.worker.area import CHECKS
-
-    return CHECKS
-
-
-def _nginx() -> tuple[Check, ...]:
-    from .._areas.nginx.area import CHECKS
-
-    return CHECKS
-
-
-def _web() -> tuple[Check, ...]:
-    from .._areas.web.area import CHECKS
-
-    return CHECKS
-
-
-def _nas() -> tuple[Check, ...]:
-    from .._areas.nas.area import CHECKS
-
-    return CHECKS
-
-
-def _attachments() -> tuple[Check, ...]:
-    from .._areas.attachments.area import CHECKS
-
-    return CHECKS
-
-
-def _oracle() -> tuple[Check, ...]:
-    from .._areas.oracle.area import CHECKS
-
-    return CHECKS
-
-
-def _ses() -> tuple[Check, ...]:
-    from .._areas.ses.area import CHECKS
-
-    return CHECKS
-
-
-REGISTERED: dict[str, Callable[[], tuple[Check, ...]]] = {
-    "pm2": _pm2,
-    "host": _host,
-    "logsdb": _logsdb,
-    "backend": _backend,
-    "worker": _worker,
-    "nginx": _nginx,
-    "web": _web,
-    "nas": _nas,
-    "attachments": _attachments,
-    "oracle": _oracle,
-    "ses": _ses,
-}
-
-
-def find(identifier: Any) -> Check | None:
+def find(identifier: Any, registry: Registry) -> Check | None:
     """Return the check with this id, or None."""
-    if not isinstance(identifier, str) or area_of(identifier) not in REGISTERED:
+    if not isinstance(identifier, str) or area_of(identifier) not in registry:
         return None
-    return next((check for check in REGISTERED[area_of(identifier)]() if check.id == identifier), None)
+    return next((check for check in registry[area_of(identifier)]() if check.id == identifier), None)
 
 
-def every() -> list[Check]:
-    """Return all checks of all areas, for documentation and messages."""
-    return [check for area in REGISTERED.values() for check in area()]
+def every(registry: Registry) -> list[Check]:
+    """Return all checks of a registry, for documentation and messages."""
+    return [check for area in registry.values() for check in area()]
 
 
 @dataclass(frozen=True)
@@ -131,21 +54,21 @@ class Question:
         return self.check.driver or self.check.driver_of(self.parameters)
 
 
-def parse(asked: Iterable[Mapping[str, Any]], validator: type) -> list[Question]:
+def parse(asked: Iterable[Mapping[str, Any]], validator: type, registry: Registry) -> list[Question]:
     """Turn ``[{check, params, deadline}]`` into questions.
 
     validator: Ansible's ``ArgumentSpecValidator``, handed in because this code imports no Ansible.
     Raises WrongQuestion for the first entry that cannot be asked; nothing has been read by then.
     """
-    return [_question(number, entry, validator) for number, entry in enumerate(asked)]
+    return [_question(number, entry, validator, registry) for number, entry in enumerate(asked)]
 
 
-def _question(number: int, entry: Mapping[str, Any], validator: type) -> Question:
+def _question(number: int, entry: Mapping[str, Any], validator: type, registry: Registry) -> Question:
     where = f"checks[{number}]"
     identifier = entry.get("check")
-    check = find(identifier)
+    check = find(identifier, registry)
     if check is None:
-        known = sorted(check.id for check in every())
+        known = sorted(check.id for check in every(registry))
         close = get_close_matches(str(identifier), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known checks: {', '.join(known)}"
         raise WrongQuestion(f"{where}.check", identifier, "is not a check of this collection", hint)
@@ -186,13 +109,7 @@ def misplaced_secrets(value: Any, name: str = "") -> set[str]:
         return {secret for item in value for secret in misplaced_secrets(item, name)}
     if not isinstance(value, str):
         return set()
-    return {*passwords_in_urls(value), *(_in_a_login_to_oracle(value) if name in _PLACES else ())}
-
-
-def _in_a_login_to_oracle(place: str) -> list[str]:
-    from .._areas.oracle.targets import secrets_in_dsn
-
-    return secrets_in_dsn(place)
+    return {*passwords_in_urls(value), *(passwords_in_logins(value) if name in _PLACES else ())}
 
 
 def _deadline(where: str, given: Any) -> float:

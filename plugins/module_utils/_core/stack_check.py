@@ -12,6 +12,7 @@ from . import asking as _ask
 from . import questions as _registry
 from . import state as _state
 from .errors import RemediationError
+from .questions import Registry
 
 ARGUMENTS: dict[str, Any] = {
     "checks": {
@@ -29,15 +30,15 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ask_here(arguments: Mapping[str, Any], validator: Any, *, read_only: bool) -> dict[str, Any]:
+def ask_here(arguments: Mapping[str, Any], validator: Any, registry: Registry, *, read_only: bool) -> dict[str, Any]:
     """Ask the checks of validated ARGUMENTS on this machine and return the module's result, with ``warnings``.
 
-    validator: Ansible's ArgumentSpecValidator. read_only: keep nothing for the next run.
+    validator: Ansible's ArgumentSpecValidator. registry: which checks there are. read_only: keep nothing for the next run.
     """
     asked_from = arguments.get("asked_from") or "localhost"
     state = _state.State(arguments.get("state_dir") or _state.default_directory(asked_from), read_only=read_only)
     try:
-        questions = _registry.parse(arguments["checks"], validator)
+        questions = _registry.parse(arguments["checks"], validator, registry)
     except RemediationError as error:
         return {"failed": True, "msg": error.message, "changed": False, "findings": [], "expected": [], "warnings": []}
     answer = _ask.ask(questions, asked_from=asked_from, state=state)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from .._areas.catalogue import FAULTS
 from .._areas.pm2 import read as _pm2
 from .._areas.worker import check_log as _log_checks
 from .._core.children import Call, Outcome, call_all
 from .._core.errors import RemediationError, WrongQuestion
-from .._core.faults import FAULTS
-from .._core.finding import Finding, area_of, from_error, ok, unknown
+from .._core.finding import Finding, area_of, from_error, ok, reporter, unknown
 from .._core.source import Asked
 from .._core.state import State
 from .._shared.logs import ports as _log_ports
@@ -219,7 +219,7 @@ def _path_faults(path: str, about: Mapping[str, Any], asked: Asked) -> list[Find
     found = []
     for code, groups in sorted(by_code.items()):
         port = _log_checks.port_of(groups) if code.endswith(".port_conflict") else ""
-        finding = _log_checks.told(code, f"{area_of(code)}.log", path, about, groups, {"port": port})
+        finding = _log_checks.told(code, f"{area_of(code)}.log", path, about, groups, {"port": port}, reporter(FAULTS))
         found.append(replace(finding, remedies=()))
     return found
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS, Follows
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import Follows
 
 STATUS_ORDER = {"critical": 0, "unknown": 1, "warning": 2, "ok": 3}
 

@@ -20,8 +20,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.run.faults import fault
 from ansible_collections.ops.remediation.plugins.module_utils._core import finding as _finding
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask_all, strip_ansi
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.actions import action_of
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold, identity
@@ -191,7 +192,7 @@ class RunRecord:
             if host in self._unreachable:
                 acting = [check for check in self._expected.get(host, []) if check in GOES_ON]
                 evidence = {"reason": self._unreachable[host], **({"acting": acting} if acting else {})}
-                made.append((host, _finding.fault("run.unreachable", "run.reach", evidence=evidence)))
+                made.append((host, fault("run.unreachable", "run.reach", evidence=evidence)))
             elif self._needs_telling(host):
                 reason = self._failed.get(host) or "the run ended before this host was asked"
                 made.append((host, _finding.unknown("run.reach", reason)))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import find
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import area_of
-from ansible_collections.ops.remediation.plugins.module_utils._core.questions import find
 
 
 class WrongCadence(ValueError):

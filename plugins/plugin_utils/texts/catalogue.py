@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS, Fault
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from jinja2 import ChainableUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -30,11 +30,6 @@ def texts(area: str) -> dict[str, Any]:
     if not path.exists():
         return {}
     return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER) or {}  # noqa: S506 - a safe loader
-
-
-def fault(code: str) -> Fault | None:
-    """Return the technical half of an entry, or None for a code of another version of the collection."""
-    return FAULTS.get(code)
 
 
 def render(finding: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import STATUS_ORDER
 
 KST = timezone(timedelta(hours=9), "KST")

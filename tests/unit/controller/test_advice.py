@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.commands import command
-from ansible_collections.ops.remediation.plugins.module_utils._core import faults as _faults
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue, render
+
+fault = reporter(_CATALOGUE)
+
 
 LANGUAGES = ("en", "ko")
 PM2 = command("tankmail", "/home/tankmail/.pm2")
@@ -171,7 +175,7 @@ def test_no_text_begins_with_the_label_that_is_printed_before_it(language):
     begins = re.compile(rf"(?:^|%\}})\s*(?:{label}):", re.IGNORECASE)
     told = [
         (code, part)
-        for area in _faults.AREAS
+        for area in AREAS
         for code, words in catalogue.texts(area).items()
         for part, text in words.items()
         if begins.search(text[language])

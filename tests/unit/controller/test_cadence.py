@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.cadence import WrongCadence, choose
 

@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._core import faults as _faults
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._areas import catalogue as _faults
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue
+
+fault = reporter(_CATALOGUE)
+
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 HANGUL = re.compile("[가-힣]")
@@ -158,7 +163,7 @@ def test_the_tables_of_causes_name_what_there_is():
 @pytest.mark.parametrize("code", BUILT)
 def test_an_entry_is_whole(code):
     entry = _faults.FAULTS[code]
-    assert entry.area in _faults.AREAS
+    assert entry.area in AREAS
     assert entry.severity in ("P0", "P1", "P2", "P3")
     assert entry.status in ("critical", "warning", "unknown")
     assert entry.source

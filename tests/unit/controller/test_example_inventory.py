@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._core.questions import REGISTERED
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED
 from inventory_rules import commented_out, explanations, uncommented
 
 CHECKOUT = Path(__file__).resolve().parents[3]

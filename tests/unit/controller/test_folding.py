@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import itertools
 
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS, Fault, Follows
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok, unknown
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._core.faults import Fault, Follows
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok, reporter, unknown
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold
 from hypothesis import given
 from hypothesis import strategies as st
+
+
+def fault(code, check, subject="", **fields):
+    """Report a fault of the catalogue as it is now: some tests change it."""
+    return reporter(FAULTS)(code, check, subject, **fields)
 
 
 def on(host, finding, site="seoul"):
@@ -73,7 +79,7 @@ def test_a_place_is_the_same_by_name_and_by_address():
 
 
 def test_across_hosts_of_one_site_only(monkeypatch):
-    monkeypatch.setitem(FAULTS, "web.bad_gateway", Fault("web.bad_gateway", "web", "P1", "M1-8", follows=(Follows("pm2.*"),)))
+    monkeypatch.setitem(FAULTS, "web.bad_gateway", Fault("web.bad_gateway", "P1", "M1-8", follows=(Follows("pm2.*"),), area="web"))
     gateway = fault("web.bad_gateway", "web.page")
     stopped = fault("pm2.stopped", "pm2.processes", "backend")
     here = fold([on("web1", gateway), on("app1", stopped)])
@@ -83,7 +89,7 @@ def test_across_hosts_of_one_site_only(monkeypatch):
 
 
 def test_a_milder_finding_explains_no_graver_one(monkeypatch):
-    monkeypatch.setitem(FAULTS, "backend.no_answer", Fault("backend.no_answer", "backend", "P1", "M1-3", follows=(Follows("pm2.*"),)))
+    monkeypatch.setitem(FAULTS, "backend.no_answer", Fault("backend.no_answer", "P1", "M1-3", follows=(Follows("pm2.*"),), area="backend"))
     silent = on("app1", fault("backend.no_answer", "backend.health"))
     readable = on("app1", fault("pm2.dump_readable", "pm2.saved", "dump.pm2"))
     assert [finding["follows_from"] for finding in fold([silent, readable])] == ["", ""]
@@ -91,14 +97,14 @@ def test_a_milder_finding_explains_no_graver_one(monkeypatch):
 
 def test_a_chain_leads_to_its_root(monkeypatch):
     for code, above in (("web.a", ()), ("web.b", (Follows("web.a"),)), ("web.c", (Follows("web.b"),))):
-        monkeypatch.setitem(FAULTS, code, Fault(code, "web", "P1", "+", follows=above))
+        monkeypatch.setitem(FAULTS, code, Fault(code, "P1", "+", follows=above, area="web"))
     findings = [on("w", fault(code, "web.page")) for code in ("web.c", "web.b", "web.a")]
     assert names(fold(findings)) == [("w", "web.a", ""), ("w", "web.b", "w|web.page||web.a"), ("w", "web.c", "w|web.page||web.a")]
 
 
 def test_a_circle_keeps_exactly_one_root(monkeypatch):
     for code, above in (("web.a", "web.c"), ("web.b", "web.a"), ("web.c", "web.b")):
-        monkeypatch.setitem(FAULTS, code, Fault(code, "web", "P1", "+", follows=(Follows(above),)))
+        monkeypatch.setitem(FAULTS, code, Fault(code, "P1", "+", follows=(Follows(above),), area="web"))
     for order in itertools.permutations(("web.a", "web.b", "web.c")):
         folded = fold([on("w", fault(code, "web.page")) for code in order])
         assert [finding["code"] for finding in folded if not finding["follows_from"]] == ["web.a"]

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok, unknown
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok, reporter, unknown
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render
+
+fault = reporter(_CATALOGUE)
+
 
 SCHEMA = json.loads((Path(record.__file__).parent / "schemas" / "run_record-1.json").read_text(encoding="utf-8"))
 

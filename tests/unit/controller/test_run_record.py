@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.callback import run_record
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok, reporter
 from ansible_collections.ops.remediation.plugins.modules import (
     attachment_scan,
     host_check,
@@ -24,6 +25,9 @@ from ansible_collections.ops.remediation.plugins.modules import (
 )
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render
+
+fault = reporter(_CATALOGUE)
+
 
 SCHEMA = json.loads((Path(record.__file__).parent / "schemas" / "run_record-1.json").read_text(encoding="utf-8"))
 DOORS = {

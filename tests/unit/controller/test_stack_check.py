@@ -19,7 +19,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.action import run_guard, run_verdict
 from ansible_collections.ops.remediation.plugins.action import stack_check as action
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok
 from ansible_collections.ops.remediation.plugins.modules import stack_check as module

@@ -9,7 +9,7 @@ import re
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core.masking import is_secret_name, mask, mask_all
+from ansible_collections.ops.remediation.plugins.module_utils._core.masking import is_secret_name, mask, mask_all, passwords_in_logins
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +148,21 @@ def test_masking_is_fast_on_hostile_text():
     ):
         mask(text, limit=20_000)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("dsn", "secrets"),
+    [
+        ("db1:1521/ORCLPDB1", []),
+        ("tcps://db1:2484/ORCLPDB1?wallet_location=/etc/wallet", []),
+        ("TANKDB", []),
+        ("tank/hunter2@db1/x", ["hunter2"]),
+        ("tank/hunter2@TANKDB", ["hunter2"]),
+        ("(DESCRIPTION=(ADDRESS=(HOST=h))(SECURITY=(TOKEN_AUTH=OCI_TOKEN)))", []),
+        ("(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD = abc)))", ["abc"]),
+        ("db1/x?wallet_password=hunter2", ["hunter2"]),
+        ("(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=h)(PORT=1))(CONNECT_DATA=(SERVICE_NAME=a@b)))", []),
+    ],
+)
+def test_secrets_in_a_dsn(dsn, secrets):
+    assert passwords_in_logins(dsn) == secrets

@@ -10,13 +10,17 @@ import time
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault, ok
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import ok, reporter
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Source
 from ansible_collections.ops.remediation.plugins.module_utils._core.state import State
+
+fault = reporter(_CATALOGUE)
+
 
 PATH = {
     "path": {"type": "path", "required": True, "description": "what to read"},
@@ -163,7 +167,6 @@ def test_what_was_given_is_masked_in_every_message():
         ("host.x", {"db_password": {"type": "str", "description": "no"}}, "is a secret"),
         ("host.x", {"login": {"type": "str", "no_log": True, "description": "no"}}, "is a secret"),
         ("host.x", {"path": {"type": "str"}}, "has no description"),
-        ("disk.x", {}, "the area is none of"),
     ],
 )
 def test_the_registry_refuses_a_check_that_breaks_its_rules(identifier, parameters, message):

@@ -10,7 +10,7 @@ import pwd
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core import references as _login
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import NeedsUser, RemediationError, WrongQuestion

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 # The outcomes of a rollback are rows of tests/bench/rollback_rows.py.

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core.questions import REGISTERED
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED
 from inventory_rules import wrong_variables
 
 CHECKOUT = Path(__file__).resolve().parents[3]

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.references import LOGIN_OPTIONS
 from ..._core.source import Asked
 from ..nas.checks import STATES, known
 from ..nas.read import state_of
 from ..oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from .batch import EARLY, FAILED
+from .faults import fault
 from .match import EXTENSIONS, NAME_PATTERN, UNKNOWN
 from .walk import SILENT
 from .wanted import NAME_COLUMN

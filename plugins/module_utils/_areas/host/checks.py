@@ -15,10 +15,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import series
 from ..._shared.tcp import parse_ports, within
+from .faults import fault
 
 MEGABYTE = 1024 * 1024
 DAY = 86400.0

@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, reporter, unknown
 from ..._core.source import Asked
 from ..._shared import rates as _ses_rates
 from ..._shared.logs.signatures import matching
+from ..ses.faults import FAULTS as SES_FAULTS
+from ..worker.faults import FAULTS as WORKER_FAULTS
 from . import checks as _logsdb_checks
+from .faults import FAULTS
+
+fault = reporter(FAULTS, SES_FAULTS, WORKER_FAULTS)
 
 LOGSDB = "LogsDB"
 TOLD_BY_ITSELF = ("ses.throttled", "ses.invalid_address")

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..._core.finding import Finding, fault, held_back, ok, unknown
+from ..._core.finding import Finding, held_back, ok, unknown
 from ..._core.references import LOGIN_OPTIONS
 from ..._core.source import Asked
 from ..._shared.sql import DIALECTS
+from .faults import fault
 
 AHEAD = 600.0  # seconds that a time of LogsDB may lie in the future before the zone is to blame
 

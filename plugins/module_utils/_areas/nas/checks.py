@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._core.errors import Busy
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import series
 from ..._shared.dated_paths import day_of, roots_of
 from ..host.checks import DAY, size_text, trend_of
+from .faults import fault
 
 WITHOUT_ANSWER = "without answer"  # the key, besides those of file systems, of what was silent
 STATES = {"stale": "nas.stale", "silent": "nas.hung", "denied": "nas.no_permission", "missing": "nas.path_missing"}

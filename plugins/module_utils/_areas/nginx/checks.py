@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._core.errors import RemediationError
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared.http_client import stamp
+from .faults import fault
 
 LOOK_BACK = 24 * 3600  # seconds of the error log that count when there was no run before
 JUST_WRITTEN = 1.0  # seconds between a change of a file and the start of the workers that are no difference

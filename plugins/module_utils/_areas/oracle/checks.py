@@ -13,8 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..._core.errors import from_dict
-from ..._core.finding import Finding, fault, from_error, held_back, ok, unknown
+from ..._core.finding import Finding, from_error, held_back, ok, unknown
 from ..._core.source import Asked
+from .faults import fault
 from .session import MOST_NAMES, product_target
 from .targets import TARGET_OPTIONS, TARGET_RULES
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion
+from ..._core.masking import passwords_in_logins
 from ..._core.references import LOGIN_OPTIONS, read_secret
 
 DEFAULT_QUERY = "SELECT 1 FROM DUAL"
@@ -27,9 +28,6 @@ _READS = re.compile(r"\s*(?:SELECT|WITH)\b", re.I)
 _LOCKS = re.compile(r"\bFOR\s+UPDATE\b", re.I)
 _IS_PARSED_ONLY = re.compile(r"\s*(?:SELECT|WITH|UPDATE|INSERT|DELETE|MERGE)\b", re.I)
 # user/password@place, and what a descriptor may say of secrets.
-_LOGIN_IN_DSN = re.compile(r"^[^@()]*/(?P<secret>[^@()]+)@")
-_SECRET_IN_DSN = re.compile(r"(?:password|passwd|pwd)\w*\s*=\s*(?P<secret>[^()&\s]+)", re.I)
-
 TARGET_OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True, "description": "What findings call this target, such as customer-db."},
     "host": {"type": "str", "description": "Host of the listener, as the host that asks sees it."},
@@ -134,11 +132,6 @@ class Target:
         return tuple(secret for secret in (self.password, self.wallet_password) if secret)
 
 
-def secrets_in_dsn(dsn: str) -> list[str]:
-    """Return the passwords that stand in a dsn, which may have none."""
-    return [match.group("secret") for pattern in (_LOGIN_IN_DSN, _SECRET_IN_DSN) for match in pattern.finditer(dsn or "")]
-
-
 def make_targets(given: Iterable[Mapping[str, Any]]) -> list[Target]:
     """Return the targets of validated options, their references followed.
 
@@ -181,7 +174,7 @@ def _secret(options: Mapping[str, Any], option: str) -> str:
 
 def _must_be_askable(name: str, options: Mapping[str, Any]) -> None:
     where = f"targets[{name}]"
-    if secrets_in_dsn(options.get("dsn") or ""):
+    if passwords_in_logins(options.get("dsn") or ""):
         raise WrongQuestion(f"{where}.dsn", "(hidden)", "holds a password", "take it out and give user and password_from")
     if not options.get("dsn") and not options.get("host"):
         raise WrongQuestion(f"{where}.host", options.get("host"), "names no host", "give the host of the listener, or a dsn")

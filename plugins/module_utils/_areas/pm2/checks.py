@@ -18,9 +18,10 @@ from statistics import median
 from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from .commands import command
+from .faults import fault
 from .read import saved_asleep
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import rates as _ses_rates
 from ..._shared.rates import Point, percent
 from .answers import DAY, FACTS, answers_of, cannot, data_of, filled, not_told, of_ses, ses_is_silent, whole
+from .faults import fault
 
 
 def _points(facts: Mapping[str, Any], now: float) -> list[Point] | None:

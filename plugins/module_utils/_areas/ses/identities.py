@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from . import spf as _ses_spf
 from .answers import FACTS, MOST, answers_of, cannot, data_of, filled
+from .faults import fault
 from .read_aws import NO_IDENTITY
 
 

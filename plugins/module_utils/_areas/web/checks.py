@@ -12,9 +12,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, reporter, unknown
 from ..._core.source import Asked
 from ..._shared.http_client import MAX_BODY, SILENT, stamp
+from ..backend.faults import FAULTS as BACKEND_FAULTS
+from .faults import FAULTS
+
+fault = reporter(FAULTS, BACKEND_FAULTS)
 
 SLOW_MS = 150  # product facts: API p95 < 150 ms
 REQUESTS = 20

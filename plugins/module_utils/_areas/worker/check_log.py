@@ -20,13 +20,18 @@ from typing import Any
 
 from ..._core.children import user_name
 from ..._core.errors import CannotRead, NeedsUser, RemediationError
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, Reporter, ok, reporter, unknown
 from ..._core.source import Asked
 from ..._shared.logs.signatures import BY_NAME, UNKNOWN
 from ..._shared.logs.verdict import ABSENT, STARTUP, is_over
+from ..backend.faults import FAULTS as BACKEND_FAULTS
 from ..pm2 import checks as _pm2_checks
 from ..pm2.commands import command
 from ..pm2.read import reachable_by_others
+from ..ses.faults import FAULTS as SES_FAULTS
+from .faults import FAULTS
+
+fault = reporter(FAULTS, BACKEND_FAULTS, SES_FAULTS)
 
 MOST = 5  # of each list in evidence
 _ATTACHMENT = re.compile(r"\.(?:pdf|xlsx?|csv)\b", re.I)
@@ -226,8 +231,9 @@ def told(
     about: Mapping[str, Any],
     groups: Sequence[Mapping[str, Any]],
     more: Mapping[str, Any],
+    report: Reporter = fault,
 ) -> Finding:
-    """Make the finding of one code out of its groups."""
+    """Make the finding of one code out of its groups; report: makes findings of the codes that may come up."""
     latest = max(groups, key=lambda group: group["last"] or 0)
     count = sum(group["count"] for group in groups)
     details, causes = Counter[str](), Counter[str]()
@@ -252,7 +258,7 @@ def told(
         "causes": [{"code": word, "count": number} for word, number in causes.most_common(MOST)],
         "not_asked": unseen,
     }
-    return fault(
+    return report(
         code,
         check,
         subject,

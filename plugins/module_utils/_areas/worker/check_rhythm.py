@@ -20,12 +20,13 @@ from datetime import datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..._core.finding import Finding, fault, ok, unknown
+from ..._core.finding import Finding, ok, unknown
 from ..._core.masking import strip_ansi
 from ..._core.source import Asked
 from ..._shared.logs.records import Clock, clock_of
 from ..pm2 import read as _pm2
 from ..pm2.commands import command
+from .faults import fault
 
 TAILS = (1024 * 1024, 8 * 1024 * 1024)  # bytes of a log that are read; more when the first hold no line of interest
 MAX_UNPACKED = 32 * 1024 * 1024

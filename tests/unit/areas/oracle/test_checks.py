@@ -10,22 +10,26 @@ import socket
 import ssl
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import checks as _oracle_checks
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import outcome as _oracle_outcome
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import probe as _oracle_probe
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import session as _oracle_session
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import targets as _oracle_targets
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, Program
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
+
+fault = reporter(_CATALOGUE)
+
 
 DEFAULTS = {
     name: spec.get("default") for name, spec in {**_oracle_checks.CONNECT_PARAMETERS, **_oracle_checks.PRIVILEGES_PARAMETERS}.items()
@@ -284,24 +288,6 @@ def test_the_checks_need_a_driver():
 
 
 # --- targets and Instant Client
-
-
-@pytest.mark.parametrize(
-    ("dsn", "secrets"),
-    [
-        ("db1:1521/ORCLPDB1", []),
-        ("tcps://db1:2484/ORCLPDB1?wallet_location=/etc/wallet", []),
-        ("TANKDB", []),
-        ("tank/hunter2@db1/x", ["hunter2"]),
-        ("tank/hunter2@TANKDB", ["hunter2"]),
-        ("(DESCRIPTION=(ADDRESS=(HOST=h))(SECURITY=(TOKEN_AUTH=OCI_TOKEN)))", []),
-        ("(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD = abc)))", ["abc"]),
-        ("db1/x?wallet_password=hunter2", ["hunter2"]),
-        ("(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=h)(PORT=1))(CONNECT_DATA=(SERVICE_NAME=a@b)))", []),
-    ],
-)
-def test_secrets_in_a_dsn(dsn, secrets):
-    assert _oracle_targets.secrets_in_dsn(dsn) == secrets
 
 
 def test_a_target_shows_no_secret():

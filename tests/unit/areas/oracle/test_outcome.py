@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 
 from . import helpers as h
 

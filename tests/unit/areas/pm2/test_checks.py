@@ -9,11 +9,11 @@ import json
 import time
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 from . import helpers as h

@@ -8,15 +8,19 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
 from ansible_collections.ops.remediation.plugins.module_utils._areas.web import checks as _web_checks
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
-from ansible_collections.ops.remediation.plugins.module_utils._core.faults import FAULTS
-from ansible_collections.ops.remediation.plugins.module_utils._core.finding import fault
+from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
 from ansible_collections.ops.remediation.plugins.module_utils._shared import http_client as _web
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 from . import helpers as h
+
+fault = reporter(_CATALOGUE)
+
 
 URL = "http://tank.example.com/"
 NO_BUILD = _web.read_build(None)

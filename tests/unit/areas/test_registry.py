@@ -1,0 +1,22 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of areas: each check has the area in whose folder it stands, and an id of its own."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
+from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+
+
+@pytest.mark.parametrize("area", registry.REGISTERED)
+def test_each_check_is_of_the_area_that_lists_it(area):
+    checks = registry.REGISTERED[area]()
+    assert checks
+    assert {check.id.partition(".")[0] for check in checks} == {area}
+    assert len({check.id for check in checks}) == len(checks)
+
+
+def test_each_fault_is_of_an_area():
+    assert {fault.area for fault in FAULTS.values()} == set(registry.AREAS)
