@@ -91,13 +91,7 @@ def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], st
                 continue
             kept.add(key)
             try:
-                name = source.memory_key(question.parameters)
-                if source.cumulative:
-                    state.change(name, partial(source.remember, outcomes[key].value))
-                    continue
-                value = source.remember(outcomes[key].value)
-                if value is not None:
-                    state.save(name, value)
+                state.change(source.memory_key(question.parameters), partial(source.remember, outcomes[key].value))
             except WrongQuestion as error:
                 answer.wrong.append(error.message)
                 return

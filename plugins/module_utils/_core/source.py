@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .children import Call, Outcome, call_all, user_name
-from .errors import NeedsUser, WrongQuestion
+from .children import Call, Outcome, call_all
+from .errors import WrongQuestion
 from .state import State
 
 
@@ -24,15 +24,13 @@ class Source:
     parameters: the check parameters that it takes (and that tell one reading from another).
     limits: those of them that only bound the reading (seconds, bytes): where checks differ, the largest counts, and
         what is remembered does not depend on them.
-    read: called in the child with those parameters, returns something JSON can carry. Its imports are made when
+    read: called in the child with those parameters, returns something JSON can carry. Where it takes ``memory``, it also gets what the former
+        run kept (empty for nothing), such as a login that was refused; see :class:`state.Kept` for what others keep meanwhile. Its imports are made when
         its file is imported: the user that the child becomes may be unable to read our code.
     owner: names the user id to become (called in the child with the parameters); None stays who we are.
-    remember: what of the answer the next run needs (None: what was kept stays); kept in the state folder, never in check mode.
-    cumulative: ``remember`` also gets what the former run kept (or None) as its second argument, to build a series.
-    recalls: ``read`` also gets ``memory``, what the former run kept (empty for nothing), such as a login that was refused; see
-        :class:`_state.Kept` for what others keep meanwhile.
-    exclusive: it may hang for ever (a NAS), so only one reader at a time.
-    contended: the parameters that name what may hang, where that is not all of them: the lock is theirs.
+    remember: ``remember(value, former)`` returns what of the answer the next run needs, given what the former run kept (or None); where it
+        returns None, what was kept stays. Kept in the state folder, never in check mode.
+    exclusive: the parameters that name what may hang for ever (a NAS): only one reader of the same at a time.
     prepare: called in the child before it becomes the owner, for what the owner may not read; ``read`` gets what it
         returned as ``prepared``.
     kept_as: the name under which ``remember`` keeps, where that does not depend on what is asked; the reading's key otherwise.
@@ -44,10 +42,7 @@ class Source:
     limits: tuple[str, ...] = ()
     owner: Callable[..., int] | None = None
     remember: Callable[..., Any] | None = None
-    exclusive: bool = False
-    cumulative: bool = False
-    recalls: bool = False
-    contended: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
     prepare: Callable[..., Any] | None = None
     kept_as: str = ""
 
@@ -61,12 +56,16 @@ class Source:
 
     def lock(self, parameters: Mapping[str, Any]) -> str:
         """Return the same text for readings that must not be made at the same time."""
-        names = self.contended or tuple(name for name in self.parameters if name not in self.limits)
-        return self._named({name: parameters.get(name) for name in names})
+        return self._named({name: parameters.get(name) for name in self.exclusive})
 
     def _named(self, telling: Mapping[str, Any]) -> str:
         text = json.dumps(telling, sort_keys=True, default=str)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def takes_memory(self) -> bool:
+        """Whether ``read`` or ``prepare`` wants what the former run kept."""
+        return any("memory" in inspect.signature(function).parameters for function in (self.read, self.prepare) if function)
 
     def memory_key(self, parameters: Mapping[str, Any]) -> str:
         """Return the name under which the next run finds what was kept of this reading."""
@@ -96,17 +95,6 @@ class Asked:
         return max((outcome.duration_ms for outcome in self.outcomes.values()), default=0)
 
 
-def must_be(name: str) -> Callable[..., int]:
-    """Return an owner function for a source that only one named user (usually root) may read."""
-
-    def owner(**_arguments: Any) -> int:
-        if name == "root" and os.geteuid() != 0:
-            raise NeedsUser("root", f"only root may read this and the run is {user_name(os.geteuid())}")
-        return 0
-
-    return owner
-
-
 def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: State) -> dict[str, Outcome]:
     """Read each distinct source once, all of them at the same time.
 
@@ -123,7 +111,7 @@ def read_all(wanted: Iterable[tuple[Source, Mapping[str, Any], float]], state: S
                 name: max((value for value in (arguments[name], others[name]) if value is not None), default=None) for name in source.limits
             }
             arguments = {**others, **widest}
-        elif source.recalls:
+        elif source.takes_memory:
             arguments["memory"] = state.recall(source.memory_key(parameters))
         readings[key] = (source, arguments, deadline)
     return call_all({key: _call(*reading, state) for key, reading in readings.items()})

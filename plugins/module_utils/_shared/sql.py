@@ -256,7 +256,7 @@ def take(look: Callable[[Session], Any], refused: Any = None, **parameters: Any)
     return _asked(sqlalchemy, dialect, _target(dialect, parameters), zone, wanted)
 
 
-def remember(facts: Mapping[str, Any]) -> dict[str, Any]:
+def remember(facts: Mapping[str, Any], _former: Any = None) -> dict[str, Any]:
     """Return what the next reading needs: the fingerprint of credentials that were refused."""
     return {"refused": facts.get("refused")}
 

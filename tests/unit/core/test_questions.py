@@ -35,7 +35,7 @@ def counted(path):
     return {"size": os.path.getsize(path)}
 
 
-COUNTED = Source("test.counted", counted, ("path",), remember=lambda value: value["size"])
+COUNTED = Source("test.counted", counted, ("path",), remember=lambda value, former: value["size"])
 HANGS = Source("test.hangs", lambda path: time.sleep(60), ("path",))
 CRASHES = Source("test.crashes", lambda path: 1 / 0, ("path",))
 
@@ -210,7 +210,7 @@ def test_what_a_source_remembers_is_there_the_next_time(registry, tmp_path):
 
 
 def test_a_source_that_has_nothing_to_remember_leaves_what_was_kept(monkeypatch, tmp_path):
-    once = Source("test.once", counted, ("path",), remember=lambda value: value["size"] if value["size"] == 1 else None)
+    once = Source("test.once", counted, ("path",), remember=lambda value, former: value["size"] if value["size"] == 1 else None)
 
     def look(asked):
         return [ok("host.once", evidence={"read": asked.read(once.name), "before": asked.remembered(once.name)})]

@@ -125,7 +125,7 @@ def test_what_cannot_be_prepared_is_the_error_of_the_source(state):
 
 
 def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
-    source = _sources.Source("probe", lambda **given: given["names"], ("roots", "names"), exclusive=True, contended=("roots",))
+    source = _sources.Source("probe", lambda **given: given["names"], ("roots", "names"), exclusive=("roots",))
     one, other = {"roots": ["/nas"], "names": ["a"]}, {"roots": ["/nas"], "names": ["b"]}
     assert source.key(one) != source.key(other)
     assert source.lock(one) == source.lock(other) != source.lock({"roots": ["/other"], "names": ["a"]})
@@ -138,18 +138,15 @@ def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
 def test_a_lock_that_cannot_be_made_costs_only_the_reading_that_needs_it(tmp_path):
     (tmp_path / "file").touch()
     nowhere = _state.State(str(tmp_path / "file" / "state"), read_only=False)
-    locked = _sources.Source("nas", lambda **_given: "read", exclusive=True)
+    locked = _sources.Source("nas", lambda **_given: "read", ("path",), exclusive=("path",))
     other = _sources.Source("pm2", lambda **_given: "read")
     answers = _sources.read_all([(locked, {}, 5.0), (other, {}, 5.0)], nowhere)
     assert answers[other.key({})].get() == "read"
     assert "state_dir" in answers[locked.key({})].error.message
-    foreign = _sources.Source("nas", lambda **_given: "read", exclusive=True, owner=lambda **_given: _process.user_id("as_user", "no-such"))
+    foreign = _sources.Source(
+        "nas", lambda **_given: "read", ("path",), exclusive=("path",), owner=lambda **_given: _process.user_id("as_user", "no-such")
+    )
     assert "as_user" in outcome(foreign, {}, nowhere).error.message, "which user is needed is told first"
-
-
-def test_without_parameters_that_are_contended_the_lock_is_that_of_the_reading():
-    source = _sources.Source("probe", lambda **given: given, ("path", "seconds"), limits=("seconds",), exclusive=True)
-    assert source.lock({"path": "/x", "seconds": 1}) == source.key({"path": "/x", "seconds": 2})
 
 
 def test_a_user_that_does_not_exist():

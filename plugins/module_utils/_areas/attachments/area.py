@@ -17,20 +17,16 @@ FILES = Source(
     owner=_attachments_read.owner,
     prepare=_attachments_read.prepare,
     remember=_attachments_read.remember,
-    recalls=True,
-    cumulative=True,
     # The memory of refused passwords that the checks of Oracle have.
     kept_as="oracle-refused",
-    exclusive=True,
-    contended=("roots",),
+    exclusive=("roots",),
 )
 KEPT = Source(
     "attachments.kept",
     _attachments_read.read_retention,
     _attachments_read.RETENTION_PARAMETERS,
     owner=_attachments_read.owner,
-    exclusive=True,
-    contended=("roots",),
+    exclusive=("roots",),
 )
 
 CHECKS = (

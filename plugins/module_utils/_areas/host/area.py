@@ -12,11 +12,9 @@ from ..._shared import tcp as _host_net
 from . import checks as _host_checks
 from . import read as _host
 
-CPU = Source("host.cpu", _host.read_cpu, ("cgroup", "cpu_window"), remember=_host_checks.remember_cpu, cumulative=True)
-MEMORY = Source("host.memory", _host.read_memory, ("cgroup",), remember=_host_checks.remember_memory, cumulative=True)
-DISKS = Source(
-    "host.disks", _host_files.read_disks, ("only", "paths", "log_folders"), remember=_host_checks.remember_disks, cumulative=True
-)
+CPU = Source("host.cpu", _host.read_cpu, ("cgroup", "cpu_window"), remember=_host_checks.remember_cpu)
+MEMORY = Source("host.memory", _host.read_memory, ("cgroup",), remember=_host_checks.remember_memory)
+DISKS = Source("host.disks", _host_files.read_disks, ("only", "paths", "log_folders"), remember=_host_checks.remember_disks)
 LOG_FILES = Source("host.log_files", _host_files.read_logs, ("log_folders", "pm2_home", "user", "logrotate"))
 CLOCK = Source("host.clock", _host_net.read_clock)
 TIME_SERVER = Source("host.time_server", _host_net.read_time_server, ("ntp_server",))

@@ -11,7 +11,7 @@ from ..._shared import sql as _logsdb
 from . import check_sending as _ses_sent
 from . import checks as _logsdb_checks
 
-FACTS = Source("logsdb.facts", _logsdb.read, _logsdb.PARAMETERS, limits=_logsdb.LIMITS, remember=_logsdb.remember, recalls=True)
+FACTS = Source("logsdb.facts", _logsdb.read, _logsdb.PARAMETERS, limits=_logsdb.LIMITS, remember=_logsdb.remember)
 
 CHECKS = (
     Check(

@@ -17,9 +17,7 @@ STATE = Source(
     limits=("probe_within",),
     owner=_nas.owner,
     remember=_nas_checks.remember,
-    cumulative=True,
-    exclusive=True,
-    contended=("mounts", "paths"),
+    exclusive=("mounts", "paths"),
 )
 
 CHECKS = (

@@ -229,7 +229,7 @@ def _failed_reload(state: Mapping[str, Any], since: float) -> Mapping[str, Any] 
 # --- shared
 
 
-def remember_state(state: Mapping[str, Any]) -> dict[str, Any]:
+def remember_state(state: Mapping[str, Any], _former: Any = None) -> dict[str, Any]:
     """Return what the next run needs: ``at``, ``master`` (pid and ticks, or None), ``log`` (inode and size)."""
     master = state["master"]
     return {

@@ -17,8 +17,6 @@ TARGETS = Source(
     _oracle.PARAMETERS,
     limits=_oracle.LIMITS,
     remember=_oracle.remember,
-    recalls=True,
-    cumulative=True,
     kept_as="oracle-refused",
 )
 

@@ -18,7 +18,6 @@ LIST = Source(
     limits=("answer_within",),
     owner=_pm2.reader,
     remember=_pm2_checks.remember_list,
-    cumulative=True,
 )
 LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.reader)
 DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.reader)

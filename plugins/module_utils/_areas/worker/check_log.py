@@ -82,7 +82,7 @@ ENV_PARAMETERS: dict[str, dict[str, Any]] = {
 LOG_SOURCE_PARAMETERS = tuple(LOG_PARAMETERS)
 
 
-def remember(answer: Mapping[str, Any]) -> Any:
+def remember(answer: Mapping[str, Any], _former: Any = None) -> Any:
     """Return what the next run needs: cursors, clocks, and the errors that still count."""
     return answer["memory"]
 

@@ -16,5 +16,4 @@ APPLICATIONS = Source(
     _log_checks.LOG_SOURCE_PARAMETERS,
     owner=_pm2.reader,
     remember=_log_checks.remember,
-    recalls=True,
 )
