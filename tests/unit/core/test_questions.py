@@ -227,7 +227,7 @@ def test_check_mode_keeps_nothing(registry, tmp_path):
 
 def test_a_damaged_memory_is_no_memory(registry, tmp_path):
     ask(tmp_path, entry("first", tmp_path))
-    next((tmp_path / "state").iterdir()).write_text("{ not json")
+    next((tmp_path / "state").glob("*.json")).write_text("{ not json")
     assert ask(tmp_path, entry("first", tmp_path)).findings[0]["evidence"]["before"] is None
 
 
