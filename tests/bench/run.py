@@ -35,7 +35,7 @@ sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / ".cache" / "collections")]
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door  # noqa: E402 - found through the line above
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release  # noqa: E402 - found through the line above
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry  # noqa: E402 - found through the line above
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2  # noqa: E402 - found through the line above
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list  # noqa: E402
 from ansible_collections.ops.remediation.plugins.modules import release_rollback  # noqa: E402
 
 
@@ -195,7 +195,7 @@ def main() -> int:
         rows.append(
             compare(
                 "process list in the module / pm2 jlist",
-                lambda: _pm2.read_list(facts["pm2_home"]),
+                lambda: pm2_list.read_list(facts["pm2_home"]),
                 as_owner,
                 bar=0.02,
                 rounds=9,

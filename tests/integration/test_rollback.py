@@ -93,9 +93,9 @@ class Site:
         return {name for name, (_pid, status) in self.processes().items() if status == "online"}
 
     def processes(self) -> dict[str, tuple[int, str]]:
-        from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+        from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
 
-        return {one["name"]: (one["pid"], one["status"]) for one in _pm2.read_list(self.facts["pm2_home"])["processes"]}
+        return {one["name"]: (one["pid"], one["status"]) for one in pm2_list.read_list(self.facts["pm2_home"])["processes"]}
 
 
 @pytest.fixture(scope="module")

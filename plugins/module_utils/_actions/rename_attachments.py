@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Union
 
 from .._areas.attachments.content import reason_of
-from .._areas.host.read import text_of
 from .._areas.nas.checks import seen_source
-from .._shared.files import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts
+from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts
+from .._shared.text_files import text_of
 
 BEGUN, DONE, UNDONE, GONE = "begun", "done", "undone", "gone"
 # Why a file was not touched, besides the kernel's names of errors.

@@ -17,13 +17,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._areas.catalogue import FAULTS
-from .._areas.pm2 import read as _pm2
 from .._areas.worker import check_log as _log_checks
 from .._core.children import Call, Outcome, call_all
 from .._core.errors import RemediationError, WrongQuestion
 from .._core.finding import Finding, area_of, from_error, ok, reporter, unknown
 from .._core.source import Asked
 from .._core.state import State
+from .._shared import pm2_list
+from .._shared import pm2_list as _pm2_list
 from .._shared.logs import ports as _log_ports
 from .._shared.logs import reader as _logs
 from .._shared.logs.signatures import BY_NAME, UNKNOWN
@@ -98,7 +99,7 @@ def _calls(options: Mapping[str, Any], kept: Mapping[str, Any], now: float) -> d
     calls: dict[str, Call] = {}
     if options["pm2_home"]:
         calls["pm2"] = Call(
-            lambda: read_pm2(options, kept.get("pm2"), now), deadline, user=lambda: _pm2.reader(options["pm2_home"], options["user"])
+            lambda: read_pm2(options, kept.get("pm2"), now), deadline, user=lambda: pm2_list.reader(options["pm2_home"], options["user"])
         )
         calls["ports"] = Call(_log_ports.read_holders, deadline)
     if options["paths"]:
@@ -134,7 +135,7 @@ def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> dict[str,
     for path in paths:
         about = _logs.read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
         processes[path] = {"entries": [], "outputs": [], "unlogged": False, **about}
-    return {"state": _pm2.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
+    return {"state": _pm2_list.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
 
 
 def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any], now: float, result: Scan, asked_from: str) -> None:

@@ -9,9 +9,9 @@ import re
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.commands import command
 from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
+from ansible_collections.ops.remediation.plugins.module_utils._shared.commands import command
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue, render
 
 fault = reporter(_CATALOGUE)

@@ -22,12 +22,13 @@ from shlex import quote
 from typing import Any
 
 from ..._areas.pm2 import commands as _pm2_words
-from ..._areas.pm2 import read as _pm2
 from ..._areas.pm2 import saved as _pm2_saved
 from ..._core.children import Program, call, run, user_name
 from ..._core.errors import ActionFailed, CannotRead, NeedsUser, RemediationError, WrongQuestion
 from ..._core.masking import mask
 from ..._shared import health as _pm2_health
+from ..._shared import pm2_list
+from ..._shared import pm2_list as _pm2_list
 from . import request as _pm2_request
 from .request import Request
 
@@ -130,7 +131,7 @@ class Control:
     def _owner(self) -> int:
         request = self.request
         if request.user and request.state == "started" and _pm2_request.starts(request) and not os.path.lexists(request.pm2_home):
-            return _pm2.owner(os.path.dirname(request.pm2_home.rstrip("/")) or "/", request.user)
+            return pm2_list.owner(os.path.dirname(request.pm2_home.rstrip("/")) or "/", request.user)
         uid, home_uid, socket_uid = call(lambda: _pm2_request.owners(request), self._left(5.0)).get()
         _pm2_request.refuse_mixed(request, uid, home_uid, socket_uid)
         return int(uid)
@@ -138,12 +139,12 @@ class Control:
     def _list(self) -> dict[str, Any]:
         request = self.request
         if not os.path.lexists(request.pm2_home):
-            return {"state": _pm2.STOPPED, "problem": "no PM2 daemon runs", "processes": [], "orphans": [], "daemon": None}
+            return {"state": _pm2_list.STOPPED, "problem": "no PM2 daemon runs", "processes": [], "orphans": [], "daemon": None}
         within = min(request.answer_within, max(0.5, self._left(request.answer_within)))
-        listed = self._as_owner(lambda: _pm2.read_list(request.pm2_home, request.user, within), 2 * within + 3)
-        if listed["state"] == _pm2.DENIED:
+        listed = self._as_owner(lambda: pm2_list.read_list(request.pm2_home, request.user, within), 2 * within + 3)
+        if listed["state"] == _pm2_list.DENIED:
             raise NeedsUser(listed.get("keeper") or user_name(self.uid), listed["problem"])
-        if listed["state"] == _pm2.HUNG:
+        if listed["state"] == _pm2_list.HUNG:
             raise ActionFailed(
                 f"{listed['problem']}; let it go on or end it first (sudo kill -CONT or kill -9 {_pm2_words.daemon_pid(listed)}), then resurrect"
             )
@@ -166,7 +167,7 @@ class Control:
         return [dict(one) for one in processes if not one["module"] and (everything or one["name"] == request.name)]
 
     def _up(self) -> bool:
-        return bool(self.listed["state"] == _pm2.UP)
+        return bool(self.listed["state"] == _pm2_list.UP)
 
     # --- plans: what has to be done, and the processes that should run afterwards
 
@@ -346,7 +347,7 @@ class Control:
         home = self.request.pm2_home
 
         def do() -> None:
-            left = self._as_owner(lambda: _pm2.end_orphans(home, ORPHANS_END), self._left(ORPHANS_END + 5))
+            left = self._as_owner(lambda: pm2_list.end_orphans(home, ORPHANS_END), self._left(ORPHANS_END + 5))
             if left:
                 raise ActionFailed(f"these processes do not end: {_pm2_words.orphans({'orphans': left})}")
 
@@ -391,9 +392,9 @@ class Control:
 
         def tell() -> str:
             try:
-                _pm2.call(home, method, argument, within=within)
-            except _pm2.DaemonAway as away:
-                if away.details["state"] != _pm2.HUNG:
+                pm2_list.call(home, method, argument, within=within)
+            except pm2_list.DaemonAway as away:
+                if away.details["state"] != _pm2_list.HUNG:
                     raise
             return ""
 

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from ..._areas.pm2 import read as _pm2
 from ..._core.children import user_name
 from ..._core.errors import ActionFailed, CannotRead, WrongQuestion
 from ..._core.masking import mask
+from ..._shared import pm2_list
 
 STATES = ("started", "stopped", "restarted", "reloaded", "absent", "saved", "resurrected")
 _NAMED = ("started", "stopped", "restarted", "reloaded", "absent")
@@ -47,7 +47,7 @@ class Request:
     path_prefix: Sequence[str] = ()
     deadline: float = 120.0
     orphans: str = "refuse"
-    answer_within: float = _pm2.ANSWER_WITHIN
+    answer_within: float = pm2_list.ANSWER_WITHIN
 
 
 def validate(request: Request) -> None:
@@ -100,7 +100,7 @@ def starts(request: Request) -> bool:
 
 def owners(request: Request) -> tuple[int, int, int]:
     """Return the user ids to become, of the PM2_HOME, and of the daemon's socket (-1 for none)."""
-    uid = _pm2.owner(request.pm2_home, request.user)
+    uid = pm2_list.owner(request.pm2_home, request.user)
     try:
         socket_uid = os.lstat(os.path.join(request.pm2_home, "rpc.sock")).st_uid
     except OSError:

@@ -18,11 +18,12 @@ from shlex import quote
 from typing import Any
 
 from ..._areas.pm2 import commands as _pm2_words
-from ..._areas.pm2 import read as _pm2
 from ..._core.children import call, user_name
 from ..._core.errors import ActionFailed, RemediationError, TooSlow
 from ..._core.masking import mask
+from ..._shared import commands, pm2_list
 from ..._shared import health as _pm2_health
+from ..._shared import pm2_list as _pm2_list
 from ..pm2_control import control as _pm2_control
 from ..pm2_control.request import Request
 from .layout import LINK, SCRIPTS, Place, Refused
@@ -78,7 +79,7 @@ class Pm2Applications:
         """Return the user id that the applications run as. Raises WrongQuestion or NeedsUser."""
         if self._uid is None:
             settings = self.settings
-            self._uid = int(call(lambda: _pm2.owner(settings.pm2_home, settings.user), 5.0).get())
+            self._uid = int(call(lambda: pm2_list.owner(settings.pm2_home, settings.user), 5.0).get())
         return self._uid
 
     def process_of(self, part: str) -> str:
@@ -92,19 +93,19 @@ class Pm2Applications:
         settings, uid = self.settings, self.uid
 
         def read() -> dict[str, Any]:
-            found = _pm2.read_list(settings.pm2_home, settings.user, _pm2.ANSWER_WITHIN)
-            if found["state"] == _pm2.UP:
+            found = pm2_list.read_list(settings.pm2_home, settings.user, pm2_list.ANSWER_WITHIN)
+            if found["state"] == _pm2_list.UP:
                 folders = _folders(settings.pm2_home)
                 for one in found["processes"]:
                     one["cwd"] = folders.get(one["pm_id"], "")
             return found
 
         for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
-            outcome = call(read, 2 * _pm2.ANSWER_WITHIN + 3, user=lambda: uid)
-            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == _pm2.HUNG)):
+            outcome = call(read, 2 * pm2_list.ANSWER_WITHIN + 3, user=lambda: uid)
+            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == _pm2_list.HUNG)):
                 break
         found = outcome.get()
-        if found["state"] != _pm2.UP:
+        if found["state"] != _pm2_list.UP:
             raise ActionFailed(str(found["problem"]))
         return [one for one in found["processes"] if not one["module"]]
 
@@ -148,7 +149,7 @@ class Pm2Applications:
 
     def _start_again(self, name: str, script: str, app: str) -> str:
         """Return the commands that start a process anew from another place: a bare pm2 would ask another user's daemon."""
-        pm2 = _pm2_words.command(user_name(self.uid), self.settings.pm2_home)
+        pm2 = commands.command(user_name(self.uid), self.settings.pm2_home)
         return f"{pm2} delete {quote(name)}; {pm2} start {quote(script)} --name {quote(name)} --cwd {quote(app)}; {pm2} save"
 
     def _not_startable(self, part: str, script: str) -> list[Refused]:
@@ -328,7 +329,7 @@ class Pm2Applications:
             pm2_executable=settings.pm2_executable,
             path_prefix=settings.path_prefix,
             deadline=deadline,
-            answer_within=UNHEALTHY_FOR_GOOD * _pm2.ANSWER_WITHIN,
+            answer_within=UNHEALTHY_FOR_GOOD * pm2_list.ANSWER_WITHIN,
         )
 
     def _request(self, part: str, script: str, state: str) -> Request:
@@ -338,7 +339,7 @@ class Pm2Applications:
 
 def _folders(pm2_home: str) -> dict[int, str]:
     """Return the working directory of each process by its number in PM2's list."""
-    entries = _pm2.call(pm2_home, "getMonitorData", {})
+    entries = pm2_list.call(pm2_home, "getMonitorData", {})
     found = {}
     for entry in entries if isinstance(entries, list) else []:
         env = entry.get("pm2_env") if isinstance(entry, dict) else None

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ..._core.children import call, user_name
 from ..._core.errors import TooSlow
-from ..._shared.files import MAX_MOUNTS_TEXT, MOUNTS, parse_mounts
+from ..._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, parse_mounts
 from .files import differences, walk
 from .layout import (
     INDEX,

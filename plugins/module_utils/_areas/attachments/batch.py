@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from ..._core.errors import WrongQuestion
 from ..._core.masking import mask
 from ..._shared.dated_paths import Root, dated, dated_parts, days_in
-from ..pm2.read import tail
+from ..._shared.text_files import tail
 from .content import reason_of
 
 # "0 failed" and "errors: 0" are no failures.

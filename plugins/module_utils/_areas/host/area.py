@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ..._core.check import Check
 from ..._core.source import Source
-from ..._shared import files as _host_files
-from ..._shared import tcp as _host_net
 from . import checks as _host_checks
 from . import read as _host
+from . import read_files as _host_files
+from . import read_network as _host_net
 
 CPU = Source("host.cpu", _host.read_cpu, ("cgroup", "cpu_window"), remember=_host_checks.remember_cpu)
 MEMORY = Source("host.memory", _host.read_memory, ("cgroup",), remember=_host_checks.remember_memory)

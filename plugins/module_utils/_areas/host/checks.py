@@ -18,8 +18,8 @@ from ..._core.errors import RemediationError, WrongQuestion
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import series
-from ..._shared.tcp import parse_ports, within
 from .faults import fault
+from .read_network import parse_ports, within
 
 MEGABYTE = 1024 * 1024
 DAY = 86400.0

@@ -18,10 +18,10 @@ from typing import Any
 from ..._core.children import user_id, user_name
 from ..._core.errors import WrongQuestion
 from ..._shared.dated_paths import Root, day_of, roots_of
-from ..._shared.files import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts, usage_of
+from ..._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts, usage_of
+from ..._shared.text_files import text_of
 from ..._shared.threads import Crew
 from ..attachments.content import reason_of
-from ..host.read import text_of
 
 FSTAB = "/etc/fstab"
 AT_ONCE = 16

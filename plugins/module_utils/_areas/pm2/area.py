@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from ..._core.check import Check
 from ..._core.source import Source
-from ..host import read as _host
+from ..._shared import kernel_log, pm2_list
 from . import checks as _pm2_checks
 from . import read as _pm2
 
 LIST = Source(
     "pm2.list",
-    _pm2.read_list,
+    pm2_list.read_list,
     ("pm2_home", "user", "answer_within"),
     limits=("answer_within",),
-    owner=_pm2.reader,
+    owner=pm2_list.reader,
     remember=_pm2_checks.remember_list,
 )
-LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=_pm2.reader)
-DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=_pm2.reader)
+LOG = Source("pm2.log", _pm2.read_daemon_log, ("pm2_home", "user"), owner=pm2_list.reader)
+DUMP = Source("pm2.dump", _pm2.read_dump, ("pm2_home", "user"), owner=pm2_list.reader)
 # Read as who runs this, root as a rule: the application's user may not see the kernel's log.
-KILLS = Source("host.kills", _host.read_kills)
+KILLS = Source("host.kills", kernel_log.read_kills)
 STARTUP = Source("pm2.startup", _pm2.read_startup, ("pm2_home", "user", "unit_dir"))
 
 CHECKS = (

@@ -20,9 +20,9 @@ from typing import Any
 from ..._core.errors import RemediationError, WrongQuestion
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
-from .commands import command
+from ..._shared.commands import command
+from ..._shared.pm2_list import saved_asleep
 from .faults import fault
-from .read import saved_asleep
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop
 BASELINE_AGE = 6 * 3600.0  # seconds: a loop too slow for one interval between runs shows against an older count

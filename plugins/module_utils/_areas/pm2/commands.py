@@ -8,26 +8,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from shlex import quote
 from typing import Any
 
 from ..._core.children import Program
 from ..._core.masking import mask
-from . import read as _pm2
+from ..._shared import pm2_list
 
 MOST_NAMES = 20  # in one line
 LAUNCHES_WITHIN = 10.0
 LONGEST_LAUNCH = 60.0
 LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes what a process said before its end
-
-
-def command(user: str, pm2_home: str) -> str:
-    """Return how a person calls PM2 for this user and PM2_HOME, quoted for a shell.
-
-    PM2 starts its daemon in the folder in which it is called, and fails where the user may not enter that one: hence ``env -C /`` (coreutils 8.28).
-    """
-    become = "sudo" if user == "root" else f"sudo -u {quote(user)}"
-    return f"{become} env -C / PM2_HOME={quote(pm2_home)} pm2"
 
 
 def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -100,7 +90,7 @@ def just_launched(one: Mapping[str, Any]) -> bool:
 
 def stable(one: Mapping[str, Any], wait: float) -> bool:
     """Whether a process has lived long enough."""
-    return bool(one["status"] == "online" and _pm2.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
+    return bool(one["status"] == "online" and pm2_list.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
 
 
 def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:

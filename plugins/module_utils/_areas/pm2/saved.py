@@ -17,6 +17,7 @@ from shlex import quote
 from typing import Any
 
 from ..._core.errors import ActionFailed, CannotRead
+from ..._shared import pm2_list
 from . import read as _pm2
 
 SAVED_MODE = 0o600
@@ -69,7 +70,7 @@ def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[st
     asleep = {entry["name"] for entry in kept if entry["status"] == "stopped"}
     for name in asleep & {one["name"] for one in running}:
         now, then = ([one for one in some if one["name"] == name] for some in (running, kept))
-        if _pm2.saved_asleep(now, then):
+        if pm2_list.saved_asleep(now, then):
             return True
     return False
 
@@ -97,7 +98,7 @@ def read_dumps(home: str) -> dict[str, Any]:
 
 def entries_of_list(home: str, within: float) -> list[dict[str, Any]]:
     """Return what PM2's daemon would save."""
-    listed = _pm2.call(home, "getMonitorData", {}, within=within)
+    listed = pm2_list.call(home, "getMonitorData", {}, within=within)
     return [entry["pm2_env"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("pm2_env"), dict)]
 
 

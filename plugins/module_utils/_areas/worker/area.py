@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from ..._core.check import Check
 from ..._core.source import Source
+from ..._shared import pm2_list
 from ..._shared.logs import applications as _log_area
-from ..pm2 import read as _pm2
 from . import check_log as _log_checks
 from . import check_rhythm as _worker_rhythm
 
-RHYTHM = Source("worker.rhythm", _worker_rhythm.read, _worker_rhythm.SOURCE_PARAMETERS, owner=_pm2.reader)
+RHYTHM = Source("worker.rhythm", _worker_rhythm.read, _worker_rhythm.SOURCE_PARAMETERS, owner=pm2_list.reader)
 
 CHECKS: tuple[Check, ...] = (
     Check(

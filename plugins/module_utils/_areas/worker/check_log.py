@@ -22,12 +22,12 @@ from ..._core.children import user_name
 from ..._core.errors import CannotRead, NeedsUser, RemediationError
 from ..._core.finding import Finding, Reporter, ok, reporter, unknown
 from ..._core.source import Asked
+from ..._shared.commands import command
 from ..._shared.logs.signatures import BY_NAME, UNKNOWN
 from ..._shared.logs.verdict import ABSENT, STARTUP, is_over
+from ..._shared.text_files import reachable_by_others
 from ..backend.faults import FAULTS as BACKEND_FAULTS
 from ..pm2 import checks as _pm2_checks
-from ..pm2.commands import command
-from ..pm2.read import reachable_by_others
 from ..ses.faults import FAULTS as SES_FAULTS
 from .faults import FAULTS
 

@@ -23,9 +23,9 @@ from zoneinfo import ZoneInfo
 from ..._core.finding import Finding, ok, unknown
 from ..._core.masking import strip_ansi
 from ..._core.source import Asked
+from ..._shared import pm2_list, text_files
+from ..._shared.commands import command
 from ..._shared.logs.records import Clock, clock_of
-from ..pm2 import read as _pm2
-from ..pm2.commands import command
 from .faults import fault
 
 TAILS = (1024 * 1024, 8 * 1024 * 1024)  # bytes of a log that are read; more when the first hold no line of interest
@@ -109,7 +109,7 @@ def read(
         status=running[0]["status"],
         pid=running[0]["pid"],
         started_at=max(entry["started_at"] for entry in running),
-        frozen=all(_pm2.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
+        frozen=all(pm2_list.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
     )
     logs = _paths(running)
     clock = _clock(logs, running[0]["pid"])
@@ -120,7 +120,7 @@ def read(
 def _settled(pm2_home: str, user: str | None, answer_within: float | None, process: str) -> dict[str, Any]:
     """Return PM2's list, looked at again while the process may just be starting: PM2 shows it as stopped in between."""
     for _look in range(LOOKS):
-        listed = _pm2.read_list(pm2_home, user, answer_within)
+        listed = pm2_list.read_list(pm2_home, user, answer_within)
         named = [entry for entry in listed["processes"] if entry["name"] == process]
         if not named or any(entry["status"] in ("online", "errored") or not entry["autorestart"] for entry in named):
             break
@@ -136,7 +136,7 @@ def _paths(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def _clock(paths: Sequence[str], pid: int) -> Clock:
     """Return how the dates are to be read: as the time of a file says, else in the zone of the process, else in ours."""
     for path in paths:
-        text, modified = _pm2.tail(path, 16 * 1024)
+        text, modified = text_files.tail(path, 16 * 1024)
         clock = clock_of(text, modified) if text else None
         if clock is not None:
             return clock
@@ -174,7 +174,7 @@ def _lines(path: str, wanted: Sequence[str]) -> tuple[list[str], float]:
     """Return the last lines of a log, together with those of the file that it was rotated to when it is short."""
     text, modified = "", 0.0
     for size in TAILS:
-        text, modified = _pm2.tail(path, size)
+        text, modified = text_files.tail(path, size)
         if len(text) < size // 2 or all(one in text for one in wanted):
             break
     if len(text) < TAILS[0] // 2:
@@ -200,7 +200,7 @@ def _rotated(path: str) -> str:
     newest = max(dated)[1] if dated else ""
     if newest.endswith(".gz"):
         return _unpacked(newest)
-    return "" if newest.endswith((".bz2", ".xz", ".zst")) else _pm2.tail(newest, TAILS[0])[0]
+    return "" if newest.endswith((".bz2", ".xz", ".zst")) else text_files.tail(newest, TAILS[0])[0]
 
 
 def _unpacked(path: str) -> str:

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from ..._areas.pm2 import read as _pm2
 from ..._areas.worker import check_log as _log_checks
 from ..._core.source import Source
+from .. import pm2_list
 from . import reader as _logs
 
 APPLICATIONS = Source(
     "log.applications",
     _logs.read_applications,
     _log_checks.LOG_SOURCE_PARAMETERS,
-    owner=_pm2.reader,
+    owner=pm2_list.reader,
     remember=_log_checks.remember,
 )

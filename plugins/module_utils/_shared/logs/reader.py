@@ -26,8 +26,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
-from ..._areas.pm2 import read as _pm2
+from ..._core.children import user_name
 from ..._core.errors import WrongQuestion
+from .. import pm2_list, text_files
+from .. import pm2_list as _pm2_list
 from .records import RECORD_SPAN, Clock, Collector, Group, clock_of, merged
 from .signatures import LITERALS, extended_regex
 from .verdict import is_over
@@ -85,10 +87,10 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     Each process (by name, all instances together): ``entries`` (``pid status started_at created_at restarts`` each),
     ``paths``, ``outputs`` (those of them that get no errors), ``unlogged`` (PM2 throws its output away). app_dir: its folders ``<name>/logs/*.log`` are added.
     """
-    known: dict[str, Any] = {"state": _pm2.UP, "problem": "", "processes": {}}
+    known: dict[str, Any] = {"state": _pm2_list.UP, "problem": "", "processes": {}}
     try:
-        listed = _pm2.processes(_pm2.call(pm2_home, "getMonitorData", {}, within=within))
-    except _pm2.DaemonAway as away:
+        listed = pm2_list.processes(pm2_list.call(pm2_home, "getMonitorData", {}, within=within))
+    except pm2_list.DaemonAway as away:
         return {**known, "state": away.details["state"], "problem": away.message}
     for entry in listed:
         if entry["module"] and not modules:
@@ -155,15 +157,15 @@ def read_applications(
 ) -> dict[str, Any]:
     """Read what is new in the logs of PM2's applications and add it to what is known.
 
-    Returns ``state problem user`` (of PM2, see :func:`_pm2.read_list`), ``processes``: by name ``entries groups
+    Returns ``state problem user`` (of PM2, see :func:`pm2_list.read_list`), ``processes``: by name ``entries groups
     (by key, see :class:`_log_text.Group`) new files outputs unlogged``, ``read_at``, and ``memory`` for the next run.
     modules: PM2's own modules too.
     """
     now = time.time() if now is None else now
     remembered = usable(memory)
     listed = application_logs(pm2_home, app_dir, answer_within or 3.0, modules)
-    answer = {**listed, "user": user or _pm2.user_name(os.geteuid()), "read_at": now, "memory": remembered}
-    if listed["state"] != _pm2.UP:
+    answer = {**listed, "user": user or user_name(os.geteuid()), "read_at": now, "memory": remembered}
+    if listed["state"] != _pm2_list.UP:
         return answer
     limits = limits or Limits((first_read_mb or FIRST_READ_MB) * MEGABYTE, READ_MB * MEGABYTE, time.monotonic() + WITHIN)
     kept: dict[str, Any] = {"version": _VERSION, "files": {}, "clocks": {}, "groups": {}}
@@ -248,7 +250,7 @@ def _still(group: Group, entries: Sequence[Mapping[str, Any]], now: float, quiet
 def _clock(paths: Sequence[str], remembered: Any) -> Clock:
     """Return the clock of a process: the first of its logs that tells it, else what was known before."""
     for path in reversed(paths):  # the out log is written more often
-        text, modified = _pm2.tail(path, TAIL)
+        text, modified = text_files.tail(path, TAIL)
         clock = clock_of(text, modified) if text else None
         if clock is not None:
             return clock

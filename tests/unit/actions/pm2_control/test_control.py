@@ -18,10 +18,10 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import saved as _pm2_saved
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import health as _pm2_health
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
 from ansible_collections.ops.remediation.plugins.modules import pm2_control
 
 from ...areas.pm2 import helpers as h
@@ -322,9 +322,9 @@ def test_orphans_are_found_and_ended(home, stubborn):
             file.write(str(orphan.pid))
         time.sleep(0.2)
         try:
-            listed = _pm2.read_list(home)
+            listed = pm2_list.read_list(home)
             assert [(one["name"], one["pid"]) for one in listed["orphans"]] == [("worker", orphan.pid)]
-            assert _pm2.end_orphans(home, 0.5) == []
+            assert pm2_list.end_orphans(home, 0.5) == []
         finally:
             orphan.kill()
 
@@ -333,7 +333,7 @@ def test_a_reused_pid_is_no_orphan(home):
     os.mkdir(os.path.join(home, "pids"))
     with open(os.path.join(home, "pids", "worker-3.pid"), "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
-    assert _pm2.read_list(home)["orphans"] == []
+    assert pm2_list.read_list(home)["orphans"] == []
 
 
 PAGES = {
@@ -584,6 +584,6 @@ def test_an_orphan_of_a_home_behind_a_link_is_found(home):
         while not Path(f"/proc/{orphan.pid}/environ").read_bytes():
             time.sleep(0.01)
         try:
-            assert [one["pid"] for one in _pm2.read_list(link)["orphans"]] == [orphan.pid]
+            assert [one["pid"] for one in pm2_list.read_list(link)["orphans"]] == [orphan.pid]
         finally:
             orphan.kill()

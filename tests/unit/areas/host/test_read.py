@@ -19,10 +19,12 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host import checks as _host_checks
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read as _host
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read_files as _host_files
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read_network as _host_net
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared import files as _host_files
+from ansible_collections.ops.remediation.plugins.module_utils._shared import kernel_log, proc
+from ansible_collections.ops.remediation.plugins.module_utils._shared import mounts as _mounts
 from ansible_collections.ops.remediation.plugins.module_utils._shared import series as _host_series
-from ansible_collections.ops.remediation.plugins.module_utils._shared import tcp as _host_net
 from ansible_collections.ops.remediation.plugins.modules import host_check
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -47,11 +49,11 @@ MOUNTS = """\
 
 
 def mounts():
-    return _host_files.parse_mounts(MOUNTS)
+    return _mounts.parse_mounts(MOUNTS)
 
 
 def chosen(only=(), paths=()):
-    found, missing = _host_files.choose_mounts(mounts(), only, paths)
+    found, missing = _mounts.choose_mounts(mounts(), only, paths)
     return sorted(entry["mount"] for entry in found), missing
 
 
@@ -65,7 +67,7 @@ def test_others_are_asked_by_name():
 
 
 def test_a_container_has_its_overlay():
-    found, _missing = _host_files.choose_mounts(_host_files.parse_mounts("1 0 0:9 / / rw - overlay overlay rw\n"), [], [])
+    found, _missing = _mounts.choose_mounts(_mounts.parse_mounts("1 0 0:9 / / rw - overlay overlay rw\n"), [], [])
     assert [entry["mount"] for entry in found] == ["/"]
 
 
@@ -235,7 +237,7 @@ def test_kills_in_the_kernels_words():
         (3.0, "Out of memory: Kill process 78 (java (x)) score 900 or sacrifice child"),
         (4.0, "nothing of that kind"),
     ]
-    assert _host.parse_kills(lines) == [
+    assert kernel_log.parse_kills(lines) == [
         {"at": 2.0, "pid": 77, "name": "node", "group": "/tank/a"},
         {"at": 3.0, "pid": 78, "name": "java (x", "group": ""},
     ]
@@ -245,12 +247,12 @@ def test_a_text_log_stands_in_for_the_kernels(monkeypatch, tmp_path):
     stamp = time.strftime("%b %e %H:%M:%S", time.localtime(time.time() - 60))
     log = tmp_path / "kern.log"
     log.write_text(f"{stamp} host kernel: Out of memory: Killed process 7 (node) total\n")
-    monkeypatch.setattr(_host, "KERNEL_MESSAGES", str(tmp_path / "none"))
-    monkeypatch.setattr(_host, "KERNEL_LOGS", (str(log),))
+    monkeypatch.setattr(kernel_log, "KERNEL_MESSAGES", str(tmp_path / "none"))
+    monkeypatch.setattr(kernel_log, "KERNEL_LOGS", (str(log),))
     answer = _host.read_memory()
     assert (answer["killed"][0]["pid"], answer["killed_in"]) == (7, str(log))
     assert 55 < time.time() - answer["killed"][0]["at"] < 65
-    monkeypatch.setattr(_host, "KERNEL_LOGS", ())
+    monkeypatch.setattr(kernel_log, "KERNEL_LOGS", ())
     assert _host.read_memory()["killed"] is None
 
 
@@ -259,7 +261,7 @@ def test_a_process_says_its_script_and_no_other_argument():
     child = subprocess.Popen(command)
     try:
         time.sleep(0.1)
-        said = _host.label(child.pid, "python3")
+        said = proc.label(child.pid, "python3")
     finally:
         child.kill()
         child.wait()
@@ -427,13 +429,13 @@ def test_any_text_is_read(text):
         _host.parse_process,
         _host.parse_sizes,
         _host.parse_counters,
-        _host_files.parse_mounts,
+        _mounts.parse_mounts,
         _host_files.parse_rules,
         _host_files.rotated_from,
         _host_net.parse_listeners,
     ):
         parse(text)
-    _host.parse_kills((_host.syslog_time(line, NOW), line) for line in text.split("\n"))
+    kernel_log.parse_kills((kernel_log.syslog_time(line, NOW), line) for line in text.split("\n"))
     _host_files.date_in(text, NOW)
     assert time.monotonic() - began < 0.5
 
@@ -470,7 +472,7 @@ def test_large_texts_take_little_time():
     texts = [line * 40_000, MOUNTS * 3000, "(" * 1_000_000, "/a " * 300_000, "- " * 500_000]
     for text in texts:
         began = time.monotonic()
-        for parse in (_host_net.parse_listeners, _host_files.parse_mounts, _host.parse_process, _host_files.parse_rules, _host.parse_stat):
+        for parse in (_host_net.parse_listeners, _mounts.parse_mounts, _host.parse_process, _host_files.parse_rules, _host.parse_stat):
             parse(text)
         assert time.monotonic() - began < 3
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.checks import PROCESSES_PARAMETERS
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 VERSIONS = ("5", "6", "7")
@@ -41,7 +41,7 @@ def listed(entries=(), *, state="up", now=0.0, **more):
         "read_at": now,
         "problem": "" if state == "up" else f"the daemon is {state}",
     }
-    value.update(daemon={"pid": 4, "uid": 1000, "frozen": False}, orphans=[], oom_kills=0, processes=_pm2.processes(list(entries)))
+    value.update(daemon={"pid": 4, "uid": 1000, "frozen": False}, orphans=[], oom_kills=0, processes=pm2_list.processes(list(entries)))
     value.update(more)
     return value
 
@@ -76,7 +76,7 @@ def codes(findings):
 
 def frame(value, request=b"s:1"):
     """Return one frame as the daemon sends it."""
-    return _pm2.pack(b"j:" + json.dumps(value).encode(), request)
+    return pm2_list.pack(b"j:" + json.dumps(value).encode(), request)
 
 
 @contextmanager

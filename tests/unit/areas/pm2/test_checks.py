@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 from . import helpers as h
@@ -256,7 +256,13 @@ def test_a_wrong_list_of_processes_is_refused(given):
 
 
 def saved(name="backend", status="online", exec_mode="fork_mode", script=None):
-    return {"name": name, "script": script or f"/opt/app/{name}.js", "exec_mode": _pm2._mode(exec_mode), "status": status, "module": False}
+    return {
+        "name": name,
+        "script": script or f"/opt/app/{name}.js",
+        "exec_mode": pm2_list._mode(exec_mode),
+        "status": status,
+        "module": False,
+    }
 
 
 def dump(*entries, **more):

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, RemediationError, WrongQuestion
+from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list, text_files
 
 from . import helpers as h
 
@@ -41,7 +41,7 @@ def answering(entries, version="7.0.4"):
 def test_the_list_of_a_daemon(home, version):
     recorded = h.transcript(version)
     with h.daemon(home, answering(recorded["list"], recorded["pm2"])):
-        value = _pm2.read_list(home)
+        value = pm2_list.read_list(home)
     assert (value["state"], value["version"]) == ("up", recorded["pm2"])
     assert value["daemon"] == {"pid": os.getpid(), "uid": os.geteuid(), "frozen": False}
     assert {process["name"] for process in value["processes"]} == {entry["name"] for entry in recorded["list"]}
@@ -49,7 +49,7 @@ def test_the_list_of_a_daemon(home, version):
 
 
 def test_no_socket_is_stopped_and_none_is_made(home):
-    assert _pm2.read_list(home)["state"] == "stopped"
+    assert pm2_list.read_list(home)["state"] == "stopped"
     assert os.listdir(home) == []
 
 
@@ -57,13 +57,13 @@ def test_a_socket_left_behind_is_killed(home):
     left = socket.socket(socket.AF_UNIX)
     left.bind(os.path.join(home, "rpc.sock"))
     left.close()
-    assert _pm2.read_list(home)["state"] == "killed"
+    assert pm2_list.read_list(home)["state"] == "killed"
 
 
 def test_a_daemon_that_does_not_answer_is_hung_within_its_time(home):
     with h.daemon(home, lambda *_: None):
         started = time.monotonic()
-        value = _pm2.read_list(home, answer_within=0.3)
+        value = pm2_list.read_list(home, answer_within=0.3)
         assert time.monotonic() - started < 1.5
     assert value["state"] == "hung"
     assert value["daemon"]["pid"] == os.getpid()
@@ -71,9 +71,9 @@ def test_a_daemon_that_does_not_answer_is_hung_within_its_time(home):
 
 def test_a_daemon_that_drips_is_hung_too(home):
     with h.daemon(home, lambda *_: None):
-        connection = _pm2._connect(home, time.monotonic() + 1)
+        connection = pm2_list._connect(home, time.monotonic() + 1)
         with connection, pytest.raises(TimeoutError):
-            _pm2._exactly(connection, 4, time.monotonic() + 0.1)
+            pm2_list._exactly(connection, 4, time.monotonic() + 0.1)
 
 
 GARBAGE = {
@@ -84,22 +84,22 @@ GARBAGE = {
     "cut head": b"\x12\x00\x00",
     "cut payload": b"\x12\x00\x00\x00\x20j:{}",
     "huge": b"\x12\xff\xff\xff\xffj:",
-    "truncated JSON": _pm2.pack(b'j:{"args":[[{"name":', b"s:1"),
-    "not JSON": _pm2.pack(b"j:hello", b"s:1"),
-    "deep JSON": _pm2.pack(b"j:" + b"[" * 100000, b"s:1"),
-    "a string": _pm2.pack(b"s:hello", b"s:1"),
-    "a number": _pm2.pack(b"j:7", b"s:1"),
-    "an error": _pm2.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
-    "no list": _pm2.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
-    "no values": _pm2.pack(b'j:{"args":[]}', b"s:1"),
-    "bad utf-8": _pm2.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
+    "truncated JSON": pm2_list.pack(b'j:{"args":[[{"name":', b"s:1"),
+    "not JSON": pm2_list.pack(b"j:hello", b"s:1"),
+    "deep JSON": pm2_list.pack(b"j:" + b"[" * 100000, b"s:1"),
+    "a string": pm2_list.pack(b"s:hello", b"s:1"),
+    "a number": pm2_list.pack(b"j:7", b"s:1"),
+    "an error": pm2_list.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
+    "no list": pm2_list.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
+    "no values": pm2_list.pack(b'j:{"args":[]}', b"s:1"),
+    "bad utf-8": pm2_list.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
 }
 
 
 @pytest.mark.parametrize("name", GARBAGE)
 def test_what_is_not_pm2_is_a_typed_error(home, name):
     with h.daemon(home, lambda *_: GARBAGE[name]), pytest.raises(CannotRead) as caught:
-        _pm2.read_list(home, answer_within=1.0)
+        pm2_list.read_list(home, answer_within=1.0)
     assert h.PLANTED not in caught.value.message
 
 
@@ -111,7 +111,7 @@ def test_random_bytes_never_surprise(home):
         for _change in range(chance.randrange(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         with h.daemon(home, lambda *_, sent=bytes(data): sent), contextlib.suppress(RemediationError):
-            _pm2.read_list(home, answer_within=0.5)
+            pm2_list.read_list(home, answer_within=0.5)
         os.unlink(os.path.join(home, "rpc.sock"))
 
 
@@ -129,26 +129,26 @@ def test_random_bytes_never_surprise(home):
     ],
 )
 def test_strange_entries_become_plain_fields(entry):
-    (process,) = _pm2.processes([entry, 3, None])
+    (process,) = pm2_list.processes([entry, 3, None])
     json.dumps(process)
     assert process["pid"] == 0
 
 
 def test_a_stale_pid_is_not_taken_for_a_running_process():
-    (process,) = _pm2.processes([h.entry(status="waiting restart", pid=1)])
+    (process,) = pm2_list.processes([h.entry(status="waiting restart", pid=1)])
     assert (process["pid"], process["uid"]) == (0, None)
 
 
 def test_the_user_of_a_process_comes_from_its_status():
-    assert _pm2.uid_of(os.getpid()) == os.geteuid()
-    assert _pm2.uid_of(2**22 + 5) is None
+    assert pm2_list.uid_of(os.getpid()) == os.geteuid()
+    assert pm2_list.uid_of(2**22 + 5) is None
 
 
 def test_a_frozen_process_is_seen():
     with subprocess.Popen(["sleep", "30"]) as child:
         child.send_signal(19)
         time.sleep(0.1)
-        assert _pm2.state_of(child.pid) == "T"
+        assert pm2_list.state_of(child.pid) == "T"
         child.kill()
 
 
@@ -160,30 +160,30 @@ def test_a_frozen_process_is_seen():
 )
 def test_a_wrong_home_is_the_callers_fault(given, problem):
     with pytest.raises(WrongQuestion, match=problem) as caught:
-        _pm2.owner(given)
+        pm2_list.owner(given)
     assert "pm2_home" in caught.value.message
     assert "/home/<user>/.pm2" in caught.value.message
 
 
 def test_an_unknown_user_is_the_callers_fault(home):
     with pytest.raises(WrongQuestion, match="user: 'nobody-here'"):
-        _pm2.owner(home, user="nobody-here", answer_within=5)
+        pm2_list.owner(home, user="nobody-here", answer_within=5)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_the_socket_names_the_owner_before_the_folder_does(home):
     os.chown(home, 65534, 65534)
-    assert _pm2.owner(home) == 65534
+    assert pm2_list.owner(home) == 65534
     left = socket.socket(socket.AF_UNIX)
     left.bind(os.path.join(home, "rpc.sock"))
     left.close()
-    assert _pm2.owner(home) == 0
-    assert _pm2.owner(home, user="nobody") == 65534
-    assert _pm2.reader(home, user="nobody") == 0
+    assert pm2_list.owner(home) == 0
+    assert pm2_list.owner(home, user="nobody") == 65534
+    assert pm2_list.reader(home, user="nobody") == 0
 
 
 def test_without_a_socket_the_reader_is_the_user_who_was_given(home):
-    assert _pm2.reader(home, user="nobody") == 65534
+    assert pm2_list.reader(home, user="nobody") == 65534
 
 
 # --- why an application ended
@@ -194,8 +194,8 @@ def ill(folder, text, *, age=0.0, started=None, **more):
     path.write_text(text)
     now = time.time()
     os.utime(path, (now - age, now - age))
-    (process,) = _pm2.processes([h.entry(status="errored", started=started or now, pm_err_log_path=str(path), **more)])
-    _pm2._add_reasons([process])
+    (process,) = pm2_list.processes([h.entry(status="errored", started=started or now, pm_err_log_path=str(path), **more)])
+    pm2_list._add_reasons([process])
     return process["log_line"]
 
 
@@ -215,20 +215,20 @@ def test_the_out_log_helps_where_the_error_log_is_empty(tmp_path):
 
 def test_a_log_that_is_a_pipe_blocks_nobody(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    assert _pm2.tail(str(tmp_path / "fifo"), 100) == ("", 0.0)
-    assert _pm2.tail(str(tmp_path / "none"), 100) == ("", 0.0)
-    assert _pm2.tail("a\0b", 100) == ("", 0.0)
+    assert text_files.tail(str(tmp_path / "fifo"), 100) == ("", 0.0)
+    assert text_files.tail(str(tmp_path / "none"), 100) == ("", 0.0)
+    assert text_files.tail("a\0b", 100) == ("", 0.0)
 
 
 def test_the_framing_is_the_recorded_one():
-    assert _pm2.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
+    assert pm2_list.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
 
 
 def test_a_known_signature_of_an_older_incident_does_not_win_over_what_happens_now():
     older = "[Nest] 101  - 11/21/2026, 7:16:12 PM   ERROR [Worker] Spool folder not usable: ENOENT: no such file, access '/opt/spool'"
     now = "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21\n    at read (/opt/worker.js:10:5)"
     text = "\n".join([older, now, now, now, ""])
-    assert _pm2_log.reason(text) == "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21"
+    assert last_words.reason(text) == "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21"
 
 
 # --- an older Python
@@ -247,8 +247,9 @@ OLD_PYTHON = old_python()
 READ_WITH_OLD = """
 import json, sys
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area, read as _pm2
-print(json.dumps(_pm2.read_list(sys.argv[1], answer_within=0.3)))
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
+print(json.dumps(pm2_list.read_list(sys.argv[1], answer_within=0.3)))
 """
 
 
@@ -278,7 +279,7 @@ def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state
 
 def test_hostile_texts_and_numbers_are_made_harmless():
     entry = h.entry("work\x1b[31mer\ud800\n\u202e" + "x" * 5000, pid=10**400, pm_uptime=10**400, restart_time=-(10**400))
-    (process,) = _pm2.processes([entry])
+    (process,) = pm2_list.processes([entry])
     assert len(process["name"]) <= 200
     assert process["name"].startswith("worker?")
     assert process["name"].isprintable()
@@ -290,7 +291,7 @@ def test_hostile_texts_and_numbers_are_made_harmless():
 @pytest.mark.parametrize("given", [-1, 0, float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(home, given):
     with pytest.raises(WrongQuestion, match="answer_within"):
-        _pm2.read_list(home, answer_within=given)
+        pm2_list.read_list(home, answer_within=given)
 
 
 def test_ordinary_output_is_no_reason(tmp_path):
@@ -301,17 +302,17 @@ def test_ordinary_output_is_no_reason(tmp_path):
 
 @pytest.mark.parametrize(("mode", "is_open"), [(0o777, True), (0o755, False)])
 def test_an_open_socket_is_told(home, monkeypatch, mode, is_open):
-    monkeypatch.setattr(_pm2, "reachable_by_others", lambda _path: True)
+    monkeypatch.setattr(pm2_list, "reachable_by_others", lambda _path: True)
     with h.daemon(home, answering([h.entry()])):
         os.chmod(os.path.join(home, "rpc.sock"), mode)
-        assert _pm2.read_list(home)["socket"]["open"] is is_open
+        assert pm2_list.read_list(home)["socket"]["open"] is is_open
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_root_that_reads_roots_daemon_names_whom_the_home_serves(home):
     os.chown(home, 65534, 65534)
     with h.daemon(home, answering([h.entry()])):
-        assert _pm2.read_list(home)["user"] == "nobody"
+        assert pm2_list.read_list(home)["user"] == "nobody"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
@@ -321,6 +322,6 @@ def test_a_denied_socket_names_its_owner(home):
         for folder in (Path(home), *Path(home).parents):
             if not folder.stat().st_mode & 0o001:
                 folder.chmod(0o711)
-        value = call(lambda: _pm2.read_list(home), 5.0, user=lambda: 65534).get()
+        value = call(lambda: pm2_list.read_list(home), 5.0, user=lambda: 65534).get()
     assert (value["state"], value["keeper"]) == ("denied", "root")
     assert "belongs to root" in value["problem"]

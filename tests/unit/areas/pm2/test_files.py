@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
+from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words
 
 from . import helpers as h
 
@@ -118,13 +119,13 @@ STACK = "    at Object.<anonymous> (/opt/app/main.js:3:7)\n    at node:internal/
     ],
 )
 def test_the_line_that_says_why(text, wanted):
-    found = _pm2_log.reason(text)
+    found = last_words.reason(text)
     assert found == wanted or (wanted and wanted in found), found
 
 
 def test_dated_lines_of_an_earlier_run_are_passed_over():
     text = "2020-01-01T00:00:00: Error: listen EADDRINUSE: address already in use :::1\n2026-11-21T09:00:00Z: Error: new\n"
-    assert _pm2_log.reason(text, 1795219200.0) == "Error: new"
+    assert last_words.reason(text, 1795219200.0) == "Error: new"
 
 
 # --- dumps

@@ -15,6 +15,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import 
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
+from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -98,7 +99,7 @@ def sent(data):
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
         try:
-            return _pm2._message(ours, time.monotonic() + 1.0)
+            return pm2_list._message(ours, time.monotonic() + 1.0)
         except CannotRead:
             return None
 
@@ -137,7 +138,7 @@ def test_an_answer_that_is_whole_comes_through(value):
 @example([{"name": "\ud800"}])
 def test_a_list_becomes_plain_processes(entries):
     try:
-        found = _pm2.processes(entries)
+        found = pm2_list.processes(entries)
     except CannotRead:
         assert not isinstance(entries, list)
         return
@@ -180,7 +181,7 @@ def test_any_text_may_be_a_log(text, modified):
     st.none() | st.floats(0, 4e9),
 )
 def test_a_reason_is_a_masked_line(lines, not_before):
-    told = _pm2_log.reason("\n".join(lines), not_before)
+    told = last_words.reason("\n".join(lines), not_before)
     assert h.PLANTED not in told
     assert "\n" not in told
     assert len(told) <= 400

@@ -291,9 +291,9 @@ def listed(*statuses):
 
 def test_a_process_that_is_just_starting_is_looked_at_again(monkeypatch):
     monkeypatch.setattr(worker, "STARTING", 0.0)
-    monkeypatch.setattr(worker._pm2, "read_list", listed("stopped", "online"))
+    monkeypatch.setattr(worker.pm2_list, "read_list", listed("stopped", "online"))
     assert worker.read("/h")["status"] == "online"
-    monkeypatch.setattr(worker._pm2, "read_list", listed("stopped"))
+    monkeypatch.setattr(worker.pm2_list, "read_list", listed("stopped"))
     found = worker.read("/h")
     assert (found["status"], found["logs"]) == ("stopped", [])
     json.dumps(found)

@@ -21,9 +21,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._areas.host.read import PROC, label, text_of, whole
-from .._core.children import Call, call_all, user_name
-from .._core.errors import CannotRead, WrongQuestion
+from ..._core.children import Call, call_all, user_name
+from ..._core.errors import CannotRead, WrongQuestion
+from ..._shared.proc import PROC, label
+from ..._shared.text_files import text_of, whole
 
 UNSYNCHRONISED = 0x40  # STA_UNSYNC of timex.h
 NTP_EPOCH = 2208988800  # seconds from 1900 to 1970
