@@ -16,10 +16,11 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
 
+import stack_variables  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry  # noqa: E402 - needs the path above
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS  # noqa: E402
-from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check  # noqa: E402
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import Check, variables_of  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._core.faults import Fault, Follows  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue  # noqa: E402
@@ -40,11 +41,31 @@ def documents() -> dict[Path, str]:
     """Return every generated file with its content."""
     made = {CHECKOUT / "docs/checks.md": checks(), CHECKOUT / "docs/faults.md": faults()}
     for readme in sorted(CHECKOUT.glob("roles/*/README.md")):
-        specs = yaml.safe_load((readme.parent / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+        path = readme.parent / "meta/argument_specs.yml"
+        made[path] = stack_variables.specification(path.read_text(encoding="utf-8"), read_by(readme.parent))
+        specs = yaml.safe_load(made[path])
         made[readme] = with_table(readme, INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END)
     readme = CHECKOUT / "README.md"
     made[readme] = with_table(readme, OPTIONS_BEGIN, options(variables.of_the_run()), OPTIONS_END)
     return made
+
+
+def read_by(role: Path) -> set[str]:
+    """Return the variables of the stack that a role reads: those that its files name, and those of the checks that it lists."""
+    texts = [path.read_text(encoding="utf-8") for part in ("defaults", "tasks", "vars") for path in role.glob(f"{part}/*.yml")]
+    named = {name for text in texts for name in re.findall(r"\bstack_\w+", text)}
+    listed = {
+        check.id
+        for check in _registry.every()
+        if any(re.search(rf"- (?:check: )?{re.escape(check.id)}$", text, re.MULTILINE) for text in texts)
+    }
+    return named | {
+        variable
+        for check in _registry.every()
+        if check.id in listed
+        for spec in check.parameters.values()
+        for variable in variables_of(spec)
+    }
 
 
 def checks() -> str:
@@ -62,10 +83,15 @@ def describe_check(check: Check) -> list[str]:
     place = f"{check.runs_on} host with `{check.driver}`, otherwise checker" if check.driver else f"{check.runs_on} host"
     where = f"Runs on: {place}. Runs as: {RUN_AS[check.run_as]}. Sources: {sources}."
     rows = (
-        (f"`{name}`", kind_of(spec), default_of(spec), markdown(spec["description"]))
+        (f"`{name}`", kind_of(spec), default_of(spec), filled_by(spec), markdown(spec["description"]))
         for name, spec in sorted(check.parameters.items(), key=lambda item: (not item[1].get("required", False), item[0]))
     )
-    return [f"## {check.id}", "", check.question, "", where, "", *table(("Parameter", "Type", "Default", "Meaning"), rows)]
+    return [f"## {check.id}", "", check.question, "", where, "", *table(("Parameter", "Type", "Default", "Variable", "Meaning"), rows)]
+
+
+def filled_by(spec: Mapping[str, Any]) -> str:
+    """Return the inventory variables that fill a parameter."""
+    return ", else ".join(f"`{name}`" for name in variables_of(spec)) or "-"
 
 
 RUN_AS = {"root": "root", "app": "the application's user (root becomes that user)", "any": "any user"}

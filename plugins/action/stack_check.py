@@ -21,15 +21,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import describe_crash
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask
 from ansible_collections.ops.remediation.plugins.module_utils._core.questions import Question
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.plugin_utils.run import parameters
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer import ALWAYS
 
 KEPT = (*ALWAYS, "findings")
@@ -63,6 +64,7 @@ class ActionModule(ActionBase):
                 **told,
             }
         try:
+            checks = parameters.filled(checks, lambda name: self._variable(name, task_vars))
             questions = _registry.parse(checks, ArgumentSpecValidator)
         except RemediationError as error:
             return {"failed": True, "msg": error.message, "findings": [], **told}
@@ -77,6 +79,17 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as error:
             return {"unreachable": True, "msg": str(error), "findings": [], **told}
         return {**_together(answers), **told}
+
+    def _variable(self, name: str, task_vars: Mapping[str, Any]) -> Any:
+        """Return the value of an inventory variable, None where the host has none; raises WrongQuestion where it refers to what is undefined."""
+        if name not in task_vars:
+            return None
+        try:
+            return self._templar.template(task_vars[name])
+        except AnsibleUndefinedVariable as error:
+            raise WrongQuestion(
+                name, "(not shown)", f"refers to what is not defined ({mask(str(error))})", "define it, or leave the variable out"
+            ) from error
 
     def _runtime(self, task_vars: dict[str, Any]) -> str:
         """Return the host's Python that has the drivers, or "". A checker is not that host: it has its own Python."""

@@ -21,7 +21,8 @@ DRIVERS = ("boto3", "oracledb")
 class Check:
     """One question.
 
-    parameters: an Ansible argument spec, each entry with a ``description``.
+    parameters: an Ansible argument spec, each entry with a ``description`` and, where an inventory fills it, the ``variable`` that does: a name, or
+        several of which the first one defined counts.
     runs_on: app, web or checker. run_as: root, app (the application's user) or any.
     driver: a library of DRIVERS that its sources import, "" for none. Such a check is asked on the host with the Python that
     has it (``stack_check_python``) where there is one, otherwise by the checker.
@@ -48,6 +49,8 @@ class Check:
                 raise ValueError(f"{self.id}: parameter {name} is a secret; take a reference to it instead")
             if not spec.get("description"):
                 raise ValueError(f"{self.id}: parameter {name} has no description")
+            if not all(variable.startswith("stack_") for variable in variables_of(spec)):
+                raise ValueError(f"{self.id}: parameter {name} is filled by a variable that does not describe the stack")
         for source in self.sources:
             strange = set(source.parameters) - set(self.parameters)
             if strange:
@@ -57,6 +60,12 @@ class Check:
     def argument_spec(self) -> dict[str, dict[str, Any]]:
         """The parameters as an argument spec that a validator takes (without the descriptions)."""
         return {name: without_descriptions(spec) for name, spec in self.parameters.items()}
+
+
+def variables_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the inventory variables that fill a parameter, the first one defined counts; () where none does."""
+    named = spec.get("variable") or ()
+    return (named,) if isinstance(named, str) else tuple(named)
 
 
 def without_descriptions(spec: Mapping[str, Any]) -> dict[str, Any]:

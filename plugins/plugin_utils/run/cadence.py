@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import find
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED, find
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import area_of
 
 
@@ -18,9 +18,9 @@ class WrongCadence(ValueError):
 
 
 def choose(
-    checks: Iterable[Mapping[str, Any]],
+    checks: Iterable[str | Mapping[str, Any]],
     areas: Sequence[str],
-    extra: Iterable[Mapping[str, Any]] = (),
+    extra: Iterable[str | Mapping[str, Any]] = (),
     off: Iterable[str] = (),
     tune: Mapping[str, Mapping[str, Any]] | None = None,
     name: str = "",
@@ -29,10 +29,10 @@ def choose(
 ) -> list[dict[str, Any]]:
     """Return the ``{check, params, deadline}`` entries for a host.
 
-    Kept are the checks of the host's areas and all extra ones, without those switched off; ``tune`` maps a check id to
-    ``{params, deadline}`` that replace single values. A parameter that is null is left out, so that the check's own
-    default holds. Raises WrongCadence for an id that the cadence does not know; with ``name`` (the role's) the message
-    names the variable.
+    checks, extra: check ids, or such entries. Kept are the checks of the host's areas and all extra ones, without those switched off;
+    ``tune`` maps a check id to ``{params, deadline}`` that replace single values. A parameter that is null stays so: the check's own default
+    then holds, whatever the inventory says. Raises WrongCadence for an id that the cadence does not know, and for an area that has no
+    checks; with ``name`` (the role's) the message names the variable.
 
     by: the checks that the ``host`` itself asks, or those that a ``checker`` asks about it. runtime: whether the host has a
     Python with the drivers (``stack_check_python``); without it, the checker asks what needs one.
@@ -41,6 +41,8 @@ def choose(
     own = [_entry(f"{prefix}checks", check) for check in checks]
     added = [_entry(f"{prefix}extra", check) for check in extra]
     tune = tune or {}
+    for area in areas:
+        _must_be_an_area(area)
     known = [entry["check"] for entry in [*own, *added]]
     for option, ids in ((f"{prefix}off", off), (f"{prefix}tune", tune)):
         for identifier in ids:
@@ -50,9 +52,11 @@ def choose(
     return [_tuned(f"{prefix}tune", entry, tune.get(entry["check"], {})) for entry in chosen if entry["check"] not in set(off)]
 
 
-def _entry(option: str, check: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(option: str, check: str | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(check, str) and check:
+        return {"check": check}
     if not isinstance(check, Mapping) or not check.get("check"):
-        raise WrongCadence(f"{option}: {check!r} is not a check; write {{check: <id>, params: {{...}}, deadline: <seconds>}}")
+        raise WrongCadence(f"{option}: {check!r} is not a check; write its id, or {{check: <id>, params: {{...}}, deadline: <seconds>}}")
     return dict(check)
 
 
@@ -61,6 +65,14 @@ def _asked_by(identifier: str, runtime: bool) -> str:
     check = find(identifier)
     by_checker = check is not None and (check.runs_on == "checker" or (check.driver and not runtime))
     return "checker" if by_checker else "host"
+
+
+def _must_be_an_area(area: str) -> None:
+    if area in REGISTERED:
+        return
+    close = get_close_matches(str(area), REGISTERED, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(REGISTERED)}"
+    raise WrongCadence(f"stack_areas: {area!r} is not an area that has checks; {hint}")
 
 
 def _must_be_known(option: str, identifier: str, known: Sequence[str]) -> None:
@@ -78,5 +90,5 @@ def _tuned(option: str, entry: Mapping[str, Any], change: Mapping[str, Any]) -> 
     if strange:
         raise WrongCadence(f"{option}: {entry['check']} has {', '.join(sorted(strange))}; only params and deadline can be tuned")
     params = {**(entry.get("params") or {}), **(change.get("params") or {})}
-    tuned = {**entry, **change, "params": {name: value for name, value in params.items() if value is not None}}
+    tuned = {**entry, **change, "params": params}
     return {name: value for name, value in tuned.items() if value is not None}
