@@ -42,12 +42,12 @@ def _add(found: dict[str, dict[str, Any]], variable: str, check: Check, name: st
     made = {key: spec[key] for key in KEPT if key in spec}
     made.setdefault("type", "str")
     if variable not in found:
-        found[variable] = {"description": described(check, name, spec), **made}
+        found[variable] = {"description": described(check, spec), **made}
     elif {key: found[variable].get(key) for key in KEPT} != {key: made.get(key) for key in KEPT}:
         raise Disagreement(f"{variable} fills {check.id}: {name}, which is {made}, and a parameter that is {found[variable]}")
 
 
-def described(check: Check, name: str, spec: Mapping[str, Any]) -> str:
+def described(check: Check, spec: Mapping[str, Any]) -> str:
     """Return what a variable means: the parameter's description, its default, what else may fill it, and where it is needed."""
     given = spec["description"]
     text = given if isinstance(given, str) else " ".join(given)

@@ -24,6 +24,7 @@ requirements:
 
 import json
 import os
+from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
@@ -32,30 +33,30 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.run.version import
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render
 
 
-def _result_of(task_result):
+def _result_of(task_result: Any) -> dict[str, Any]:
     """Return the result's dictionary; the attribute's name changed with ansible-core 2.19."""
     return task_result.result if hasattr(type(task_result), "result") else task_result._result
 
 
-def _host_of(task_result):
+def _host_of(task_result: Any) -> str:
     host = task_result.host if hasattr(type(task_result), "host") else task_result._host
     return str(host.get_name())
 
 
-def _task_of(task_result):
+def _task_of(task_result: Any) -> Any:
     return task_result.task if hasattr(type(task_result), "task") else task_result._task
 
 
-def _module_of(task):
+def _module_of(task: Any) -> str:
     """Return the full name of a task's module, however the playbook wrote it."""
     return str(getattr(task, "resolved_action", None) or task.action)
 
 
-def _is_guard(task_result):
+def _is_guard(task_result: Any) -> bool:
     return str(_task_of(task_result).action).rsplit(".", 1)[-1] == "run_guard"
 
 
-def _items(task_result, reason, failed):
+def _items(task_result: Any, reason: str, failed: bool) -> list[tuple[dict[str, Any], str, bool]]:
     """Return (answer, reason, failed) of a task, or of each round of its loop; a round that ended well has no reason."""
     answer = _result_of(task_result)
     rounds = answer.get("results")
@@ -81,27 +82,25 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "ops.remediation.run_record"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self):
-        super().__init__()
-        self._record = None
+    _record: record.RunRecord  # from the start of the playbook on
 
-    def v2_playbook_on_start(self, playbook):
+    def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin a record; tasks learn from the environment that somebody keeps one."""
         self._record = record.RunRecord(os.path.basename(playbook._file_name), VERSION)
         # Each task of each host is a fork of this process: what is imported here is not imported again in every one.
         _registry.every()
         self._publish()
 
-    def v2_playbook_on_play_start(self, play):
+    def v2_playbook_on_play_start(self, play: Any) -> None:
         """Let the tasks of the coming play know the verdict so far."""
         self._record.check_mode = self._record.check_mode or bool(getattr(play, "check_mode", False))
         self._publish()
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: Any) -> None:
         """Take the guard's settings, and findings."""
         self._take(result)
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Take the findings that a failed task still has; what it did not answer counts as unknown."""
         answer = _result_of(result)
         task = str(_task_of(result).get_name())
@@ -110,7 +109,7 @@ class CallbackModule(CallbackBase):
         if not told and not ignore_errors and str(_task_of(result).action).rsplit(".", 1)[-1] != "run_verdict":
             self._record.failed(_host_of(result), task, str(answer.get("msg", "failed")))
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: Any) -> None:
         """Nothing could be asked; by a checker that is out of reach, only its own questions about the host."""
         answer = _result_of(result)
         reason = str(answer.get("msg", "unreachable"))
@@ -120,7 +119,7 @@ class CallbackModule(CallbackBase):
         if asked_from == host:
             self._record.unreachable(host, reason)
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
         if not self._record.is_ours:
             return
@@ -130,7 +129,7 @@ class CallbackModule(CallbackBase):
             place = self._write(document)
         self._display.display(render.summary(document, place, color=self._color()))
 
-    def _take(self, result, reason="", failed=False):
+    def _take(self, result: Any, reason: str = "", failed: bool = False) -> bool:
         """Take what a result says for the record; returns whether it was an answer to checks."""
         answer = _result_of(result)
         if _is_guard(result):
@@ -147,13 +146,13 @@ class CallbackModule(CallbackBase):
             self._record.acted(host, _module_of(task), str(task.get_name()), item, check_mode=bool(getattr(task, "check_mode", False)))
         return told
 
-    def _answered(self, host, answer, reason, failed):
+    def _answered(self, host: str, answer: dict[str, Any], reason: str, failed: bool) -> bool:
         asked = isinstance(answer.get("findings"), list) and "expected" in answer
         if asked:
             self._record.answered(host, answer, reason, failed=failed)
         return asked
 
-    def _write(self, document):
+    def _write(self, document: dict[str, Any]) -> str | None:
         home = self._record.settings.home or record.default_home()
         try:
             return str(record.write(document, render.report(document), home) / "report.md")
@@ -163,11 +162,11 @@ class CallbackModule(CallbackBase):
             )
             return None
 
-    def _publish(self):
+    def _publish(self) -> None:
         os.environ[record.VERDICT_VARIABLE] = json.dumps(self._record.verdict())
 
     @staticmethod
-    def _color():
+    def _color() -> render.Color:
         from ansible import constants
         from ansible.utils.color import ANSIBLE_COLOR, stringc
 

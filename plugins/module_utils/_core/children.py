@@ -25,9 +25,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, WrongQuestion, from_dict
+
+Key = TypeVar("Key", bound=Hashable)
 
 MAX_ANSWER = 64 * 1024 * 1024
 MAX_OUTPUT = 1024 * 1024
@@ -126,15 +128,15 @@ def call(function: Callable[[], Any], deadline: float, **options: Any) -> Outcom
     return call_all({0: Call(function, deadline, **options)})[0]
 
 
-def call_all(calls: Mapping[Hashable, Call]) -> dict[Hashable, Outcome]:
+def call_all(calls: Mapping[Key, Call]) -> dict[Key, Outcome]:
     """Run functions in children of their own, several at once, none longer than its deadline.
 
     A child that does not answer is killed and abandoned; the others are not harmed. Never raises for what
     happened in a child: every key has an outcome.
     """
     waiting = deque(calls.items())
-    running: dict[Hashable, _Child] = {}
-    outcomes: dict[Hashable, Outcome] = {}
+    running: dict[Key, _Child] = {}
+    outcomes: dict[Key, Outcome] = {}
     while waiting or running:
         while waiting and len(running) < CONCURRENT_CHILDREN:
             key, work = waiting.popleft()
@@ -249,7 +251,7 @@ def _signature(descriptor: int) -> str:
     return text if len(words) > 1 and os.path.exists(f"/proc/{words[1]}") else "unknown"
 
 
-def _collect(running: Mapping[Hashable, _Child]) -> None:
+def _collect(running: Mapping[Any, _Child]) -> None:
     """Wait for answers until the nearest deadline at most."""
     left = min(child.deadline for child in running.values()) - time.monotonic()
     by_pipe = {child.pipe: child for child in running.values()}
@@ -363,7 +365,8 @@ def run(
     if not ended:
         _kill_group(process.pid)
     for stream in (process.stdout, process.stderr):
-        stream.close()
+        if stream is not None:
+            stream.close()
     try:
         code = process.wait(timeout=REAP_GRACE if not ended else max(0.1, started + deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -385,14 +388,14 @@ def _identity(uid: int | None) -> dict[str, Any]:
         return {"user": uid, "group": uid, "extra_groups": []}
 
 
-def _read_output(process: subprocess.Popen, deadline: float, limit: int) -> tuple[list[bytearray], bool]:
+def _read_output(process: subprocess.Popen[bytes], deadline: float, limit: int) -> tuple[list[bytearray], bool]:
     """Read both streams until the program itself has ended.
 
     A daemon that the program leaves behind may keep the pipes open, so the end of the program counts, not
     the end of the pipes.
     """
     output = [bytearray(), bytearray()]
-    streams = {process.stdout.fileno(): output[0], process.stderr.fileno(): output[1]}
+    streams = {pipe.fileno(): kept for pipe, kept in zip((process.stdout, process.stderr), output) if pipe is not None}
     while True:
         exited = process.poll() is not None
         ready, _unused, _unused = select.select(list(streams), [], [], 0 if exited else min(0.05, max(0.0, deadline - time.monotonic())))

@@ -91,12 +91,14 @@ class ActionFailed(RemediationError):
     kind = "action_failed"
 
 
-_KINDS = {error.kind: error for error in (CannotRead, TooSlow, Busy, Crashed, DriverMissing, ActionFailed, RemediationError)}
-_REBUILT = {WrongQuestion.kind: WrongQuestion, NeedsUser.kind: NeedsUser}
+_KINDS: dict[str, type[RemediationError]] = {
+    error.kind: error for error in (CannotRead, TooSlow, Busy, Crashed, DriverMissing, ActionFailed, RemediationError)
+}
 
 
 def from_dict(data: dict[str, Any]) -> RemediationError:
     """Turn the answer of :meth:`RemediationError.as_dict` into an error again."""
-    if data["kind"] in _REBUILT:
-        return _REBUILT[data["kind"]].from_details(data["details"])
+    for rebuilt in (WrongQuestion, NeedsUser):
+        if data["kind"] == rebuilt.kind:
+            return rebuilt.from_details(data["details"])
     return _KINDS.get(data["kind"], RemediationError)(data["message"], **data["details"])

@@ -99,7 +99,7 @@ class State:
             ) from error
 
 
-class Kept(dict):  # type: ignore[type-arg]
+class Kept(dict):
     """What a former run kept, and how those who read at the same time agree about it: hosts that delegate to one checker share it."""
 
     def __init__(self, state: State, name: str) -> None:

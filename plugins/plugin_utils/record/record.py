@@ -14,7 +14,7 @@ import re
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -215,7 +215,7 @@ class RunRecord:
             if check not in answered
         ]
 
-    def _totals(self, findings: list[Mapping[str, Any]]) -> dict[str, int]:
+    def _totals(self, findings: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         hosts = self._hosts(findings)
         by_status = Counter(finding["status"] for finding in findings)
         roots = Counter(finding["status"] for finding in findings if not finding["follows_from"])

@@ -14,9 +14,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import strip_ansi
-from ansible_collections.ops.remediation.plugins.plugin_utils.texts.catalogue import SAFE_LOADER
+from ansible_collections.ops.remediation.plugins.plugin_utils.texts.catalogue import load_yaml
 
 PREFIXES = ("stack_", "remediation_")  # and those of the roles, such as daily_check_
 RUN_VARIABLES = Path(__file__).parent / "run_variables.yml"
@@ -30,7 +29,7 @@ _MOST_SUGGESTIONS = 2
 @functools.cache
 def of_the_run() -> dict[str, dict[str, Any]]:
     """Return {name: specification} of the run's own variables."""
-    return _load(RUN_VARIABLES)["options"]
+    return load_yaml(RUN_VARIABLES)["options"]
 
 
 @functools.cache
@@ -38,7 +37,7 @@ def known() -> dict[str, dict[str, Any]]:
     """Return {name: specification} of every variable that this collection reads."""
     found = dict(of_the_run())
     for path in sorted(ROLES.glob("*/meta/argument_specs.yml")):
-        for entry_point in _load(path)["argument_specs"].values():
+        for entry_point in load_yaml(path)["argument_specs"].values():
             found.update(entry_point.get("options") or {})
     return found
 
@@ -124,7 +123,3 @@ def _where(hosts: list[str], groups: Mapping[str, Sequence[str]]) -> dict[str, s
         return {"en": "on all hosts", "ko": "모든 호스트"}
     more = len(hosts) - 1
     return {"en": f"on {hosts[0]} and {more} more", "ko": f"{hosts[0]} 외 {more}대"}
-
-
-def _load(path: Path) -> dict[str, Any]:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - a safe loader

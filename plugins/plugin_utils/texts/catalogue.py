@@ -17,7 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 LANGUAGES = ("en", "ko")
 PARTS = ("title", "cause", "next")
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DIRECTORY = Path(__file__).parents[2] / "module_utils" / "_areas"
 
 _ENVIRONMENT = SandboxedEnvironment(undefined=ChainableUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
@@ -29,7 +29,12 @@ def texts(area: str) -> dict[str, Any]:
     path = DIRECTORY / area / "texts.yml"
     if not path.exists():
         return {}
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER) or {}  # noqa: S506 - a safe loader
+    return load_yaml(path) or {}
+
+
+def load_yaml(path: Path) -> Any:
+    """Return what a YAML file of this collection holds, read by the fast loader where there is one."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506 - a safe loader
 
 
 def render(finding: Mapping[str, Any]) -> dict[str, dict[str, str]]:

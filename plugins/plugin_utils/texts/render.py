@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import STATUS_ORDER
+from ansible_collections.ops.remediation.plugins.plugin_utils.texts.catalogue import LANGUAGES, load_yaml
 
 KST = timezone(timedelta(hours=9), "KST")
 MOST_REMARKS = 10  # of the summary; the report has all
@@ -25,97 +27,12 @@ def plain(text: str, _status: str) -> str:
     return text
 
 
-WORDS = {
-    "en": {
-        "ok": "ok",
-        "warning": "warning",
-        "critical": "CRITICAL",
-        "unknown": "UNKNOWN",
-        "checks": "{answered} of {expected} checks answered",
-        "cause": "Cause",
-        "next": "Next",
-        "explains": "Explains",
-        "same": "Same for",
-        "follows": "follows from {codes}",
-        "nothing": "nothing to check here",
-        "result": "Result",
-        "failed": "FAILED",
-        "passed": "passed",
-        "report": "Report",
-        "not_written": "check mode: no record was written",
-        "well": "all is well",
-        "nothing_expected": "nothing was checked: no host of this run has a check for its stack_areas",
-        "nobody_asked": "nothing was checked: no host could be asked",
-        "nothing_checked": "nothing was checked: none of {expected} expected checks could be asked",
-        "hosts": "{number} host(s)",
-        "title": "Report",
-        "time": "Time",
-        "took": "{seconds} s",
-        "what": "What is not well",
-        "all": "All answers",
-        "columns": ("Host", "Area", "Check", "Subject", "Status", "Code", "Severity"),
-        "evidence": "Evidence",
-        "asked_from": "Asked from",
-        "remedies": "Remedies (not automated yet)",
-        "measure": "Measured",
-        "not_asked": "Not asked",
-        "actions": "Actions",
-        "planned": "planned, not done",
-        "action_failed": "failed",
-        "remark": "Remark",
-        "remarks": "Remarks",
-        "more_remarks": "and {number} more",
-    },
-    "ko": {
-        "ok": "정상",
-        "warning": "경고",
-        "critical": "심각",
-        "unknown": "확인 불가",
-        "checks": "점검 {expected}건 중 {answered}건 응답",
-        "cause": "원인",
-        "next": "조치",
-        "explains": "함께 발생",
-        "same": "동일 사유",
-        "follows": "{codes}에서 파생됨",
-        "nothing": "점검할 항목 없음",
-        "result": "결과",
-        "failed": "실패",
-        "passed": "통과",
-        "report": "보고서",
-        "not_written": "체크 모드: 기록을 남기지 않았습니다",
-        "well": "이상 없음",
-        "nothing_expected": "점검한 항목이 없습니다. 이번 실행의 호스트 중 stack_areas에 해당하는 점검이 있는 호스트가 없습니다",
-        "nobody_asked": "점검한 항목이 없습니다. 점검을 수행할 수 있는 호스트가 없었습니다",
-        "nothing_checked": "점검한 항목이 없습니다. 예정된 점검 {expected}건을 모두 수행하지 못했습니다",
-        "hosts": "호스트 {number}대",
-        "title": "점검 보고서",
-        "time": "시각",
-        "took": "{seconds}초",
-        "what": "이상 항목",
-        "all": "전체 점검 결과",
-        "columns": ("호스트", "영역", "점검", "대상", "상태", "코드", "심각도"),
-        "evidence": "근거",
-        "asked_from": "점검 위치",
-        "remedies": "복구 방법(자동화 예정)",
-        "measure": "측정값",
-        "not_asked": "확인하지 못한 항목",
-        "actions": "조치 내역",
-        "planned": "계획, 미실행",
-        "action_failed": "실패",
-        "remark": "참고",
-        "remarks": "참고 사항",
-        "more_remarks": "외 {number}건",
-    },
+_INTERFACE = load_yaml(Path(__file__).parent / "interface.yml")
+# {language: {name: text, or the columns of a table}}, {playbook: {language: name}}
+WORDS: dict[str, dict[str, Any]] = {
+    language: {name: text[language] for name, text in _INTERFACE["words"].items()} for language in LANGUAGES
 }
-CADENCES = {
-    "daily_check": {"en": "Daily check", "ko": "일일 점검"},
-    "weekly_check": {"en": "Weekly check", "ko": "주간 점검"},
-    "monthly_check": {"en": "Monthly check", "ko": "월간 점검"},
-    "check_runtime": {"en": "Runtime of the checks", "ko": "점검 실행 환경"},
-    "emergency_rollback": {"en": "Emergency rollback", "ko": "긴급 롤백"},
-    "rollback_list": {"en": "Releases", "ko": "릴리스 목록"},
-    "release_backup": {"en": "Release backup", "ko": "릴리스 백업"},
-}
+CADENCES: dict[str, dict[str, str]] = _INTERFACE["cadences"]
 
 
 def summary(record: Mapping[str, Any], report_place: str | None, color: Color = plain) -> str:
@@ -124,7 +41,7 @@ def summary(record: Mapping[str, Any], report_place: str | None, color: Color = 
     report_place: where the report lies; None when none was written.
     """
     words = WORDS[record["language"]]
-    lines = ["", _headline(record), ""]
+    lines: list[str | None] = ["", _headline(record), ""]
     for group in _groups(record["findings"]):
         lines += _group_lines(group, record, words, color)
     lines += [f"  {host['host']}  {words['nothing']}" for host in record["hosts"] if host["state"] == "nothing_to_check"]
