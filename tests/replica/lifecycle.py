@@ -97,20 +97,17 @@ def _made(paths: Paths) -> Made | None:
         return None
 
 
+def runs(paths: Paths) -> bool:
+    """Whether the instance was made from the present sources and is up, whole or broken."""
+    made = _made(paths)
+    return bool(made) and made == _wanted(paths, cache_for_sources(paths.cache), made) and bool(belonging_to(paths.instance))
+
+
 def up(paths: Paths) -> LocalReplica:
     """Start what does not run, repair what is broken; the replica is ready when this returns."""
     cache = prepared_cache(paths)
     before = _made(paths)
-    wanted = Made(
-        application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
-        data=_version_of(_DATA_SOURCES),
-        oracle=oracle_part.version(),
-        aws=aws_part.version(),
-        ports=_all_ports(before.ports if before else {}),
-        licence_key=before.licence_key if before else secrets.token_hex(12),
-        node=str(toolchain.reachable_node(toolchain.find_node(), paths.cache, app_account())),
-        runtime=cache.runtime.packages.name,
-    )
+    wanted = _wanted(paths, cache, before)
     replica = _replica(paths, cache, wanted)
     for folder in (paths.run, paths.home, host_parts.logs_of(paths)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +126,20 @@ def up(paths: Paths) -> LocalReplica:
     _write_facts(replica)
     paths.faults_file.unlink(missing_ok=True)
     return replica
+
+
+def _wanted(paths: Paths, cache: Cache, before: Made | None) -> Made:
+    """How the instance is made from the present sources; ports and secret stay as they were."""
+    return Made(
+        application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
+        data=_version_of(_DATA_SOURCES),
+        oracle=oracle_part.version(),
+        aws=aws_part.version(),
+        ports=_all_ports(before.ports if before else {}),
+        licence_key=before.licence_key if before else secrets.token_hex(12),
+        node=str(toolchain.reachable_node(toolchain.find_node(), paths.cache, app_account())),
+        runtime=cache.runtime.packages.name,
+    )
 
 
 def _version_of(sources: Sequence[str]) -> str:

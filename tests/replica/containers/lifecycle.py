@@ -47,6 +47,11 @@ def open_replica(paths: Paths) -> ContainerReplica:
     return ContainerReplica(paths, made.programs, made.licence_key)
 
 
+def runs(paths: Paths) -> bool:
+    """Whether the instance was made and its hosts run, whole or broken."""
+    return bool(_made(paths)) and not engine.missing() and all(Hosts(paths).state(host) == "running" for host in HOSTS)
+
+
 def up(paths: Paths) -> ContainerReplica:
     """Start what does not run, repair what is broken; the replica is ready when this returns."""
     missing = engine.missing()
