@@ -45,10 +45,12 @@ class Runtime:
     def python(self) -> Path:
         return interpreter()
 
-    def environment(self, **more: str) -> dict[str, str]:
-        """The whole environment of a server: nothing of the caller's, no writing of byte code, no packages of the account's own."""
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a server: nothing of the caller's, no byte code written, no packages of the account's own."""
         path = os.pathsep.join([str(self.code), str(self.packages)])
-        return clean_environment(PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1", PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1", **more)
+        return clean_environment(
+            PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1", PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1", PYTHONUNBUFFERED="1"
+        )
 
 
 def runtime_for_sources(folder: Path) -> Runtime:
