@@ -1,15 +1,16 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-down clean clean-containers
+.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-fault replica-faults replica-heal replica-down clean clean-containers
 
-BIN := $(CURDIR)/.venv/bin
+# Relative: the path of the checkout may hold blanks.
+BIN := .venv/bin
 PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
 MACHINE ?= x86_64
 WHEELHOUSE ?= $(CURDIR)/.cache/wheelhouse
 REPLICA := $(BIN)/python tests/replica/replica
 
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections:$(CURDIR)/collections
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
@@ -33,7 +34,7 @@ setup-containers: ## Install what the replica in containers needs besides (podma
 	@CONTAINERS=yes tools/setup
 
 daily-check: setup ## Start the replica and run the daily check on it
-	@$(REPLICA) up
+	@$(REPLICA) up --keep-faults
 	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
 
 test: setup ## Run the tests that need no containers, each fault made in one way
@@ -76,7 +77,16 @@ wheelhouse: setup ## Download what hosts without a way to an index need (PYTHONS
 	@$(BIN)/python tools/wheelhouse.py build --pythons "$(PYTHONS)" --machine "$(MACHINE)" --output "$(WHEELHOUSE)"
 
 replica-up: setup ## Start the replica
-	@$(REPLICA) up
+	@$(REPLICA) up --keep-faults
+
+replica-fault: setup ## Break something in the replica for `make daily-check` to find (FAULT=pm2.stopped)
+	@$(REPLICA) fault set "$(FAULT)"
+
+replica-faults: setup ## List the faults that can be made in the replica, and which are set
+	@$(REPLICA) fault list
+
+replica-heal: setup ## Repair all that is broken in the replica
+	@$(REPLICA) fault clear
 
 replica-down: setup ## Stop the replica
 	@$(REPLICA) down

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .oracle.client import Control, ControlError
-from .paths import CHECKOUT, SOURCES
-from .system import Account, ReplicaError, clean_environment, give_to, is_root, wait_until
+from .paths import SOURCES
+from .runtime import Runtime
+from .server_process import Started, start
+from .system import Account, ReplicaError, give_to
 
 REGION = "ap-southeast-1"
 IDENTITY = "example.com"
@@ -44,12 +44,11 @@ def delivered_variables(ses: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class AwsServer:
-    """The server of one instance on this machine, with its data in `folder`; `python` has moto and dnspython."""
+    """The server of one instance on this machine, with its data in `folder`."""
 
     folder: Path
     account: Account
-    python: Path
-    byte_code: Path
+    runtime: Runtime
 
     @property
     def control(self) -> Control:
@@ -93,30 +92,18 @@ class AwsServer:
         except ControlError:
             return {}
 
-    def start(self, port: int, dns_port: int, smtp_port: int) -> None:
-        """Start the server; `wait` knows when it is there."""
+    def start(self, port: int, dns_port: int, smtp_port: int) -> Started:
+        """Start the server as the application's account."""
         self.folder.mkdir(parents=True, exist_ok=True)
         give_to(self.account, self.folder)
         ports = ["--port", str(port), "--dns-port", str(dns_port), "--smtp-port", str(smtp_port)]
-        argv = [str(self.python), "-m", MODULE, "serve", "--data", str(self.folder), *ports]
-        become = ["--account", self.account.name] if is_root() else []
-        environment = clean_environment(PYTHONPATH=_search_path(), PYTHONPYCACHEPREFIX=str(self.byte_code))
         (self.folder / "control.json").unlink(missing_ok=True)
-        with self.log_file.open("a", encoding="utf-8") as log:
-            subprocess.Popen(
-                [*argv, *become],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                umask=0o077,
-                start_new_session=True,
-            )
+        arguments = ["-m", MODULE, "serve", "--data", str(self.folder), *ports]
+        return start("the replica of AWS", self.runtime, self.account, self.log_file, arguments)
 
-    def wait(self) -> None:
-        """Until the started server answers."""
-        wait_until(self.answers, _START_S, f"the stand-in for AWS does not start; see {self.log_file}", interval=0.1)
+    def wait(self, started: Started) -> None:
+        """Wait until the started server answers."""
+        started.wait_until(self.answers, _START_S, interval=0.1)
 
     def do(self, command: str, **options: Any) -> Any:
         """A command of the control; ReplicaError says why not."""
@@ -124,8 +111,3 @@ class AwsServer:
             return self.control.do(command, **options)
         except ControlError as error:
             raise ReplicaError(f"AWS: {command}: {error}") from None
-
-
-def _search_path() -> str:
-    """The checkout first; then what the caller's own path adds."""
-    return os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH", "")])])

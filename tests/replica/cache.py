@@ -1,4 +1,4 @@
-"""What all instances share: the npm packages and the built applications, each made once and then never changed."""
+"""What all instances share: npm packages, built applications, Python for the servers; each made once and then never changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import SOURCES
+from .runtime import Runtime, copy_code, copy_packages, runtime_for_sources
 from .system import clean_environment, progress, remove_tree, run_or_fail
 from .toolchain import Node
 
 APPS = SOURCES / "apps"
 _PACKAGE_FILES = ("package.json", "package-lock.json", ".npmrc")
 _BUILD_TREES = ("package.json", "src", "frontend/src", "frontend/index.html", "frontend/vite.config.mjs", "tsconfig.json")
+_PREFIXES = ("packages-", "build-", "code-", "python-")
 _KEPT_S = 7 * 24 * 3600
 
 
@@ -26,6 +28,11 @@ class Cache:
 
     packages: Path
     build: Path
+    runtime: Runtime
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return self.packages, self.build, self.runtime.code, self.runtime.packages
 
     @property
     def modules(self) -> Path:
@@ -36,10 +43,10 @@ class Cache:
         return self.modules / "pm2" / "bin" / "pm2"
 
     def ready(self) -> bool:
-        return self.packages.exists() and self.build.exists()
+        return all(folder.exists() for folder in self.folders)
 
     def mark_used(self) -> None:
-        for folder in (self.packages, self.build):
+        for folder in self.folders:
             os.utime(folder)
 
 
@@ -48,13 +55,15 @@ def cache_for_sources(folder: Path) -> Cache:
     packages = _digest([APPS / "package-lock.json"])
     sources = [path for name in _BUILD_TREES for path in _files(APPS / name)]
     build = _digest([APPS / "package-lock.json", *sources])
-    return Cache(folder / f"packages-{packages}", folder / f"build-{build}")
+    return Cache(folder / f"packages-{packages}", folder / f"build-{build}", runtime_for_sources(folder))
 
 
 def prepare(cache: Cache, node: Node) -> None:
     """Install and build what is not there yet."""
     _make_once(cache.packages, lambda folder: _install_packages(folder, node))
     _make_once(cache.build, lambda folder: _build(folder, cache.modules, node))
+    _make_once(cache.runtime.code, copy_code)
+    _make_once(cache.runtime.packages, copy_packages)
     _forget_unused(cache)
 
 
@@ -114,5 +123,5 @@ def _forget_unused(cache: Cache) -> None:
     """Remove what older sources left and nobody used for a week."""
     for folder in cache.packages.parent.iterdir():
         old = time.time() - folder.stat().st_mtime > _KEPT_S
-        if old and folder.name.startswith(("packages-", "build-")) and folder not in (cache.packages, cache.build):
+        if old and folder.name.startswith(_PREFIXES) and folder not in cache.folders:
             remove_tree(folder)

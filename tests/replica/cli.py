@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
 
-from tests.faults.breakages import FAULTS
+from tests.faults.breakages import FAULTS, find_fault
 
 from . import fault_control, lifecycle, toolchain
 from .containers import engine, image
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("prepare", _prepare, "install the npm packages and build the applications")
     up = add("up", _up, "start what does not run, repair what is broken")
+    up.add_argument("--keep-faults", action="store_true", help="leave a running instance as it is while faults are set")
     up.add_argument("--containers", action="store_true", help="as hosts with systemd, in containers (an instance stays what it is)")
     reboot = add("reboot", _reboot, "restart whole hosts (containers only) and wait until they are up")
     reboot.add_argument("hosts", nargs="*", metavar="HOST", help="app, web, logsdb, oracle; default: all")
@@ -78,10 +79,13 @@ def _up(options: argparse.Namespace, paths: Paths) -> int:
     begin = time.monotonic()
     kind = containers if options.containers else _kind(paths)
     with lifecycle.locked(paths):
-        replica = kind.up(paths)
+        kept = fault_control.faults_set(paths) if options.keep_faults and kind.runs(paths) else []
+        replica = kind.open_replica(paths) if kept else kind.up(paths)
         for part in kind.components(replica):
             print(f"{part.name:<12}{'ok' if part.healthy else 'NOT HEALTHY':<12} {part.where}")
     print(f"up in {time.monotonic() - begin:.1f} s")
+    if kept:
+        print(f"faults set: {', '.join(kept)}. They are left as they are; `make replica-heal` clears them", flush=True)
     return 0
 
 
@@ -161,11 +165,13 @@ def _logs(options: argparse.Namespace, paths: Paths) -> int:
 def _fault(options: argparse.Namespace, paths: Paths) -> int:
     if options.action == "list":
         return _fault_list(paths)
-    if options.action == "set" and not options.code:
-        raise ReplicaError("fault set: which code? See `replica fault list`")
-    begin = time.monotonic()
+    kind, begin = _kind(paths), time.monotonic()
+    if options.action == "set":
+        if not options.code:
+            raise ReplicaError("name a fault, as in `make replica-fault FAULT=pm2.stopped`; `make replica-faults` lists them")
+        find_fault(options.code)  # refuses an unknown one before the replica is started for it
     with lifecycle.locked(paths):
-        replica = _kind(paths).open_replica(paths)
+        replica = kind.open_replica(paths) if options.action == "clear" or kind.runs(paths) else kind.up(paths)
         if options.action == "set":
             fault_control.set_fault(replica, paths, options.code)
         elif options.code:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .paths import SOURCES, Paths
+from .server_process import last_line
 from .system import Account, ReplicaError, free_port, give_to, is_root, port_is_free, replace_file, run, run_or_fail, wait_until
 
 VOLUME_SIZE = "32m"
@@ -24,13 +25,13 @@ VOLUME_FILES = 2000
 CPU_QUOTA = 0.5  # cores
 MEMORY_LIMIT = 64 << 20  # bytes
 SERVICES = "host_services.py"
-# A helper runs in the background, in a cgroup where one is given, and leaves its pid.
+# A helper runs in the background, in a cgroup where one is given, and leaves its pid and what it prints.
 START = """\
 umask 022
 folder=$1; name=$2; shift 2
-rm -f "$folder/$name.ready"
+rm -f "$folder/$name.ready" "$folder/$name.log"
 while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift
-setsid "$@" </dev/null >/dev/null 2>&1 &
+setsid "$@" </dev/null >"$folder/$name.log" 2>&1 &
 echo $! >"$folder/$name.pid"
 """
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -95,7 +96,9 @@ def ensure(paths: Paths, account: Account) -> None:
     }
     for name in _SERVERS:
         ready = folder / f"{name}.ready"
-        wait_until(ready.exists, _START_S, f"the {name} server does not start")
+        wait_until(lambda ready=ready, name=name: ready.exists() or not _pid(paths, name), _START_S, f"the {name} server does not start")
+        if not ready.exists():
+            raise ReplicaError(f"the {name} server ended at once: {last_line(folder / f'{name}.log')}")
         facts[f"{name}_port"] = int(ready.read_text(encoding="ascii"))
     replace_file(folder / "facts.json", json.dumps(facts) + "\n")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from . import aws_part, host_parts, oracle_part, pm2_processes, toolchain
 from .attachments import statement_folder
@@ -81,11 +82,12 @@ def open_replica(paths: Paths) -> LocalReplica:
 
 def _replica(paths: Paths, cache: Cache, made: Made) -> LocalReplica:
     account = app_account()
-    node = toolchain.reachable_node(toolchain.find_node(), paths.cache, account)
     database = LogsDb(paths.pg, account, toolchain.find_postgres())
-    oracle = OracleServer(paths.oracle, account, toolchain.find_python(), paths.cache / "pycache")
-    aws = AwsServer(paths.aws, account, toolchain.find_python("moto"), paths.cache / "pycache")
-    return LocalReplica(paths, account, cache, node, database, oracle, aws, Web(paths, account, toolchain.find_nginx(), made.ports), made)
+    oracle = OracleServer(paths.oracle, account, cache.runtime)
+    aws = AwsServer(paths.aws, account, cache.runtime)
+    return LocalReplica(
+        paths, account, cache, Path(made.node), database, oracle, aws, Web(paths, account, toolchain.find_nginx(), made.ports), made
+    )
 
 
 def _made(paths: Paths) -> Made | None:
@@ -95,18 +97,17 @@ def _made(paths: Paths) -> Made | None:
         return None
 
 
+def runs(paths: Paths) -> bool:
+    """Whether the instance was made from the present sources and is up, whole or broken."""
+    made = _made(paths)
+    return bool(made) and made == _wanted(paths, cache_for_sources(paths.cache), made) and bool(belonging_to(paths.instance))
+
+
 def up(paths: Paths) -> LocalReplica:
     """Start what does not run, repair what is broken; the replica is ready when this returns."""
     cache = prepared_cache(paths)
     before = _made(paths)
-    wanted = Made(
-        application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
-        data=_version_of(_DATA_SOURCES),
-        oracle=oracle_part.version(),
-        aws=aws_part.version(),
-        ports=_all_ports(before.ports if before else {}),
-        licence_key=before.licence_key if before else secrets.token_hex(12),
-    )
+    wanted = _wanted(paths, cache, before)
     replica = _replica(paths, cache, wanted)
     for folder in (paths.run, paths.home, host_parts.logs_of(paths)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,20 @@ def up(paths: Paths) -> LocalReplica:
     _write_facts(replica)
     paths.faults_file.unlink(missing_ok=True)
     return replica
+
+
+def _wanted(paths: Paths, cache: Cache, before: Made | None) -> Made:
+    """How the instance is made from the present sources; ports and secret stay as they were."""
+    return Made(
+        application=f"{cache.packages.name} {cache.build.name} {_version_of(_APPLICATION_SOURCES)}",
+        data=_version_of(_DATA_SOURCES),
+        oracle=oracle_part.version(),
+        aws=aws_part.version(),
+        ports=_all_ports(before.ports if before else {}),
+        licence_key=before.licence_key if before else secrets.token_hex(12),
+        node=str(toolchain.reachable_node(toolchain.find_node(), paths.cache, app_account())),
+        runtime=cache.runtime.packages.name,
+    )
 
 
 def _version_of(sources: Sequence[str]) -> str:
@@ -146,6 +161,8 @@ def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
 def _clear_the_way(replica: LocalReplica, before: Made | None) -> None:
     """End what does not work or was made from other sources, and what a killed run left."""
     paths, wanted = replica.paths, replica.made
+    if before and (before.node, before.runtime) != (wanted.node, wanted.runtime):
+        end_all(paths.instance, _ORACLE | _AWS | _NODE)
     if not before or before.oracle != wanted.oracle or not replica.oracle_server.complete():
         end_all(paths.instance, _ORACLE | _NODE)  # the accounts get other passwords
         remove_tree(paths.oracle)
@@ -186,18 +203,14 @@ def _start_parts(replica: LocalReplica) -> None:
     paths, account, ports = replica.paths, replica.account, replica.ports
     give_to(account, paths.home, host_parts.logs_of(paths))
     oracle = replica.oracle_server
-    new = not oracle.answers()
-    if new:
-        oracle.start(ports["oracle"], ports["oracle_tls"])
+    oracle_started = None if oracle.answers() else oracle.start(ports["oracle"], ports["oracle_tls"])
     aws = replica.aws_server
-    aws_is_new = not aws.answers()
-    if aws_is_new:
-        aws.start(ports["aws"], ports["dns"], ports["smtp"])
+    aws_started = None if aws.answers() else aws.start(ports["aws"], ports["dns"], ports["smtp"])
     replica.database.ensure(ports["logsdb"])
-    if new:
-        oracle.wait()
-    if aws_is_new:
-        aws.wait()
+    if oracle_started:
+        oracle.wait(oracle_started)
+    if aws_started:
+        aws.wait(aws_started)
     replica.restore_oracle()
     replica.restore_aws()
     replica.deploy()

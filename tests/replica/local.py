@@ -22,7 +22,8 @@ from .web import Web, body_of
 
 @dataclass(frozen=True)
 class Made:
-    """How an instance was made: versions of its sources, its ports (backend, web, web_tls, logsdb, oracle, oracle_tls), a secret of its own."""
+    """How an instance was made: versions of its sources, its ports (backend, web, web_tls, logsdb, oracle, oracle_tls), a secret of its own,
+    its node and its Python."""
 
     application: str
     data: str
@@ -30,6 +31,8 @@ class Made:
     aws: str
     ports: dict[str, int]
     licence_key: str
+    node: str
+    runtime: str
 
 
 class LocalReplica(Replica):

@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import toolchain
-from .paths import CHECKOUT, Paths
-from .system import ReplicaError, can_mount, clean_environment, remove_tree, run_or_fail, wait_until
+from .paths import Paths
+from .runtime import Runtime, interpreter, runtime_for_sources
+from .server_process import Started
+from .system import ReplicaError, can_mount, remove_tree, run_or_fail, wait_until
 
 SOURCE = "nas-01:/mti/report"
 OTHER_SOURCE = "nas-01:/mti/archive"
@@ -125,9 +126,8 @@ class Nas:
     def attach_sick(self, trouble: str, only: str = "") -> None:
         """Mount the disk through a file system that has a trouble (see sick_nas), with everything or with one file."""
         self.detach()
-        python = str(toolchain.find_python("mfusepy"))
-        self.start("server", [python, "-W", "ignore", "-m", SERVER, str(self.disk), str(self.mount), SOURCE, trouble, only])
-        wait_until(lambda: mounted_on(self.mount), _WAIT_S, f"the file system is not mounted; see {self._file('server.log')}")
+        argv = [str(interpreter()), "-W", "ignore", "-m", SERVER, str(self.disk), str(self.mount), SOURCE, trouble, only]
+        self.start("server", argv).wait_until(lambda: mounted_on(self.mount), _WAIT_S)
 
     def fill(self, name: str, size: int) -> None:
         """Put a file of so many bytes on the disk."""
@@ -147,17 +147,27 @@ class Nas:
     def _file(self, name: str) -> Path:
         return self.paths.run / f"nas-{name}"
 
-    def start(self, name: str, argv: Sequence[str]) -> None:
+    @property
+    def _runtime(self) -> Runtime:
+        return runtime_for_sources(self.paths.cache)
+
+    def start(self, name: str, argv: Sequence[str]) -> Started:
         """Start a process that names the disk in its arguments, in the background."""
         self.end(name)
-        environment = clean_environment(PYTHONPATH=str(CHECKOUT), PYTHONPYCACHEPREFIX=str(self.paths.cache / "pycache"))
         with self._file(f"{name}.log").open("w", encoding="utf-8") as log:
             process = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment, start_new_session=True
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=self._runtime.environment(),
+                start_new_session=True,
             )
         self._file(f"{name}.pid").write_text(f"{process.pid}\n", encoding="ascii")
         # For a moment a new program has no arguments yet, and would be taken for a stranger.
         wait_until(lambda: self._pid(name) or process.poll() is not None, _WAIT_S, f"{argv[0]} does not start")
+        return Started("the file system of the NAS", process, self._file(f"{name}.log"))
 
     def end(self, name: str) -> None:
         """Kill a process of :meth:`start` if it lives; whoever waits for a file system of it gets an error then."""

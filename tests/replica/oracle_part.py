@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .oracle.client import Control, ControlError
-from .paths import CHECKOUT, SOURCES
-from .system import Account, ReplicaError, clean_environment, give_to, is_root, wait_until
+from .paths import SOURCES
+from .runtime import Runtime
+from .server_process import Started, start
+from .system import Account, ReplicaError, give_to
 
 SERVICE, SID = "ORCLPDB1", "ORCL"
 APP_USER, MONITOR_USER = "TANK", "TANK_MON"
@@ -65,12 +66,11 @@ def is_well(status: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class OracleServer:
-    """The server of one instance on this machine, with its data in `folder`; `python` has what it needs."""
+    """The server of one instance on this machine, with its data in `folder`."""
 
     folder: Path
     account: Account
-    python: Path
-    byte_code: Path
+    runtime: Runtime
 
     @property
     def control(self) -> Control:
@@ -117,28 +117,16 @@ class OracleServer:
         """Password of the application's account."""
         return self.control.passwords()[APP_USER]
 
-    def start(self, port: int, tls_port: int) -> None:
-        """Start the server; `wait` knows when it is there."""
+    def start(self, port: int, tls_port: int) -> Started:
+        """Start the server as the application's account."""
         self.folder.mkdir(parents=True, exist_ok=True)
         give_to(self.account, self.folder)
-        argv = [str(self.python), "-m", MODULE, "serve", "--data", str(self.folder), "--port", str(port), "--tcps-port", str(tls_port)]
-        become = ["--account", self.account.name] if is_root() else []
-        environment = clean_environment(PYTHONPATH=str(CHECKOUT), PYTHONPYCACHEPREFIX=str(self.byte_code))
+        where = ["--data", str(self.folder), "--port", str(port), "--tcps-port", str(tls_port), "--service", SERVICE, "--sid", SID]
         (self.folder / "control.json").unlink(missing_ok=True)
-        with self.log_file.open("a", encoding="utf-8") as log:
-            subprocess.Popen(
-                [*argv, "--service", SERVICE, "--sid", SID, *become],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                umask=0o077,
-                start_new_session=True,
-            )
+        return start("Oracle", self.runtime, self.account, self.log_file, ["-m", MODULE, "serve", *where])
 
-    def wait(self) -> None:
-        """Until the started server answers."""
+    def wait(self, started: Started) -> None:
+        """Wait until the started server answers."""
 
         def answers() -> bool:
             try:
@@ -146,7 +134,7 @@ class OracleServer:
             except ControlError:
                 return False
 
-        wait_until(answers, _START_S, f"Oracle does not start; see {self.log_file}", interval=0.05)
+        started.wait_until(answers, _START_S)
         (self.folder / "complete").touch()
         self.control.sql(SPREAD)
 

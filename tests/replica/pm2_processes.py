@@ -65,11 +65,23 @@ def revive_daemon(replica: Replica) -> None:
 def wait_ready(replica: Replica) -> None:
     """Until the backend answers ok and the present worker has logged its first round."""
     replica.wait_until(
-        lambda: backend_ok(replica), READY_S, f"no ok from {replica.facts['health_url']}; `replica logs backend` may tell why"
+        lambda: backend_ok(replica) or _refuse_given_up(replica),
+        READY_S,
+        f"no ok from {replica.facts['health_url']}; `replica logs backend` may tell why",
     )
     replica.wait_until(
-        lambda: worker_ready(replica), READY_S, "worker has not logged `Scheduler created`; `replica logs worker` may tell why"
+        lambda: worker_ready(replica) or _refuse_given_up(replica),
+        READY_S,
+        "worker has not logged `Scheduler created`; `replica logs worker` may tell why",
     )
+
+
+def _refuse_given_up(replica: Replica) -> None:
+    """ReplicaError when PM2 has given up on a process: waiting for it is in vain."""
+    for entry in replica.processes():
+        if entry.status == "errored":
+            said = replica.run(["tail", "-n", "20", entry.error_log]).stdout.strip().splitlines() or ["its error log is empty"]
+            raise ReplicaError(f"{entry.name} does not stay up: {said[-1][:300]} (log: {entry.error_log})")
 
 
 def backend_ok(replica: Replica) -> bool:

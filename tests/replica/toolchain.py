@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +38,9 @@ def find_node() -> Node:
 
 
 def reachable_node(node: Node, cache: Path, account: Account) -> Path:
-    """Path of a node executable that `account` can run: the found one, or a copy in the cache."""
-    if not is_root() or _usable_by(node.executable, account):
+    """Path of a node executable that `account` can run, also once the checkout is gone: the found one, or a copy in the cache."""
+    lasting = not node.executable.is_relative_to(CHECKOUT)
+    if lasting and (not is_root() or _usable_by(node.executable, account)):
         return node.executable
     copy = cache / f"node-{node.version}" / "bin" / "node"
     if not copy.exists():
@@ -52,16 +51,6 @@ def reachable_node(node: Node, cache: Path, account: Account) -> Path:
         part.chmod(0o755)
         part.replace(copy)
     return copy
-
-
-def find_python(package: str = "cryptography") -> Path:
-    """A Python that has a package (by default what the Oracle server needs): this one, else the one of the checkout's .venv."""
-    if importlib.util.find_spec(package):
-        return Path(sys.executable)
-    python = CHECKOUT / ".venv/bin/python"
-    if python.exists():
-        return python
-    raise ReplicaError(f"the Python package {package} is missing: run `make setup`")
 
 
 def find_postgres() -> Path:

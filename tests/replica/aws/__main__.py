@@ -1,4 +1,4 @@
-"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N [--account NAME]
+"""python -m tests.replica.aws serve --data FOLDER --port N --dns-port N --smtp-port N
 python -m tests.replica.aws do --data FOLDER COMMAND [OPTIONS AS JSON]     the commands of server.py, for a running one
 """
 
@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import pwd
 import signal
 from pathlib import Path
 
@@ -18,7 +16,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["serve", "do"])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--account", default="", help="become this account (started as root)")
     for name in ("--port", "--dns-port", "--smtp-port"):
         parser.add_argument(name, type=int, default=0)
     parser.add_argument("words", nargs="*", metavar="COMMAND [JSON]")
@@ -32,22 +29,12 @@ def main() -> int:
     from .server import Aws
 
     load_moto()
-    if options.account:
-        become(options.account)
     aws = Aws(options.data, options.port, options.dns_port, options.smtp_port)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_arguments: aws.over.set())
     aws.over.wait()
     aws.close()
     return 0
-
-
-def become(name: str) -> None:
-    """Run as another account from here on. Everything is imported by now, since that account may not reach Python's files."""
-    account = pwd.getpwnam(name)
-    os.setgroups([])
-    os.setgid(account.pw_gid)
-    os.setuid(account.pw_uid)
 
 
 if __name__ == "__main__":

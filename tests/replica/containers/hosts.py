@@ -15,7 +15,7 @@ from ..cache import Cache
 from ..host_parts import VOLUME_FILES, VOLUME_SIZE
 from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, WEB_HOST
 from ..nas import Nas
-from ..paths import SOURCES, Paths
+from ..paths import Paths
 from ..system import ReplicaError, run_or_fail, wait_until
 from . import engine
 from .layout import BUILD, CPU_LIMIT, MEMORY_LIMIT, NAS, SOURCES_MOUNT, VOLUME
@@ -99,7 +99,7 @@ class Hosts:
         """What a host is made of: the arguments of the engine's `run`."""
         addresses = self.addresses()
         names = [f"--add-host={other}:{address}" for other, address in addresses.items() if other != host]
-        mounts = {str(SOURCES): f"{SOURCES_MOUNT}/replica", str(cache.build): str(BUILD)}
+        mounts = {str(cache.runtime.package): f"{SOURCES_MOUNT}/replica", str(cache.build): str(BUILD)}
         volumes = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
         if host == APP_HOST:
             # What is mounted and unmounted here is so there as well.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -10,24 +9,23 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .. import oracle_part, pm2_processes, toolchain
+from .. import pm2_processes, toolchain
 from ..attachments import statement_folder
 from ..interface import APP_HOST, LOGSDB_HOST, ORACLE_HOST, ROOT, WEB_HOST
 from ..lifecycle import Component, prepared_cache
 from ..logsdb import local_now
-from ..paths import SOURCES, Paths
+from ..paths import Paths
 from ..system import ReplicaError, remove_tree, replace_file, run_or_fail, wait_until
 from . import engine, image
 from .hosts import HOSTS, Hosts
 from .replica import ContainerReplica
 
-_SOURCES = ("delivery.py", "web.py", "schema.sql", "customers.py", "history.py", "logsdb.py", "host_services.py")
 _SERVED_S = 30
 
 
 @dataclass(frozen=True)
 class Made:
-    """From what an instance was made: its image, the built applications, a digest of the sources; a secret of its own."""
+    """From what an instance was made: its image, the built applications, the copy of the replica's code; a secret of its own."""
 
     image: str
     build: str
@@ -49,6 +47,11 @@ def open_replica(paths: Paths) -> ContainerReplica:
     return ContainerReplica(paths, made.programs, made.licence_key)
 
 
+def runs(paths: Paths) -> bool:
+    """Whether the instance was made and its hosts run, whole or broken."""
+    return bool(_made(paths)) and not engine.missing() and all(Hosts(paths).state(host) == "running" for host in HOSTS)
+
+
 def up(paths: Paths) -> ContainerReplica:
     """Start what does not run, repair what is broken; the replica is ready when this returns."""
     missing = engine.missing()
@@ -56,7 +59,13 @@ def up(paths: Paths) -> ContainerReplica:
         raise ReplicaError(f"no containers here: {missing}")
     cache, before, hosts = prepared_cache(paths), _made(paths), Hosts(paths)
     licence_key = before.licence_key if before else secrets.token_hex(12)
-    wanted = Made(image.ensure(cache, toolchain.find_node()), cache.build.name, _version(), licence_key, before.programs if before else "")
+    wanted = Made(
+        image.ensure(cache, toolchain.find_node()),
+        cache.build.name,
+        cache.runtime.code.name,
+        licence_key,
+        before.programs if before else "",
+    )
     if before != wanted:
         hosts.remove()
     paths.run.mkdir(parents=True, exist_ok=True)
@@ -117,14 +126,6 @@ def _open_ssh(replica: ContainerReplica) -> None:
         )
         known.append(f"{replica.addresses[host]} {view.read('/etc/ssh/ssh_host_ed25519_key.pub', user=ROOT)}")
     replace_file(folder / "known_hosts", "".join(known), mode=0o600)
-
-
-def _version() -> str:
-    digest = hashlib.sha256()
-    for path in [*(SOURCES / name for name in _SOURCES), *sorted(engine.HERE.glob("*.py"))]:
-        digest.update(path.read_bytes())
-    digest.update(oracle_part.version().encode())
-    return digest.hexdigest()[:12]
 
 
 def _made_file(paths: Paths) -> Path:

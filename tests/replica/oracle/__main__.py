@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import codecs
-import importlib
 import json
-import os
-import pwd
 import signal
 import sys
 from pathlib import Path
@@ -46,8 +42,6 @@ async def _serve(options: argparse.Namespace) -> int:
         services=tuple(options.service), sids=tuple(options.sid), database_offset=offset, sessions=options.sessions,
         failed_logins=options.failed_logins,
     )  # fmt: skip
-    if options.account:
-        _become(options.account)
     server = Server(options.data, options.host, Ports(options.port, options.tcps_port, options.control_port), settings)
     ports = await server.start()
     loop = asyncio.get_running_loop()
@@ -59,17 +53,6 @@ async def _serve(options: argparse.Namespace) -> int:
     await asyncio.wait([waiting])
     await server.stop()
     return 0
-
-
-def _become(name: str) -> None:
-    """Run as another account from here on. Everything is imported by now, since that account may not reach the sources or Python's."""
-    entry = pwd.getpwnam(name)
-    for name in ("ascii", "idna", "utf-16-be"):  # but what is imported when it is used first
-        codecs.lookup(name)
-    importlib.import_module("cryptography.hazmat.backends.openssl.backend")
-    os.setgroups([])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
 
 
 def _command(options: argparse.Namespace) -> Any:
@@ -103,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run the database")
     serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--account", default="", help="become this account (started as root)")
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--tcps-port", type=int, default=0)
     serve.add_argument("--control-port", type=int, default=0)

@@ -14,6 +14,7 @@ import pytest
 from ..attachments import deliver, export_of, statement_folder
 from ..customers import CUSTOMERS
 from ..fault_control import offers
+from ..lifecycle import prepared_cache
 from ..logsdb import local_now
 from ..nas import OTHER_SOURCE, SOURCE, Mounted, Nas, mounted_on
 from ..paths import Paths
@@ -28,6 +29,7 @@ def nas(tmp_path):
     paths = Paths(tmp_path, "lab")
     paths.run.mkdir(parents=True)
     made = Nas(paths)
+    paths.cache.symlink_to(prepared_cache(Paths.of("lab")).build.parent)
     made.ensure()
     yield made
     made.remove()

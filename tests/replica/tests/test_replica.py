@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..oracle.client import Control
-from ..paths import SOURCES, Paths
+from ..paths import CHECKOUT, SOURCES, Paths
 from ..processes import ORACLE, belonging_to
 from ..system import wait_until
 from ..web import body_of
@@ -165,6 +165,44 @@ def test_a_fault_is_real_and_clears():
     answer = status()
     assert answer["healthy"]
     assert answer["faults"] == []
+
+
+def test_up_keeps_faults_when_it_is_told_to_and_heals_otherwise():
+    must("fault", "set", "pm2.stopped")
+    kept = must("up", "--keep-faults").splitlines()
+    assert kept[-1] == "faults set: pm2.stopped. They are left as they are; `make replica-heal` clears them"
+    assert status()["faults"] == ["pm2.stopped"]
+    assert "stopped" in {entry["pm2_env"]["status"] for entry in listed()}
+    must("up")
+    assert status()["healthy"]
+    assert status()["faults"] == []
+
+
+def test_a_fault_is_set_on_a_replica_that_was_down():
+    must("down")
+    must("fault", "set", "pm2.stopped")
+    assert status()["faults"] == ["pm2.stopped"]
+    must("fault", "clear")
+    assert status()["healthy"]
+
+
+def test_no_process_uses_the_checkout_or_its_packages():
+    """The account of the servers may not be able to enter it, and it may be removed while they run."""
+    pids = belonging_to(PATHS.instance)
+    assert len(pids) >= 8
+    assert {pid: used for pid in pids if (used := uses(pid, CHECKOUT) or uses(pid, Path(sys.prefix)))} == {}
+
+
+def uses(pid: int, folder: Path) -> str:
+    """The first of a process's open files, mappings, arguments and variables that lies in a folder, "" for none."""
+    if folder in (Path("/usr"), Path("/usr/local")):
+        return ""  # these packages are the distribution's
+    process = Path(f"/proc/{pid}")
+    names = [os.readlink(link) for link in (process / "exe", process / "cwd", *process.glob("fd/*")) if link.is_symlink()]
+    names += [line.split(maxsplit=5)[-1] for line in (process / "maps").read_text().splitlines()]
+    for file in ("cmdline", "environ"):
+        names += (process / file).read_bytes().decode(errors="replace").replace("=", "\0").replace(":", "\0").split("\0")
+    return next((name for name in names if Path(name).is_relative_to(folder)), "")
 
 
 def test_a_fault_of_oracle_is_in_the_workers_log_and_clears():
