@@ -18,7 +18,9 @@ import socket
 import stat
 import struct
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .._core.children import call as bounded
@@ -473,3 +475,92 @@ def _reason(process: Mapping[str, Any]) -> str:
 
 
 UP, STOPPED, KILLED, DENIED, HUNG = "up", "stopped", "killed", "denied", "hung"
+
+
+END_OF_TIME = 1e11  # epoch seconds; what is later is no time
+
+
+HOME_PARAMETERS: dict[str, dict[str, Any]] = {
+    "pm2_home": {
+        "type": "path",
+        "required": True,
+        "variable": "stack_pm2_home",
+        "description": "The PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2.",
+    },
+    "user": {
+        "type": "str",
+        "variable": "stack_pm2_user",
+        "description": "The user that runs PM2; the owner of the PM2_HOME when not given.",
+    },
+}
+
+
+LIST_PARAMETERS: dict[str, dict[str, Any]] = {
+    **HOME_PARAMETERS,
+    "answer_within": {
+        "type": "float",
+        "default": 3.0,
+        "description": "Seconds that the PM2 daemon may take to answer before it counts as hung; less than the deadline of the check.",
+    },
+}
+
+
+WANTED_PARAMETERS: dict[str, dict[str, Any]] = {
+    "processes": {
+        "type": "list",
+        "elements": "raw",
+        "default": ["backend", "worker"],
+        "variable": "stack_pm2_processes",
+        "description": (
+            "The processes that must run: names, or dictionaries with name and optionally instances (the least number)"
+            " and exec_mode (fork or cluster)."
+        ),
+    },
+}
+
+
+NO_DAEMON = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A process that must run: its name, the least number of instances, and its mode ("" for any)."""
+
+    name: str
+    instances: int = 1
+    exec_mode: str = ""
+
+
+def wanted(parameters: Mapping[str, Any]) -> list[Wanted]:
+    """Return the processes that must run; raises WrongQuestion for an entry that is none."""
+    found = [_wanted(number, entry) for number, entry in enumerate(parameters.get("processes") or [])]
+    if not found:
+        raise WrongQuestion(
+            "processes", parameters.get("processes"), "names no process", "name those that must run, or leave the check out"
+        )
+    for name, times in Counter(one.name for one in found).items():
+        if times > 1:
+            raise WrongQuestion("processes", name, "is named more than once", "name each process once; give instances where several run")
+    return found
+
+
+def _wanted(number: int, entry: Any) -> Wanted:
+    given = {"name": entry} if isinstance(entry, str) else entry
+    remedy = "give a name, or a dictionary with name and optionally instances and exec_mode"
+    where = f"processes[{number}]"
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str) or not given["name"]:
+        raise WrongQuestion(where, entry, "names no process", remedy)
+    strange = sorted(set(given) - {"name", "instances", "exec_mode"})
+    if strange:
+        raise WrongQuestion(where, strange, "is not known here", remedy)
+    number_given = given.get("instances")
+    try:
+        instances = 1 if number_given is None else int(number_given)
+    except (TypeError, ValueError):
+        instances = 0
+    if instances < 1:
+        raise WrongQuestion(f"{where}.instances", number_given, "is not a number of processes", "give 1 or more")
+    mode = str(given.get("exec_mode") or "").replace("_mode", "")
+    if mode not in ("", "fork", "cluster"):
+        raise WrongQuestion(f"{where}.exec_mode", given["exec_mode"], "is not a mode of PM2", "give fork or cluster")
+    return Wanted(given["name"], instances, mode)

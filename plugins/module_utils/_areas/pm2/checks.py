@@ -9,7 +9,6 @@ Rules: manual 2 (monitoring), section 3: stopped, errored and restarting process
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -21,7 +20,7 @@ from ..._core.errors import RemediationError, WrongQuestion
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared.commands import command
-from ..._shared.pm2_list import saved_asleep
+from ..._shared.pm2_list import END_OF_TIME, HOME_PARAMETERS, LIST_PARAMETERS, NO_DAEMON, WANTED_PARAMETERS, Wanted, saved_asleep, wanted
 from .faults import fault
 
 SLOWEST_LOOP = 3600.0  # seconds: a longer time without an end is never part of a loop
@@ -36,39 +35,11 @@ MOST_NAMES = 20
 MOST_REMEMBERED = 500  # processes
 MOST_RISES = 20
 MEGABYTE = 1024 * 1024
-END_OF_TIME = 1e11  # epoch seconds; what is later is no time
 
-HOME_PARAMETERS: dict[str, dict[str, Any]] = {
-    "pm2_home": {
-        "type": "path",
-        "required": True,
-        "description": "The PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2.",
-    },
-    "user": {"type": "str", "description": "The user that runs PM2; the owner of the PM2_HOME when not given."},
-}
-_LIST_PARAMETERS: dict[str, dict[str, Any]] = {
-    **HOME_PARAMETERS,
-    "answer_within": {
-        "type": "float",
-        "default": 3.0,
-        "description": "Seconds that the PM2 daemon may take to answer before it counts as hung; less than the deadline of the check.",
-    },
-}
-_WANTED_PARAMETERS: dict[str, dict[str, Any]] = {
-    "processes": {
-        "type": "list",
-        "elements": "raw",
-        "default": ["backend", "worker"],
-        "description": (
-            "The processes that must run: names, or dictionaries with name and optionally instances (the least number)"
-            " and exec_mode (fork or cluster)."
-        ),
-    },
-}
-DAEMON_PARAMETERS = _LIST_PARAMETERS
+DAEMON_PARAMETERS = LIST_PARAMETERS
 PROCESSES_PARAMETERS: dict[str, dict[str, Any]] = {
-    **_LIST_PARAMETERS,
-    **_WANTED_PARAMETERS,
+    **LIST_PARAMETERS,
+    **WANTED_PARAMETERS,
     "restarts": {"type": "int", "default": 5, "description": "Unintended ends of one process within the window that make a restart loop."},
     "window": {"type": "int", "default": 600, "description": "Seconds to look back for a restart loop."},
     "quiet": {"type": "int", "default": 300, "description": "Seconds without an end after which a restart loop counts as over."},
@@ -78,24 +49,14 @@ PROCESSES_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Seconds for which a kill or a restart over the memory limit is reported, unless an operator restarts the process.",
     },
 }
-SAVED_PARAMETERS: dict[str, dict[str, Any]] = {**_LIST_PARAMETERS, **_WANTED_PARAMETERS}
+SAVED_PARAMETERS: dict[str, dict[str, Any]] = {**LIST_PARAMETERS, **WANTED_PARAMETERS}
 STARTUP_PARAMETERS: dict[str, dict[str, Any]] = {
     **HOME_PARAMETERS,
     "unit_dir": {"type": "path", "default": "/etc/systemd/system", "description": "The folder of the boot units."},
 }
-USER_PARAMETERS: dict[str, dict[str, Any]] = {**_LIST_PARAMETERS, **_WANTED_PARAMETERS}
+USER_PARAMETERS: dict[str, dict[str, Any]] = {**LIST_PARAMETERS, **WANTED_PARAMETERS}
 
 KERNEL_CLOCK = 10.0  # seconds by which the kernel's times, counted from boot, may differ from PM2's
-_STOPPED_DAEMON = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A process that must run: its name, the least number of instances, and its mode ("" for any)."""
-
-    name: str
-    instances: int = 1
-    exec_mode: str = ""
 
 
 @dataclass
@@ -213,41 +174,6 @@ def _validate(parameters: Mapping[str, Any]) -> None:
     for name, least in (("restarts", 1), ("window", 1), ("quiet", 0), ("look_back", 1)):
         if parameters[name] < least:
             raise WrongQuestion(name, parameters[name], "is too small", f"give {least} or more")
-
-
-def wanted(parameters: Mapping[str, Any]) -> list[Wanted]:
-    """Return the processes that must run; raises WrongQuestion for an entry that is none."""
-    found = [_wanted(number, entry) for number, entry in enumerate(parameters.get("processes") or [])]
-    if not found:
-        raise WrongQuestion(
-            "processes", parameters.get("processes"), "names no process", "name those that must run, or leave the check out"
-        )
-    for name, times in Counter(one.name for one in found).items():
-        if times > 1:
-            raise WrongQuestion("processes", name, "is named more than once", "name each process once; give instances where several run")
-    return found
-
-
-def _wanted(number: int, entry: Any) -> Wanted:
-    given = {"name": entry} if isinstance(entry, str) else entry
-    remedy = "give a name, or a dictionary with name and optionally instances and exec_mode"
-    where = f"processes[{number}]"
-    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str) or not given["name"]:
-        raise WrongQuestion(where, entry, "names no process", remedy)
-    strange = sorted(set(given) - {"name", "instances", "exec_mode"})
-    if strange:
-        raise WrongQuestion(where, strange, "is not known here", remedy)
-    number_given = given.get("instances")
-    try:
-        instances = 1 if number_given is None else int(number_given)
-    except (TypeError, ValueError):
-        instances = 0
-    if instances < 1:
-        raise WrongQuestion(f"{where}.instances", number_given, "is not a number of processes", "give 1 or more")
-    mode = str(given.get("exec_mode") or "").replace("_mode", "")
-    if mode not in ("", "fork", "cluster"):
-        raise WrongQuestion(f"{where}.exec_mode", given["exec_mode"], "is not a mode of PM2", "give fork or cluster")
-    return Wanted(given["name"], instances, mode)
 
 
 def _about(asked: Asked, one: Wanted, listed: Mapping[str, Any], histories: Mapping[int, History]) -> Finding:
@@ -831,7 +757,7 @@ def _identity(entry: Mapping[str, Any]) -> str:
 def _blocked(check: str, listed: Mapping[str, Any]) -> Finding:
     if listed["state"] == "denied":
         return _denied(check, listed)
-    return unknown(check, listed["problem"], blocked_by=_STOPPED_DAEMON[listed["state"]])
+    return unknown(check, listed["problem"], blocked_by=NO_DAEMON[listed["state"]])
 
 
 def _denied(check: str, listed: Mapping[str, Any]) -> Finding:

@@ -14,6 +14,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import 
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list as _pm2_list
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 from . import helpers as h
@@ -249,7 +250,7 @@ def test_one_ill_instance_of_several_is_found():
 )
 def test_a_wrong_list_of_processes_is_refused(given):
     with pytest.raises(WrongQuestion, match="processes"):
-        _pm2_checks.wanted({"processes": given})
+        _pm2_list.wanted({"processes": given})
 
 
 # --- saved
