@@ -13,11 +13,11 @@ import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.checks import PROCESSES_PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.check_processes import PARAMETERS
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
-from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list, pm2_rpc
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 VERSIONS = ("5", "6", "7")
@@ -55,12 +55,12 @@ def entry(name="backend", pm_id=0, status="online", *, pid=0, exec_mode="fork_mo
 
 def log(text, modified):
     """Return a value of the source pm2.log."""
-    return {"present": True, "since": None, "last_write": modified, "events": _pm2_log.parse_events(text, modified)}
+    return {"present": True, "since": None, "last_write": modified, "events": read_log.parse_events(text, modified)}
 
 
 def asked(now=2000.0, remembered=None, parameters=None, **sources):
     """Ask with values: sources pm2_list, pm2_log, pm2_dump, pm2_startup (an exception is raised on reading)."""
-    given = {name: spec["default"] for name, spec in PROCESSES_PARAMETERS.items() if "default" in spec}
+    given = {name: spec["default"] for name, spec in PARAMETERS.items() if "default" in spec}
     given.update({"pm2_home": HOME, **(parameters or {})})
     outcomes = {}
     for name, value in sources.items():
@@ -76,7 +76,7 @@ def codes(findings):
 
 def frame(value, request=b"s:1"):
     """Return one frame as the daemon sends it."""
-    return pm2_list.pack(b"j:" + json.dumps(value).encode(), request)
+    return pm2_rpc.pack(b"j:" + json.dumps(value).encode(), request)
 
 
 @contextmanager

@@ -11,7 +11,14 @@ import time
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import area as _pm2_area
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import (
+    check_daemon,
+    check_processes,
+    check_saved,
+    check_startup,
+    check_user,
+    list_memory,
+)
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
 from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list as _pm2_list
@@ -48,7 +55,7 @@ def situation(version):
 
 @pytest.mark.parametrize("version", h.VERSIONS)
 def test_every_situation_is_told_from_the_others(version):
-    findings = _pm2_checks.processes(situation(version))
+    findings = check_processes.judge(situation(version))
     assert h.codes(findings) == SITUATIONS
     by_name = {finding.subject: finding for finding in findings}
     assert by_name["exit3"].evidence["how"] == "ended"
@@ -67,14 +74,14 @@ def test_no_secret_in_any_value_or_finding(version):
     recorded = h.transcript(version)
     assert h.PLANTED in json.dumps(recorded["list"])
     asked = situation(version)
-    values = [asked.read("pm2.list"), [finding.as_dict() for finding in _pm2_checks.processes(asked)]]
-    values.append(_pm2_checks.remember_list(asked.read("pm2.list")))
+    values = [asked.read("pm2.list"), [finding.as_dict() for finding in check_processes.judge(asked)]]
+    values.append(list_memory.remember_list(asked.read("pm2.list")))
     assert h.PLANTED not in json.dumps(values)
 
 
 @pytest.mark.parametrize("version", h.VERSIONS)
 def test_every_finding_has_texts_that_read_well(version):
-    for finding in _pm2_checks.processes(situation(version)):
+    for finding in check_processes.judge(situation(version)):
         if finding.code:
             for parts in faults_catalogue.render({**finding.as_dict(), "host": "tank-app"}).values():
                 assert all(part and "Undefined" not in part and "None" not in part for part in parts.values()), parts
@@ -95,16 +102,16 @@ def test_texts_survive_missing_evidence(code):
 def test_a_daemon_that_is_away_blocks_the_others(state, code):
     sources = {"pm2_list": h.listed(state=state), "pm2_log": h.log("", 1900.0), "pm2_dump": dump()}
     asked = h.asked(**sources, pm2_startup=CannotRead("no"))
-    found = _pm2_checks.daemon(asked)[0]
+    found = check_daemon.judge(asked)[0]
     assert (found.code, found.severity, found.status) == (code, "P0", "critical")
-    for check in (_pm2_checks.processes, _pm2_checks.saved, _pm2_checks.user):
+    for check in (check_processes.judge, check_saved.judge, check_user.judge):
         (blocked,) = check(asked)
         assert (blocked.status, blocked.code, blocked.evidence["blocked_by"]) == ("unknown", "run.check_unknown", code)
 
 
 def test_what_a_resurrect_would_bring_back_is_said():
     asked = h.asked(pm2_list=h.listed(state="killed"), pm2_log=h.log("", 1900.0), pm2_dump=dump(saved("worker"), saved("backend")))
-    (found,) = _pm2_checks.daemon(asked)
+    (found,) = check_daemon.judge(asked)
     assert found.evidence["saved"] == ["backend", "worker"]
     assert found.evidence["since"] == "1970-01-01T00:31:40Z"
     assert found.evidence["dump_problem"] == ""
@@ -112,12 +119,12 @@ def test_what_a_resurrect_would_bring_back_is_said():
 
 def test_a_daemon_of_another_user_is_unknown_not_down():
     asked = h.asked(pm2_list=h.listed(state="denied"))
-    assert {check(asked)[0].status for check in (_pm2_checks.daemon, _pm2_checks.processes, _pm2_checks.user)} == {"unknown"}
+    assert {check(asked)[0].status for check in (check_daemon.judge, check_processes.judge, check_user.judge)} == {"unknown"}
 
 
 def test_an_unreadable_pm2_log_does_not_hide_the_list():
     asked = h.asked(pm2_list=h.listed([h.entry(status="errored")]), pm2_log=CannotRead("gone"), parameters={"processes": ["backend"]})
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     assert found.code == "pm2.errored"
     assert found.evidence["not_asked"] == ["pm2.log: it is absent or cannot be read"]
 
@@ -147,7 +154,7 @@ def loop(lines, now=2000.0, remembered=None, **env):
         pm2_list=h.listed([h.entry(started=env.pop("started", now - 1), **env)]),
         pm2_log=h.log("\n".join(lines), last),
     )
-    return _pm2_checks.processes(asked)[0]
+    return check_processes.judge(asked)[0]
 
 
 def _pm2_log_time(line):
@@ -234,14 +241,14 @@ def test_a_fork_process_over_its_limit_is_not_mistaken_for_an_operator():
 
 def test_fewer_instances_than_wanted_are_missing():
     asked = h.asked(parameters={"processes": [{"name": "backend", "instances": 2}]}, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     assert (found.code, found.value, found.threshold) == ("pm2.missing", 1, 2)
 
 
 def test_one_ill_instance_of_several_is_found():
     entries = [h.entry(pm_id=0), h.entry(pm_id=1, status="errored"), h.entry(pm_id=2, status="stopped")]
     asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=h.listed(entries), pm2_log=h.log("", 1.0))
-    assert h.codes(_pm2_checks.processes(asked)) == {"backend": "pm2.errored"}
+    assert h.codes(check_processes.judge(asked)) == {"backend": "pm2.errored"}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +267,7 @@ def saved(name="backend", status="online", exec_mode="fork_mode", script=None):
     return {
         "name": name,
         "script": script or f"/opt/app/{name}.js",
-        "exec_mode": pm2_list._mode(exec_mode),
+        "exec_mode": pm2_list.exec_mode_of(exec_mode),
         "status": status,
         "module": False,
     }
@@ -282,7 +289,7 @@ def dump(*entries, **more):
 
 def compare(entries, kept, **more):
     parameters = {"processes": more.pop("processes", ["backend"])}
-    return _pm2_checks.saved(h.asked(parameters=parameters, pm2_list=h.listed(entries), pm2_dump=dump(*kept, **more)))
+    return check_saved.judge(h.asked(parameters=parameters, pm2_list=h.listed(entries), pm2_dump=dump(*kept, **more)))
 
 
 def test_what_runs_is_saved():
@@ -336,7 +343,7 @@ def test_modules_of_pm2_are_no_applications():
 
 def test_an_exposed_dump_is_found_while_the_daemon_is_down():
     asked = h.asked(pm2_list=h.listed(state="killed"), pm2_dump=dump(saved(), exposed=True, mode="0644"))
-    assert [finding.code for finding in _pm2_checks.saved(asked)] == ["pm2.dump_readable", "run.check_unknown"]
+    assert [finding.code for finding in check_saved.judge(asked)] == ["pm2.dump_readable", "run.check_unknown"]
 
 
 def test_a_mode_that_is_not_the_wanted_one_is_left_to_a_person():
@@ -376,7 +383,7 @@ def unit(**more):
     ],
 )
 def test_the_boot_unit(more, code, why):
-    (found,) = _pm2_checks.startup(h.asked(pm2_startup=unit(**more)))
+    (found,) = check_startup.judge(h.asked(pm2_startup=unit(**more)))
     assert found.code == code
     assert found.evidence.get("reason", found.evidence.get("problems")) == why
     assert code == "" or "None" not in str(faults_catalogue.render({**found.as_dict(), "host": "tank-app"}))
@@ -385,7 +392,7 @@ def test_the_boot_unit(more, code, why):
 def owned(uid, daemon=1000, **env):
     value = h.listed([h.entry("worker", **env)], daemon={"pid": 4, "uid": daemon, "frozen": False})
     value["processes"][0]["uid"] = uid
-    return _pm2_checks.user(h.asked(parameters={"processes": ["worker"]}, pm2_list=value))[0]
+    return check_user.judge(h.asked(parameters={"processes": ["worker"]}, pm2_list=value))[0]
 
 
 def test_a_worker_of_root_is_found_and_one_of_a_user_is_not():
@@ -399,7 +406,7 @@ def test_a_worker_that_does_not_run_is_judged_by_whom_it_would_run_as():
 
 
 def test_a_missing_process_has_no_user():
-    (found,) = _pm2_checks.user(h.asked(parameters={"processes": ["gone"]}, pm2_list=h.listed()))
+    (found,) = check_user.judge(h.asked(parameters={"processes": ["gone"]}, pm2_list=h.listed()))
     assert (found.status, found.evidence["blocked_by"]) == ("unknown", "pm2.missing")
 
 
@@ -463,8 +470,8 @@ def test_a_slow_loop_without_a_log_shows_against_an_older_count():
         entry["pm2_env"]["created_at"] = 5000
         value = h.listed([entry], now=now)
         asked = h.asked(now=now, remembered=kept, parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=CannotRead("none"))
-        found.append(_pm2_checks.processes(asked)[0].code)
-        kept = json.loads(json.dumps(_pm2_checks.remember_list(value, kept)))
+        found.append(check_processes.judge(asked)[0].code)
+        kept = json.loads(json.dumps(list_memory.remember_list(value, kept)))
     assert found[:2] == ["", ""]
     assert set(found[3:]) == {"pm2.restart_loop"}
     assert 6 * 3600 <= now - kept["baseline"]["at"] <= 12 * 3600 + 600 or now - kept["baseline"]["at"] >= 6 * 3600 - 600
@@ -496,7 +503,7 @@ def test_the_kernel_is_named_only_for_its_own(remembered, oom_kills, said):
     ]
     value = h.listed([h.entry(started=1900.0)], now=2000.0, oom_kills=oom_kills)
     asked = h.asked(remembered=remembered, parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=h.log("\n".join(lines), 1900.0))
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     assert found.code == "pm2.killed"
     assert said in faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]["cause"]
 
@@ -525,7 +532,7 @@ def test_the_kernels_log_names_what_it_killed(kernel, said, asked_of_it):
     value = h.listed([h.entry(started=1900.0)], now=2000.0, oom_kills=3)
     told = kernel if isinstance(kernel, Exception) else {"killed": kernel, "killed_in": "/dev/kmsg"}
     asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=value, pm2_log=h.log("\n".join(lines), 1900.0), host_kills=told)
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     assert found.code == "pm2.killed"
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})
     assert said in texts["en"]["cause"]
@@ -547,8 +554,8 @@ def test_under_an_intruder_the_intruder_is_the_finding():
     value = h.listed([h.entry("worker")], daemon={"pid": 4, "uid": 0, "frozen": False})
     value["processes"][0]["uid"] = 0
     asked = h.asked(parameters={"processes": ["backend", "worker"]}, pm2_list=value, pm2_log=h.log("", 1.0), pm2_dump=dump())
-    assert h.codes(_pm2_checks.user(asked)) == {"backend": "pm2.runs_as_root", "worker": "pm2.runs_as_root"}
-    ill = [finding for finding in (*_pm2_checks.processes(asked), *_pm2_checks.saved(asked)) if finding.status != "ok"]
+    assert h.codes(check_user.judge(asked)) == {"backend": "pm2.runs_as_root", "worker": "pm2.runs_as_root"}
+    ill = [finding for finding in (*check_processes.judge(asked), *check_saved.judge(asked)) if finding.status != "ok"]
     assert len(ill) == 2
     assert {(finding.code, finding.evidence["blocked_by"]) for finding in ill} == {("run.check_unknown", "pm2.runs_as_root")}
 
@@ -558,9 +565,9 @@ def test_under_an_intruder_the_intruder_is_the_finding():
 
 def test_thousands_of_unsaved_processes_are_a_few_findings():
     found = compare([h.entry(f"p{number}", number) for number in range(6000)], [saved(), saved("old")])
-    assert len(found) == 2 + _pm2_checks.MOST_SUBJECTS + 1
+    assert len(found) == 2 + check_saved.MOST_SUBJECTS + 1
     rest = [finding for finding in found if finding.evidence.get("more")]
-    assert [finding.evidence["more"] for finding in rest] == [6000 - _pm2_checks.MOST_SUBJECTS]
+    assert [finding.evidence["more"] for finding in rest] == [6000 - check_saved.MOST_SUBJECTS]
     assert "5980 more" in faults_catalogue.render({**rest[0].as_dict(), "host": "x"})["en"]["title"]
 
 
@@ -578,7 +585,7 @@ def test_a_dump_that_is_no_file_is_not_to_be_saved_over(kind):
 def test_a_socket_that_everybody_may_write_to():
     socket = {"path": f"{h.HOME}/rpc.sock", "mode": "0777", "owner": "tank", "open": True}
     asked = h.asked(parameters={"processes": ["backend"]}, pm2_list=h.listed([h.entry()], socket=socket), pm2_dump=dump(saved()))
-    (found,) = [finding for finding in _pm2_checks.saved(asked) if finding.code]
+    (found,) = [finding for finding in check_saved.judge(asked) if finding.code]
     assert (found.code, found.subject, found.evidence["kind"], found.remedies) == ("pm2.dump_readable", socket["path"], "socket", ())
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
     assert "command PM2 through" in texts["title"]
@@ -587,7 +594,7 @@ def test_a_socket_that_everybody_may_write_to():
 
 def test_missing_instances_are_scaled_not_started():
     asked = h.asked(parameters={"processes": [{"name": "backend", "instances": 2}]}, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
     assert found.remedies == ()
     assert "pm2 scale backend 2" in texts["next"]
@@ -605,7 +612,7 @@ def test_the_wrong_mode_alone_has_texts_of_its_own():
 def test_names_and_folders_are_quoted_in_commands():
     value = h.listed([h.entry("a b; rm", status="stopped", started=1000.0)])
     asked = h.asked(parameters={"processes": ["a b; rm"], "pm2_home": "/srv/my tank/.pm2"}, pm2_list=value, pm2_log=h.log("", 1.0))
-    (found,) = _pm2_checks.processes(asked)
+    (found,) = check_processes.judge(asked)
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
     assert texts["next"] == "sudo -u tank env -C / PM2_HOME='/srv/my tank/.pm2' pm2 restart 'a b; rm'"
 
@@ -614,4 +621,4 @@ def test_names_and_folders_are_quoted_in_commands():
 def test_numbers_that_cannot_be_meant_are_refused(wrong):
     asked = h.asked(parameters=wrong, pm2_list=h.listed([h.entry()]), pm2_log=h.log("", 1.0))
     with pytest.raises(WrongQuestion, match=next(iter(wrong))):
-        _pm2_checks.processes(asked)
+        check_processes.judge(asked)

@@ -17,10 +17,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list, text_files
+from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list, pm2_rpc, proc, text_files
 
 from . import helpers as h
 
@@ -71,9 +70,9 @@ def test_a_daemon_that_does_not_answer_is_hung_within_its_time(home):
 
 def test_a_daemon_that_drips_is_hung_too(home):
     with h.daemon(home, lambda *_: None):
-        connection = pm2_list._connect(home, time.monotonic() + 1)
+        connection = pm2_rpc.connect(home, time.monotonic() + 1)
         with connection, pytest.raises(TimeoutError):
-            pm2_list._exactly(connection, 4, time.monotonic() + 0.1)
+            pm2_rpc.read_exactly(connection, 4, time.monotonic() + 0.1)
 
 
 GARBAGE = {
@@ -84,15 +83,15 @@ GARBAGE = {
     "cut head": b"\x12\x00\x00",
     "cut payload": b"\x12\x00\x00\x00\x20j:{}",
     "huge": b"\x12\xff\xff\xff\xffj:",
-    "truncated JSON": pm2_list.pack(b'j:{"args":[[{"name":', b"s:1"),
-    "not JSON": pm2_list.pack(b"j:hello", b"s:1"),
-    "deep JSON": pm2_list.pack(b"j:" + b"[" * 100000, b"s:1"),
-    "a string": pm2_list.pack(b"s:hello", b"s:1"),
-    "a number": pm2_list.pack(b"j:7", b"s:1"),
-    "an error": pm2_list.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
-    "no list": pm2_list.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
-    "no values": pm2_list.pack(b'j:{"args":[]}', b"s:1"),
-    "bad utf-8": pm2_list.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
+    "truncated JSON": pm2_rpc.pack(b'j:{"args":[[{"name":', b"s:1"),
+    "not JSON": pm2_rpc.pack(b"j:hello", b"s:1"),
+    "deep JSON": pm2_rpc.pack(b"j:" + b"[" * 100000, b"s:1"),
+    "a string": pm2_rpc.pack(b"s:hello", b"s:1"),
+    "a number": pm2_rpc.pack(b"j:7", b"s:1"),
+    "an error": pm2_rpc.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
+    "no list": pm2_rpc.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
+    "no values": pm2_rpc.pack(b'j:{"args":[]}', b"s:1"),
+    "bad utf-8": pm2_rpc.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
 }
 
 
@@ -140,15 +139,15 @@ def test_a_stale_pid_is_not_taken_for_a_running_process():
 
 
 def test_the_user_of_a_process_comes_from_its_status():
-    assert pm2_list.uid_of(os.getpid()) == os.geteuid()
-    assert pm2_list.uid_of(2**22 + 5) is None
+    assert proc.uid_of(os.getpid()) == os.geteuid()
+    assert proc.uid_of(2**22 + 5) is None
 
 
 def test_a_frozen_process_is_seen():
     with subprocess.Popen(["sleep", "30"]) as child:
         child.send_signal(19)
         time.sleep(0.1)
-        assert pm2_list.state_of(child.pid) == "T"
+        assert proc.state_of(child.pid) == "T"
         child.kill()
 
 
@@ -195,7 +194,7 @@ def ill(folder, text, *, age=0.0, started=None, **more):
     now = time.time()
     os.utime(path, (now - age, now - age))
     (process,) = pm2_list.processes([h.entry(status="errored", started=started or now, pm_err_log_path=str(path), **more)])
-    pm2_list._add_reasons([process])
+    pm2_list.add_reasons([process])
     return process["log_line"]
 
 
@@ -221,7 +220,7 @@ def test_a_log_that_is_a_pipe_blocks_nobody(tmp_path):
 
 
 def test_the_framing_is_the_recorded_one():
-    assert pm2_list.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
+    assert pm2_rpc.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
 
 
 def test_a_known_signature_of_an_older_incident_does_not_win_over_what_happens_now():
@@ -257,7 +256,7 @@ print(json.dumps(pm2_list.read_list(sys.argv[1], answer_within=0.3)))
 @pytest.mark.parametrize(("answer", "state"), [(lambda *_: None, "hung"), (answering([h.entry()]), "up"), (lambda *_: b"\x12", "cut")])
 def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state):
     (tmp_path / "root/ansible_collections/ops").mkdir(parents=True)
-    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(_pm2.__file__).resolve().parents[4])
+    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(pm2_list.__file__).resolve().parents[3])
     with h.daemon(home, answer):
         ended = subprocess.run(
             [OLD_PYTHON, "-c", READ_WITH_OLD, home],

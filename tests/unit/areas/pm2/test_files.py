@@ -10,8 +10,8 @@ import os
 import pwd
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read_dump, read_log, read_startup
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read_log as _read_log
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
 from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words
 
@@ -23,7 +23,7 @@ from . import helpers as h
 @pytest.mark.parametrize("version", h.VERSIONS)
 def test_the_events_of_a_real_log(version):
     recorded = h.transcript(version)
-    events = _pm2_log.parse_events(recorded["log"], recorded["log_modified"])
+    events = read_log.parse_events(recorded["log"], recorded["log_modified"])
     kinds = {event["event"] for event in events}
     assert {"daemon_started", "starting", "exited", "stopping", "gave_up", "memory_restart", "forced_kill"} <= kinds
     assert all(recorded["recorded"] - 120 < event["time"] <= recorded["recorded"] + 1 for event in events)
@@ -34,7 +34,7 @@ def test_the_events_of_a_real_log(version):
 
 
 def test_names_with_colons_and_brackets():
-    (event,) = _pm2_log.parse_events("2026-11-21T09:00:00: PM2 log: App [a:b [x]:3] exited with code [-2] via signal [SIGSEGV]", 0)
+    (event,) = read_log.parse_events("2026-11-21T09:00:00: PM2 log: App [a:b [x]:3] exited with code [-2] via signal [SIGSEGV]", 0)
     assert (event["name"], event["pm_id"], event["code"], event["signal"]) == ("a:b [x]", 3, -2, "SIGSEGV")
 
 
@@ -49,7 +49,7 @@ def test_names_with_colons_and_brackets():
     ],
 )
 def test_other_date_formats(prefix, epoch):
-    (event,) = _pm2_log.parse_events(f"{prefix}App [x:0] online", 5.0)
+    (event,) = read_log.parse_events(f"{prefix}App [x:0] online", 5.0)
     assert event["time"] == epoch
 
 
@@ -58,20 +58,20 @@ def test_a_rotated_log_is_read_together(tmp_path):
     (tmp_path / "pm2.log").write_text(line.format(5))
     (tmp_path / "pm2.log.1").write_text(line.format(1) + line.format(2))
     (tmp_path / "pm2.log.2.gz").write_bytes(b"\x1f\x8b")
-    assert len(_pm2.read_daemon_log(str(tmp_path))["events"]) == 3
+    assert len(_read_log.read_daemon_log(str(tmp_path))["events"]) == 3
 
 
 def test_an_absent_or_strange_log_has_no_events(tmp_path):
-    assert _pm2.read_daemon_log(str(tmp_path)) == {"present": False, "since": None, "last_write": None, "events": []}
+    assert _read_log.read_daemon_log(str(tmp_path)) == {"present": False, "since": None, "last_write": None, "events": []}
     (tmp_path / "pm2.log").write_bytes(os.urandom(200_000))
-    assert _pm2.read_daemon_log(str(tmp_path))["present"] is True
+    assert _read_log.read_daemon_log(str(tmp_path))["present"] is True
 
 
 def test_a_huge_log_is_read_from_its_end(tmp_path):
     line = "2026-11-21T09:00:00: PM2 log: App [x:0] exited with code [1] via signal [SIGINT]\n"
     (tmp_path / "pm2.log").write_text(line * 40_000)
-    value = _pm2.read_daemon_log(str(tmp_path))
-    assert len(value["events"]) == _pm2.MAX_EVENTS
+    value = _read_log.read_daemon_log(str(tmp_path))
+    assert len(value["events"]) == _read_log.MAX_EVENTS
     assert len(json.dumps(value)) < 1_000_000
 
 
@@ -135,7 +135,7 @@ def write_dump(folder, content, mode=0o644):
     path = folder / "dump.pm2"
     path.write_text(content)
     path.chmod(mode)
-    return _pm2.read_dump(str(folder))["dump"]
+    return read_dump.read_dump(str(folder))["dump"]
 
 
 def test_a_dump_gives_named_fields_only(tmp_path):
@@ -160,9 +160,9 @@ def test_a_dump_with_strange_entries(tmp_path):
 
 
 def test_no_dump_is_absent(tmp_path):
-    assert _pm2.read_dump(str(tmp_path))["dump"]["present"] is False
+    assert read_dump.read_dump(str(tmp_path))["dump"]["present"] is False
     (tmp_path / "dump.pm2").mkdir()
-    assert _pm2.read_dump(str(tmp_path))["dump"]["problem"] == "is not a regular file"
+    assert read_dump.read_dump(str(tmp_path))["dump"]["problem"] == "is not a regular file"
 
 
 def test_a_dump_behind_a_closed_folder_is_out_of_reach(tmp_path):
@@ -214,7 +214,7 @@ def install(machine, name=f"pm2-{ME}.service", enable=True, **more):
     (units / name).write_text(UNIT.format(**values))
     if enable:
         (units / "multi-user.target.wants" / name).symlink_to(f"/etc/systemd/system/{name}")
-    return _pm2.read_startup(str(home), user=ME, unit_dir=str(units))
+    return read_startup.read_startup(str(home), user=ME, unit_dir=str(units))
 
 
 def test_a_unit_as_pm2_startup_writes_it(machine):
@@ -234,8 +234,8 @@ def test_a_unit_as_pm2_startup_writes_it(machine):
 
 def test_no_unit_and_no_systemd(machine):
     units, _tools, home = machine
-    assert _pm2.read_startup(str(home), user=ME, unit_dir=str(units))["present"] is False
-    assert _pm2.read_startup(str(home), user=ME, unit_dir="/no/such")["unit_dir_present"] is False
+    assert read_startup.read_startup(str(home), user=ME, unit_dir=str(units))["present"] is False
+    assert read_startup.read_startup(str(home), user=ME, unit_dir="/no/such")["unit_dir_present"] is False
 
 
 def test_a_unit_of_another_name_that_serves_this_home(machine):
@@ -245,7 +245,7 @@ def test_a_unit_of_another_name_that_serves_this_home(machine):
 
 def test_a_masked_unit(machine):
     (machine[0] / f"pm2-{ME}.service").symlink_to("/dev/null")
-    assert _pm2.read_startup(str(machine[2]), user=ME, unit_dir=str(machine[0]))["masked"] is True
+    assert read_startup.read_startup(str(machine[2]), user=ME, unit_dir=str(machine[0]))["masked"] is True
 
 
 def test_a_drop_in_wins(machine):
@@ -260,7 +260,7 @@ def test_an_environment_file_may_name_the_home(machine):
     units, _tools, home = machine
     (units / "env").write_text(f"PM2_HOME={home}\nDB_PASS=planted-secret\n")
     (units / f"pm2-{ME}.service").write_text(f"[Service]\nUser=root\nEnvironmentFile=-{units}/env\nExecStart=/usr/bin/env pm2 resurrect\n")
-    value = _pm2.read_startup(str(home), user=ME, unit_dir=str(units))
+    value = read_startup.read_startup(str(home), user=ME, unit_dir=str(units))
     assert value["pm2_home"] == str(home)
     assert h.PLANTED not in json.dumps(value)
 
@@ -271,7 +271,7 @@ def test_root_reads_a_private_unit_and_looks_at_programs_as_the_unit_s_user_does
     install(machine, name="pm2-nobody.service", user="nobody")
     (units / "pm2-nobody.service").chmod(0o600)
     tools.chmod(0o700)
-    value = _pm2.read_startup(str(home), user="nobody", unit_dir=str(units))
+    value = read_startup.read_startup(str(home), user="nobody", unit_dir=str(units))
     assert (value["user"], value["resurrects"], value["command_exists"]) == ("nobody", True, False)
     assert os.geteuid() == 0
 
@@ -281,7 +281,7 @@ def test_a_unit_that_may_not_be_read_is_not_judged(machine, monkeypatch):
     install(machine)
     monkeypatch.setattr(os, "access", lambda *_arguments, **_options: False)
     with pytest.raises(CannotRead, match="chmod 644"):
-        _pm2.read_startup(str(home), user=ME, unit_dir=str(units))
+        read_startup.read_startup(str(home), user=ME, unit_dir=str(units))
 
 
 # --- links
@@ -292,20 +292,20 @@ def test_a_home_behind_a_link_is_the_same_home(machine):
     link = home.parent / "link"
     link.symlink_to(home)
     install(machine)
-    assert _pm2.read_startup(str(link), user=ME, unit_dir=str(units))["home_matches"] is True
+    assert read_startup.read_startup(str(link), user=ME, unit_dir=str(units))["home_matches"] is True
 
 
 def test_a_unit_of_a_home_with_a_longer_name_is_another(machine):
     units, _tools, home = machine
     install(machine, name="other.service", home=f"{home}-other")
-    assert _pm2.read_startup(str(home), user=ME, unit_dir=str(units))["present"] is False
+    assert read_startup.read_startup(str(home), user=ME, unit_dir=str(units))["present"] is False
 
 
 def test_a_dump_that_is_a_link_is_not_read_through(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text('[{"name": "x"}]')
     (tmp_path / "dump.pm2").symlink_to(secret)
-    value = _pm2.read_dump(str(tmp_path))["dump"]
+    value = read_dump.read_dump(str(tmp_path))["dump"]
     assert (value["kind"], value["problem"], value["mode"], value["exposed"], value["entries"]) == (
         "link",
         "is a symbolic link",
@@ -317,5 +317,5 @@ def test_a_dump_that_is_a_link_is_not_read_through(tmp_path):
 
 def test_a_dump_that_is_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "dump.pm2")
-    value = _pm2.read_dump(str(tmp_path))["dump"]
+    value = read_dump.read_dump(str(tmp_path))["dump"]
     assert (value["kind"], value["problem"], value["mode"]) == ("other", "is not a regular file", "")
