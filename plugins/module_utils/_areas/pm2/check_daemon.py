@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check pm2.daemon: does the PM2 daemon run and answer? (manual 2, section 3)"""
+"""The check pm2.daemon (manual 2, section 3)."""
 
 from __future__ import annotations
 

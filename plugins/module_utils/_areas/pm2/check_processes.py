@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check pm2.processes: does each process that must run do so, and stay up?
+"""The check pm2.processes.
 
 Rules: manual 2, section 3 (stopped, errored and restarting processes); manual 1, section 9 (memory).
 """

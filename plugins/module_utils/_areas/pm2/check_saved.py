@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check pm2.saved: would a reboot bring back what runs now, and is the dump kept from others?
+"""The check pm2.saved.
 
-Rules: manual 2, section 3 (pm2 save); product facts: secrets are not readable by others.
+Rules: manual 2, section 3 (``pm2 save``); product facts: secrets are not readable by others.
 """
 
 from __future__ import annotations

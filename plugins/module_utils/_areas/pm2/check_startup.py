@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check pm2.startup: does PM2 itself come back after a reboot? (manual 2, section 3: pm2 startup)"""
+"""The check pm2.startup (manual 2, section 3: ``pm2 startup``)."""
 
 from __future__ import annotations
 

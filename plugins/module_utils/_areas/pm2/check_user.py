@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check pm2.user: does any process run as root? (product facts: the worker never does)"""
+"""The check pm2.user (product facts: the worker never runs as root)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -138,3 +139,40 @@ def _request(connection):
         data += piece
         if len(data) >= 5 and len(data) >= 5 + struct.unpack(">I", data[1:5])[0]:
             return json.loads(data[7 : 5 + struct.unpack(">I", data[1:5])[0]])
+
+
+def dated(second, text):
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}: PM2 log: {text}"
+
+
+def ends(first, count, step=10.0, name="backend", pm_id=0, start=True):
+    lines = []
+    for number in range(count):
+        lines.append(dated(first + number * step, f"App [{name}:{pm_id}] exited with code [1] via signal [SIGINT]"))
+        if start:
+            lines.append(dated(first + number * step, f"App [{name}:{pm_id}] starting in -fork mode-"))
+    return lines
+
+
+def saved(name="backend", status="online", exec_mode="fork_mode", script=None):
+    return {
+        "name": name,
+        "script": script or f"/opt/app/{name}.js",
+        "exec_mode": pm2_list.exec_mode_of(exec_mode),
+        "status": status,
+        "module": False,
+    }
+
+
+def dump(*entries, **more):
+    file = {
+        "path": f"{HOME}/dump.pm2",
+        "present": True,
+        "problem": "",
+        "mode": "0600",
+        "owner": "tank",
+        "exposed": False,
+        "saved_at": 1500.0,
+    }
+    backup = {**file, "path": f"{HOME}/dump.pm2.bak", "present": False, "entries": []}
+    return {"dump": {**file, "entries": list(entries), **more}, "backup": backup}
