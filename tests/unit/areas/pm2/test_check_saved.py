@@ -104,13 +104,13 @@ def test_a_socket_that_everybody_may_write_to():
     (found,) = [finding for finding in check_saved.judge(asked) if finding.code]
     assert (found.code, found.subject, found.evidence["kind"], found.remedies) == ("pm2.dump_readable", socket["path"], "socket", ())
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
-    assert "command PM2 through" in texts["title"]
+    assert "control PM2 through" in texts["title"]
     assert f"chmod 700 {socket['path']}" in texts["next"]
 
 
 def test_the_wrong_mode_alone_has_texts_of_its_own():
     (found,) = compare([h.entry()], [saved()], processes=[{"name": "backend", "exec_mode": "cluster"}])
     texts = faults_catalogue.render({**found.as_dict(), "host": "x"})["en"]
-    assert texts["title"] == "backend runs in fork mode, cluster is wanted"
-    assert "does not fit" not in texts["cause"]
-    assert "what runs now is right" not in texts["next"]
+    assert texts["title"] == "backend runs in fork mode instead of cluster mode"
+    assert "does not match" not in texts["cause"]
+    assert "running processes are as they should be" not in texts["next"]

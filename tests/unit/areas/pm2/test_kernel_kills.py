@@ -20,17 +20,17 @@ from .helpers import dated
 @pytest.mark.parametrize(
     ("remembered", "oom_kills", "said"),
     [
-        (None, 3, "perhaps the kernel for lack of memory (since boot it has done so 3 times), perhaps a person"),
-        (None, 0, "nothing for lack of memory since boot, so a person"),
+        (None, 3, "Perhaps the kernel killed it for lack of memory (it has killed 3 processes since boot), perhaps a person"),
+        (None, 0, "The kernel has killed nothing for lack of memory since boot, so a person"),
         (
             {"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}},
             4,
-            "the kernel ended 1 process for lack of memory about that time",
+            "The kernel killed 1 process for lack of memory at about that time",
         ),
-        ({"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}}, 3, "ended nothing for lack of memory about that time"),
-        ({"oom": {"count": 4, "at": 1950.0, "since": 1000.0, "rises": [[1800.0, 1950.0, 1]]}}, 4, "ended 1 process for lack of memory"),
-        ({"oom": {"count": 9, "at": 1950.0, "since": 1000.0, "rises": []}}, 4, "perhaps the kernel"),
-        ({"oom": {"count": 4, "at": 1950.0, "since": 1940.0, "rises": []}}, 4, "perhaps the kernel"),
+        ({"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}}, 3, "The kernel killed nothing for lack of memory at about that time"),
+        ({"oom": {"count": 4, "at": 1950.0, "since": 1000.0, "rises": [[1800.0, 1950.0, 1]]}}, 4, "killed 1 process for lack of memory"),
+        ({"oom": {"count": 9, "at": 1950.0, "since": 1000.0, "rises": []}}, 4, "Perhaps the kernel"),
+        ({"oom": {"count": 4, "at": 1950.0, "since": 1940.0, "rises": []}}, 4, "Perhaps the kernel"),
     ],
 )
 def test_the_kernel_is_named_only_for_its_own(remembered, oom_kills, said):
@@ -53,12 +53,12 @@ def test_the_kernel_is_named_only_for_its_own(remembered, oom_kills, said):
             "node (process 77) for lack of memory at 1970",
             True,
         ),
-        ([{"at": 1895.0, "name": "old", "pid": 5}, {"at": 1901.0, "name": "node", "pid": 77}], "ended node (process 77)", True),
-        ([{"at": 1500.0, "name": "java", "pid": 5}], "perhaps the kernel", True),
-        ([{"at": None, "name": "java", "pid": 5}], "perhaps the kernel", True),
-        ([], "perhaps the kernel", True),
-        (None, "perhaps the kernel", False),
-        (CannotRead("no"), "perhaps the kernel", False),
+        ([{"at": 1895.0, "name": "old", "pid": 5}, {"at": 1901.0, "name": "node", "pid": 77}], "killed node (process 77)", True),
+        ([{"at": 1500.0, "name": "java", "pid": 5}], "Perhaps the kernel", True),
+        ([{"at": None, "name": "java", "pid": 5}], "Perhaps the kernel", True),
+        ([], "Perhaps the kernel", True),
+        (None, "Perhaps the kernel", False),
+        (CannotRead("no"), "Perhaps the kernel", False),
     ],
 )
 def test_the_kernels_log_names_what_it_killed(kernel, said, asked_of_it):
