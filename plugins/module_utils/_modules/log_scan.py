@@ -23,8 +23,7 @@ from .._core.errors import RemediationError, WrongQuestion
 from .._core.finding import Finding, area_of, from_error, ok, reporter, unknown
 from .._core.source import Asked
 from .._core.state import State
-from .._shared import pm2_list
-from .._shared import pm2_list as _pm2_list
+from .._shared import pm2_list, pm2_rpc
 from .._shared.logs import ports as _log_ports
 from .._shared.logs import reader as _logs
 from .._shared.logs.signatures import BY_NAME, UNKNOWN
@@ -135,7 +134,7 @@ def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> dict[str,
     for path in paths:
         about = _logs.read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
         processes[path] = {"entries": [], "outputs": [], "unlogged": False, **about}
-    return {"state": _pm2_list.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
+    return {"state": pm2_rpc.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
 
 
 def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any], now: float, result: Scan, asked_from: str) -> None:

@@ -10,9 +10,9 @@ from tests.replica.pm2_processes import ensure_healthy, restart_and_settle
 
 from ..breakage import Fault
 
-_CREATED_AGO_S = 20  # PM2 gives up only on what has crashed 16 times within 16 s of its creation
+_CREATED_AGO_S = 20  # PM2 gives up only on a process that crashed 16 times within 16 s of its creation
 _WAIT_S = 60
-_LOOPS = 6  # the check calls five ends within ten minutes a loop
+_LOOPS = 6  # more than the five ends within ten minutes that the check reports as a loop
 
 
 def _wait_status(replica: Replica, name: str, status: str) -> None:
@@ -37,9 +37,9 @@ def _unit_link(replica: Replica) -> str:
 
 
 def _redeploy(*names: str) -> Callable[[Replica], None]:
-    """A clear that delivers the application's files again and restarts processes.
+    """Return a clear that deploys the application's files again and restarts processes.
 
-    One that crashes and starts again and again is stopped before, lest it start while its files are being delivered.
+    It stops the processes first, so that a crash loop does not start one while its files are being copied.
     """
 
     def clear(replica: Replica) -> None:
@@ -59,7 +59,7 @@ def stop_daemon(replica: Replica) -> None:
 
 
 def kill_daemon(replica: Replica) -> None:
-    """Leaves pm2.pid and the sockets; backend and worker end when they lose their parent."""
+    """Kill the daemon, which leaves pm2.pid and the sockets; backend and worker end when they lose their parent."""
     replica.signal(replica.daemon_pid(), "KILL")
     replica.wait_until(lambda: not replica.daemon_pid(), _WAIT_S, "the daemon lives on")
 
@@ -70,7 +70,7 @@ def freeze_daemon(replica: Replica) -> None:
 
 
 def run_as_root(replica: Replica) -> None:
-    """What `sudo pm2 resurrect` in the application's PM2_HOME does."""
+    """Do what `sudo pm2 resurrect` in the application's PM2_HOME does."""
     replica.end_daemon()
     replica.must_pm2("resurrect", user=ROOT)
     _wait_status(replica, "worker", "online")
@@ -88,7 +88,7 @@ def stop_worker(replica: Replica) -> None:
 
 
 def let_worker_exit(replica: Replica) -> None:
-    """Started without autorestart and with its spool folder gone, the worker ends by itself with code 3."""
+    """Start the worker without autorestart and without its spool folder: it ends by itself with code 3."""
     replica.must_pm2("delete", "worker")
     replica.remove(_app_file(replica, "worker/spool"))
     replica.must_pm2("start", replica.script("worker"), "--name", "worker", "--no-autorestart")
@@ -99,7 +99,7 @@ def let_worker_exit(replica: Replica) -> None:
 
 
 def deploy_without_packages(replica: Replica) -> None:
-    """An incomplete deployment: the npm packages are missing, the new backend crashes at once until PM2 gives up."""
+    """Deploy the backend without its npm packages: it crashes at once until PM2 gives up."""
     replica.must_pm2("delete", "backend")
     replica.remove(_app_file(replica, "backend/node_modules"))
     replica.must_pm2("start", replica.script("backend"), "--name", "backend")
@@ -107,10 +107,10 @@ def deploy_without_packages(replica: Replica) -> None:
 
 
 def deploy_with_wrong_variable(replica: Replica) -> None:
-    """A wrong value in .env, which Nest's configuration refuses.
+    """Write a wrong value to .env, which Nest's configuration rejects.
 
-    Started from an ecosystem file whose min_uptime leaves a slow machine the time to crash: with PM2's default of one
-    second, a process that crashes a little later is restarted for ever.
+    The ecosystem file sets a min_uptime that leaves a slow machine time to crash: with PM2's default of one second,
+    PM2 would restart a process that crashes a little later for ever.
     """
     replica.must_pm2("delete", "backend")
     _spoil_env(replica)
@@ -139,14 +139,14 @@ def _spoil_env(replica: Replica) -> None:
 
 
 def damage_calendar(replica: Replica) -> None:
-    """A truncated holidays.json: each worker runs 1.5 s, until its first look at the calendar."""
+    """Truncate holidays.json: each worker runs 1.5 s, until it first reads the calendar."""
     before = replica.process("worker")
     replica.write(_app_file(replica, "config/holidays.json"), '["2026-01-01", "2026-')
     _wait_restarts(replica, before, _LOOPS)
 
 
 def crash_old_backend(replica: Replica) -> None:
-    """A backend that ran well crashes after somebody spoiled .env: PM2 restarts it for ever, several times a second."""
+    """Break .env under a backend that ran well, then end it: PM2 restarts it for ever, several times a second."""
     before = replica.process("backend")
     replica.wait_until(lambda: replica.process("backend").age_s > _CREATED_AGO_S, _WAIT_S, "backend is too young")
     _spoil_env(replica)
@@ -155,14 +155,14 @@ def crash_old_backend(replica: Replica) -> None:
 
 
 def limit_memory(replica: Replica) -> None:
-    """A memory limit that the worker exceeds: PM2 restarts it whenever it looks."""
+    """Set a memory limit that the worker exceeds: PM2 restarts it at each of its memory checks."""
     replica.must_pm2("delete", "worker")
     replica.must_pm2("start", replica.script("worker"), "--name", "worker", "--max-memory-restart", "40M")
     _wait_restarts(replica, replica.process("worker"), 1)
 
 
 def kill_worker(replica: Replica) -> None:
-    """What the kernel's OOM killer does; PM2 starts the worker again."""
+    """Do what the kernel's OOM killer does; PM2 starts the worker again."""
     before = replica.process("worker")
     replica.signal(before.pid, "KILL")
     _wait_restarts(replica, before, 1)
@@ -180,7 +180,7 @@ def remove_dumps(replica: Replica) -> None:
 
 
 def save_while_stopped(replica: Replica) -> None:
-    """The list was saved during a maintenance, so the worker would come back stopped."""
+    """Save the list while the worker is stopped, as during maintenance: a reboot would bring it back stopped."""
     replica.must_pm2("stop", "worker")
     replica.must_pm2("save")
     replica.restart("worker")
@@ -188,7 +188,7 @@ def save_while_stopped(replica: Replica) -> None:
 
 
 def open_dumps(replica: Replica) -> None:
-    """What `pm2 save` leaves where nobody has set a umask: modes of 0755 and 0644."""
+    """Set the modes that `pm2 save` leaves without a umask: 0755 and 0644."""
     replica.chmod(replica.facts["pm2_home"], 0o755)
     for path in _dumps(replica):
         replica.chmod(path, 0o644)
@@ -213,7 +213,7 @@ def unit_with_other_home(replica: Replica) -> None:
 
 
 def unit_with_other_path(replica: Replica) -> None:
-    """The unit names the folder of a node that is no longer there."""
+    """Point the unit's PATH to the folder of a node that no longer exists."""
     _edit_unit(replica, "Environment=PATH=", "Environment=PATH=/opt/node-v18.0.0/bin:/usr/local/sbin")
 
 

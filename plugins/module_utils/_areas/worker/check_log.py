@@ -22,12 +22,12 @@ from ..._core.children import user_name
 from ..._core.errors import CannotRead, NeedsUser, RemediationError
 from ..._core.finding import Finding, Reporter, ok, reporter, unknown
 from ..._core.source import Asked
+from ..._shared import pm2_list
 from ..._shared.commands import command
 from ..._shared.logs.signatures import BY_NAME, UNKNOWN
 from ..._shared.logs.verdict import ABSENT, STARTUP, is_over
 from ..._shared.text_files import reachable_by_others
 from ..backend.faults import FAULTS as BACKEND_FAULTS
-from ..pm2 import checks as _pm2_checks
 from ..ses.faults import FAULTS as SES_FAULTS
 from .faults import FAULTS
 
@@ -42,7 +42,7 @@ _SES_CODES = {"ses.throttled": "ses_rate", "ses.invalid_address": "ses_address"}
 _BLOCKED_BY = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
 
 LOG_PARAMETERS: dict[str, dict[str, Any]] = {
-    **_pm2_checks.HOME_PARAMETERS,
+    **pm2_list.HOME_PARAMETERS,
     "answer_within": {
         "type": "float",
         "default": 3.0,
@@ -93,7 +93,7 @@ def remember(answer: Mapping[str, Any], _former: Any = None) -> Any:
 def backend_log(asked: Asked) -> list[Finding]:
     """Say for each application whether its log tells why it does not start."""
     check = "backend.log"
-    names = [one.name for one in _pm2_checks.wanted(asked.parameters)]
+    names = [one.name for one in pm2_list.wanted(asked.parameters)]
     answer = asked.read("log.applications")
     if answer["state"] != "up":
         return [_blocked(check, answer)]
@@ -214,7 +214,7 @@ def _domains(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def stamp(moment: Any) -> str | None:
     """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
-    if not isinstance(moment, (int, float)) or not 0 < moment < _pm2_checks.END_OF_TIME:
+    if not isinstance(moment, (int, float)) or not 0 < moment < pm2_list.END_OF_TIME:
         return None
     return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from ..._core.finding import Finding, ok, unknown
 from ..._core.masking import strip_ansi
 from ..._core.source import Asked
-from ..._shared import pm2_list, text_files
+from ..._shared import pm2_list, proc, text_files
 from ..._shared.commands import command
 from ..._shared.logs.records import Clock, clock_of
 from .faults import fault
@@ -109,7 +109,7 @@ def read(
         status=running[0]["status"],
         pid=running[0]["pid"],
         started_at=max(entry["started_at"] for entry in running),
-        frozen=all(pm2_list.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
+        frozen=all(proc.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
     )
     logs = _paths(running)
     clock = _clock(logs, running[0]["pid"])

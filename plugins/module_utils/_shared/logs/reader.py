@@ -28,8 +28,7 @@ from typing import Any, BinaryIO
 
 from ..._core.children import user_name
 from ..._core.errors import WrongQuestion
-from .. import pm2_list, text_files
-from .. import pm2_list as _pm2_list
+from .. import pm2_list, pm2_rpc, text_files
 from .records import RECORD_SPAN, Clock, Collector, Group, clock_of, merged
 from .signatures import LITERALS, extended_regex
 from .verdict import is_over
@@ -87,10 +86,10 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     Each process (by name, all instances together): ``entries`` (``pid status started_at created_at restarts`` each),
     ``paths``, ``outputs`` (those of them that get no errors), ``unlogged`` (PM2 throws its output away). app_dir: its folders ``<name>/logs/*.log`` are added.
     """
-    known: dict[str, Any] = {"state": _pm2_list.UP, "problem": "", "processes": {}}
+    known: dict[str, Any] = {"state": pm2_rpc.UP, "problem": "", "processes": {}}
     try:
-        listed = pm2_list.processes(pm2_list.call(pm2_home, "getMonitorData", {}, within=within))
-    except pm2_list.DaemonAway as away:
+        listed = pm2_list.processes(pm2_rpc.call(pm2_home, "getMonitorData", {}, within=within))
+    except pm2_rpc.DaemonAway as away:
         return {**known, "state": away.details["state"], "problem": away.message}
     for entry in listed:
         if entry["module"] and not modules:
@@ -165,7 +164,7 @@ def read_applications(
     remembered = usable(memory)
     listed = application_logs(pm2_home, app_dir, answer_within or 3.0, modules)
     answer = {**listed, "user": user or user_name(os.geteuid()), "read_at": now, "memory": remembered}
-    if listed["state"] != _pm2_list.UP:
+    if listed["state"] != pm2_rpc.UP:
         return answer
     limits = limits or Limits((first_read_mb or FIRST_READ_MB) * MEGABYTE, READ_MB * MEGABYTE, time.monotonic() + WITHIN)
     kept: dict[str, Any] = {"version": _VERSION, "files": {}, "clocks": {}, "groups": {}}
