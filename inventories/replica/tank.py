@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.replica.host_parts import facts_of as host_parts
+from tests.replica.parts import variables as variables_of_parts
 from tests.replica.paths import CHECKOUT, Paths
 
 # The connection plugins that reach a container through its engine.
@@ -40,6 +41,7 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
             "attachments",
             *(["ses"] if facts["ses"] else []),
             *(["host"] if host else []),
+            *variables_of_parts(facts),
         ],
         "stack_pm2_home": facts["pm2_home"],
         "stack_pm2_user": facts["user"],
@@ -59,6 +61,7 @@ def app_host(facts: dict, host: dict, state_dir: Path) -> dict:
         **ses(facts["ses"]),
         **storage(facts),
         **machine(facts, host),
+        **{name: value for found in variables_of_parts(facts).values() for name, value in found.items()},
         **({"daily_check_off": off} if (off := without(facts, host)) else {}),
     }
 

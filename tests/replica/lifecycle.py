@@ -21,6 +21,7 @@ from .local import LocalReplica, Made
 from .logsdb import LogsDb, local_now
 from .nas import Nas
 from .oracle_part import OracleServer
+from .parts import parts
 from .paths import SOURCES, Paths
 from .processes import AWS, ORACLE, belonging_to, end_all
 from .system import ReplicaError, app_account, free_port, give_to, port_is_free, progress, remove_tree, replace_file, wait_until
@@ -152,9 +153,10 @@ def _version_of(sources: Sequence[str]) -> str:
 def _all_ports(known: Mapping[str, int]) -> dict[str, int]:
     """The known ports, and free ones for the parts that have none yet."""
     ports = dict(known)
-    for part in ("backend", "web", "web_tls", "logsdb", "oracle", "oracle_tls", "aws", "dns", "smtp"):
-        if part not in ports:
-            ports[part] = free_port(list(ports.values()))
+    later = [name for part in parts() for name in part.ports]
+    for name in ("backend", "web", "web_tls", "logsdb", "oracle", "oracle_tls", "aws", "dns", "smtp", *later):
+        if name not in ports:
+            ports[name] = free_port(list(ports.values()))
     return ports
 
 
@@ -193,6 +195,8 @@ def _usable_ports(replica: LocalReplica) -> dict[str, int]:
     ours = {"backend": bool(replica.daemon_pid()), "web": served, "web_tls": served, "logsdb": replica.database.answers(ports["logsdb"])}
     ours["oracle"] = ours["oracle_tls"] = replica.oracle_server.answers()
     ours["aws"] = ours["dns"] = ours["smtp"] = replica.aws_server.answers()
+    for later in parts():
+        ours |= dict.fromkeys(later.ports, later.is_well(replica.place(later)))
     for part, port in ports.items():
         if not ours[part] and not port_is_free(port):
             ports[part] = free_port(list(ports.values()))
@@ -220,6 +224,8 @@ def _start_parts(replica: LocalReplica) -> None:
     wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
     pm2_processes.ensure_healthy(replica)
     host_parts.ensure(paths, account)
+    for part in parts():
+        part.restore(replica.place(part))
 
 
 def _write_facts(replica: LocalReplica) -> None:
@@ -247,6 +253,7 @@ def components(replica: LocalReplica) -> list[Component]:
         Component("backend", pm2_processes.backend_ok(replica), replica.facts["health_url"]),
         Component("worker", well and pm2_processes.worker_ready(replica), str(paths.app / "worker")),
         Component("host", host_parts.well(paths), str(host_parts.folder_of(paths))),
+        *(Component(part.name, part.is_well(place := replica.place(part)), str(place.folder)) for part in parts()),
         Component("facts", paths.facts_file.exists(), str(paths.facts_file)),
     ]
 

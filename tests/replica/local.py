@@ -15,6 +15,7 @@ from .interface import APP, ROOT, Replica
 from .logsdb import APP_ROLE, DATABASE, MONITOR_ROLE, LogsDb
 from .nas import Nas
 from .oracle_part import APP_USER, MONITOR_USER, SERVICE, SID, OracleServer
+from .parts import Part, Place, parts
 from .paths import Paths
 from .system import Account, ReplicaError, Result, clean_environment, give_to, is_root, replace_file, run
 from .web import Web, body_of
@@ -124,7 +125,12 @@ class LocalReplica(Replica):
                 "login_log": str(self.oracle_server.folder / "logins.jsonl"),
             },
             "processes": processes(p.app),
+            "parts": {part.name: part.facts(self.place(part)) for part in parts()},
         }
+
+    def place(self, part: Part) -> Place:
+        """Where a part lives."""
+        return Place(self.paths.instance / "parts" / part.name, self.account, {name: self.ports.get(name, 0) for name in part.ports})
 
     def run(
         self,

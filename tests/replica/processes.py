@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from .parts import parts
+
 ORACLE = "oracle"  # a Python that runs the server of oracle/
 AWS = "aws"  # the same of aws/
-PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql", ORACLE, AWS})
+PROGRAMS = frozenset({"node", "nginx", "postgres", "initdb", "pg_ctl", "psql", ORACLE, AWS}).union(*(part.programs for part in parts()))
 _SERVERS = {ORACLE: b"\0-m\0tests.replica.oracle\0serve\0", AWS: b"\0-m\0tests.replica.aws\0serve\0"}
 _GRACE_S = 5.0
 
