@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._core.finding import Finding, unknown
-from .read_aws import ACTIONS
+from ..._shared import rates as _ses_rates
+from ..._shared.rates import Point
+from .aws_actions import ACTIONS
 
 FACTS = "ses.facts"
 DAY = 86400.0
@@ -114,3 +116,8 @@ def whole(number: float) -> float:
 
 def filled(evidence: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evidence.items() if value not in (None, "", [], {})}
+
+
+def points_of(facts: Mapping[str, Any], now: float) -> list[Point] | None:
+    data = data_of(facts, "statistics")
+    return None if data is None else _ses_rates.points_of(data.get("SendDataPoints") or [], now)

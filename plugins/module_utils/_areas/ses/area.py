@@ -12,10 +12,10 @@ from ..._core.check import Check
 from ..._core.finding import Finding
 from ..._core.source import Asked, Source
 from . import answers as _ses_told
-from . import checks as _ses_checks
-from . import identities as _ses_identities
-from . import key as _ses_key
-from . import options as _ses_options
+from . import check_account, check_quota, check_reach, check_reputation
+from . import check_identities as _ses_identities
+from . import check_key as _ses_key
+from . import parameters as _ses_options
 from . import read as _ses
 
 FACTS = Source(_ses_told.FACTS, _ses.read, _ses.PARAMETERS, limits=_ses.LIMITS)
@@ -27,19 +27,19 @@ def _of_aws(identifier: str, question: str, function: Callable[[Asked], list[Fin
 
 
 CHECKS = (
-    _of_aws("ses.reach", "Can the API and SMTP of SES be reached?", _ses_checks.reach, _ses_options.READING_PARAMETERS),
+    _of_aws("ses.reach", "Can the API and SMTP of SES be reached?", check_reach.reach, _ses_options.READING_PARAMETERS),
     _of_aws("ses.key", "Is the key taken, may it send and no more, and is it young enough?", _ses_key.key, _ses_options.KEY_PARAMETERS),
-    _of_aws("ses.account", "Does AWS let this account send?", _ses_checks.account, _ses_options.READING_PARAMETERS),
+    _of_aws("ses.account", "Does AWS let this account send?", check_account.account, _ses_options.READING_PARAMETERS),
     _of_aws(
         "ses.quota",
         "How much of quota and send rate is used, and when does the quota run out?",
-        _ses_checks.quota,
+        check_quota.quota,
         _ses_options.QUOTA_PARAMETERS,
     ),
     _of_aws(
         "ses.reputation",
         "Are bounces, complaints and rejects low, and not rising?",
-        _ses_checks.reputation,
+        check_reputation.reputation,
         _ses_options.REPUTATION_PARAMETERS,
     ),
     _of_aws(

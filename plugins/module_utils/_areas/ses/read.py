@@ -23,7 +23,8 @@ from ..._core.references import read_secret
 from ..._shared import dns as _ses_dns
 from . import read_aws as _ses_ask
 from . import spf as _ses_spf
-from .read_aws import Access
+from .aws_session import Access
+from .identity_records import wanted_records
 
 PARAMETERS = (
     "region",
@@ -49,7 +50,6 @@ KEYS = {
 DEFAULT_PARALLEL = 10
 REACH_WITHIN = 3.0
 LEAVE = 0.4  # seconds of the whole that are kept for putting the answer together
-_DKIM_ZONE = "dkim.amazonses.com"
 
 
 def read(
@@ -183,34 +183,12 @@ def _follow_spf(name: str, where: Sequence[tuple[str, int]], until: float, watch
         _ask_dns([(other, "TXT") for other in level], where, until, watch)
 
 
-def wanted_records(name: str, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the questions to DNS that an identity brings: SPF, DMARC, three DKIM names, the MX and SPF of MAIL FROM."""
-    domain = answer.get("through") or name
-    if answer["state"] != "ok" or "@" in domain:
-        return []
-    asked = [(domain, "TXT"), (f"_dmarc.{domain}", "TXT")]
-    asked += [(f"{token}._domainkey.{domain}", "CNAME") for token in tokens(answer["data"])]
-    mail_from = (answer["data"].get("MailFromAttributes") or {}).get("MailFromDomain")
-    return [*asked, (mail_from, "MX"), (mail_from, "TXT")] if mail_from else asked
-
-
 def _ask_dns(questions: Sequence[tuple[str, str]], where: Sequence[tuple[str, int]], until: float, watch: dict[str, Any]) -> None:
     """Ask DNS and keep the answers; what goes wrong is kept, too, for this is the work of a thread."""
     try:
         watch["dns"].update(_ses_dns.ask(questions, where, until))
     except RemediationError as error:
         watch["problems"].append(error)
-
-
-def tokens(identity: Mapping[str, Any]) -> list[str]:
-    """Return the names of Easy DKIM, none for a domain that brings its own key."""
-    dkim = identity.get("DkimAttributes") or {}
-    return list(dkim.get("Tokens") or []) if dkim.get("SigningAttributesOrigin", "AWS_SES") != "EXTERNAL" else []
-
-
-def dkim_zone(identity: Mapping[str, Any]) -> str:
-    """Return the zone that the DKIM names point into; some regions have one of their own."""
-    return (identity.get("DkimAttributes") or {}).get("SigningHostedZone") or _DKIM_ZONE
 
 
 def _places(region: str, endpoints: Mapping[str, str], smtp_endpoint: str | None) -> dict[str, tuple[str, int]]:

@@ -11,8 +11,6 @@ of this runs in (see ``_process``). Durations are seconds unless a name ends in 
 
 from __future__ import annotations
 
-import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,76 +19,16 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..._core.children import describe_crash
-from ..._core.errors import DriverMissing, WrongQuestion
-from ..._core.masking import mask
-from ..._core.references import scrub
+from ..._core.errors import WrongQuestion
+from .aws_actions import ACTIONS, BEYOND, MOST_IDENTITIES, NO_IDENTITY, SENDING, SERVICES, above, identity_arns, principal, user_of
+from .aws_errors import failure, plain
+from .aws_session import Access, load, resolved_key, session_of
 
-SERVICES = ("sts", "iam", "sesv2", "ses", "cloudwatch")
-# All that is ever called. The README lists them as the policy that a monitoring key needs.
-ACTIONS = {
-    "account": "ses:GetAccount",
-    "quota": "ses:GetSendQuota",
-    "statistics": "ses:GetSendStatistics",
-    "identity_list": "ses:ListEmailIdentities",
-    "identity": "ses:GetEmailIdentity",
-    "reputation": "cloudwatch:GetMetricData",
-    "caller": "sts:GetCallerIdentity",
-    "sender": "sts:GetCallerIdentity",
-    "keys": "iam:ListAccessKeys",
-    "last_used": "iam:GetAccessKeyLastUsed",
-    "simulated": "iam:SimulatePrincipalPolicy",
-    "rights": "iam:SimulatePrincipalPolicy",
-}
-SENDING = ("ses:SendEmail", "ses:SendRawEmail")
-# What no mail sender needs: each stands for a part of AWS that a wide policy would open.
-BEYOND = (
-    "ses:DeleteIdentity",
-    "ses:UpdateAccountSendingEnabled",
-    "ses:PutAccountSuppressionAttributes",
-    "iam:CreateUser",
-    "iam:AttachUserPolicy",
-    "s3:ListAllMyBuckets",
-    "s3:DeleteObject",
-    "ec2:RunInstances",
-    "sns:Publish",
-)
-NO_IDENTITY = ("NotFoundException", "NotFound")
-MOST_IDENTITIES = 20  # of those that SES lists; names that were given are all asked about, so many at a time
 LARGEST_PAGE = 1000
 CONNECT_WITHIN = 3.0
 READ_WITHIN = 4.0
 ATTEMPTS = 3  # botocore's standard mode waits longer each time, with jitter
 REPUTATION_HOURS = 48
-SAID = 240
-
-_KEY = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "MissingAuthenticationToken", "AuthFailure")
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
-_SECRET = ("SignatureDoesNotMatch", "InvalidSignatureException")
-_CLOCK = ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError")
-_THROTTLED = ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
-_WRONG_TIME = re.compile(r"signature expired|not yet current|requesttimetooskewed", re.I)
-
-
-@dataclass(frozen=True)
-class Access:
-    """What to sign with: a key ("" for what the profile, the environment or the instance gives); never shown."""
-
-    key_id: str = ""
-    secret: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    profile: str = ""
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """All that must not be in any text."""
-        return tuple(text for text in (self.secret, self.token, self.key_id) if text)
-
-    def arguments(self) -> dict[str, str]:
-        """Return what a client is made with."""
-        given = {"aws_access_key_id": self.key_id, "aws_secret_access_key": self.secret, "aws_session_token": self.token}
-        return {name: value for name, value in given.items() if value}
 
 
 @dataclass
@@ -164,16 +102,16 @@ def ask(
     has told.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
-    botocore_session, config, exceptions = _load()
+    botocore_session, config, exceptions = load()
     run = Run(region, endpoints, access, sender, until, errors=exceptions, on_identity=on_identity)
-    session = _session(botocore_session, access, exceptions)
+    session = session_of(botocore_session, access, exceptions)
     run.region = region or session.get_config_variable("region") or ""
     if not run.region:
         raise WrongQuestion(
             "region", region, "is not given, and neither the .env nor the profile has one", "give region, such as ap-southeast-1"
         )
     on_region(run.region)
-    resolved = _resolved(session, access, exceptions)
+    resolved = resolved_key(session, access, exceptions)
     own = sender if sender.key_id else access
     key_id = own.key_id or resolved
     threads = [_start(chain) for chain in _chains(run, identities, iam_user, key_id)]
@@ -194,56 +132,6 @@ def ask(
         "key_id": key_id,
         "asking_key_id": resolved,
     }
-
-
-def _load() -> tuple[Any, Any, Any]:
-    try:
-        import botocore.config
-        import botocore.exceptions
-        import botocore.session
-    except ImportError as error:
-        install = f"{sys.executable} -m pip install boto3 dnspython"
-        raise DriverMissing(f"SES needs the library boto3, and {sys.executable} lacks it", libraries=["boto3"], install=install) from error
-    return botocore.session, botocore.config, botocore.exceptions
-
-
-def _session(module: Any, access: Access, exceptions: Any) -> Any:
-    session = module.Session(profile=access.profile or None)
-    try:
-        session.get_scoped_config()
-    except exceptions.ProfileNotFound as error:
-        raise WrongQuestion(
-            "profile", access.profile, "is not in the AWS configuration here", "give one of ~/.aws, or credentials_from"
-        ) from error
-    return session
-
-
-def _resolved(session: Any, access: Access, exceptions: Any) -> str:
-    """Return the id of the key that is used; raises WrongQuestion where there is none."""
-    if access.key_id:
-        return access.key_id
-    try:
-        found = session.get_credentials()
-        # Asking for it is what makes a profile of SSO or an assumed role fetch its key.
-        key_id = str(found.access_key or "") if found else ""
-    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
-        if access.profile:
-            remedy = "log in again (aws sso login), or correct the role and its source in the AWS configuration"
-            raise WrongQuestion("profile", access.profile, f"gives no key ({_kind_of(error)})", remedy) from error
-        problem = f"is not given, nor credentials_from, and AWS's own places fail ({_kind_of(error)})"
-        raise WrongQuestion("profile", None, problem, _REMEDY) from error
-    if found is None:
-        raise WrongQuestion("profile", None, "is not given, nor credentials_from, and neither environment nor instance has a key", _REMEDY)
-    return key_id
-
-
-def _kind_of(error: Exception) -> str:
-    """Return the name of an error and AWS's code in it; not its text, which may hold names of accounts."""
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
-    return f"{type(error).__name__}: {code}" if code else type(error).__name__
-
-
-_REMEDY = "name a .env with credentials_from, or give profile"
 
 
 def _make_clients(run: Run, session: Any, config: Any) -> None:
@@ -328,7 +216,7 @@ def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> 
 
     def iam() -> None:
         used = _ask(run, "last_used", "iam", "get_access_key_last_used", AccessKeyId=key_id) if key_id else {}
-        name = iam_user or (used.get("data") or {}).get("UserName") or _user_of(_arn(run))
+        name = iam_user or (used.get("data") or {}).get("UserName") or user_of(_arn(run))
         if name:
             _ask(run, "keys", "iam", "list_access_keys", UserName=name)
         else:
@@ -377,24 +265,6 @@ def _simulate(run: Run, question: str, actions: Sequence[str], **more: Any) -> N
         _leave_out(run, question, needless=_arn(run).endswith(":root"))
 
 
-def identity_arns(arn: str, region: str, names: Sequence[str]) -> list[str]:
-    """Return the ARNs of identities in the account of a caller; policies for sending name these (SES developer guide, access control)."""
-    told = re.match(r"arn:([\w-]+):[a-z]+::(\d+):", arn)
-    return [f"arn:{told[1]}:ses:{region}:{told[2]}:identity/{name}" for name in names] if told else []
-
-
-def principal(arn: str) -> str:
-    """Return the user or role behind a caller's ARN whose policies can be simulated, "" for none (the root of an account)."""
-    role = re.match(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/", arn)
-    if role:
-        return f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}"
-    return arn if ":user/" in arn else ""
-
-
-def _user_of(arn: str) -> str:
-    return arn.rpartition("/")[2] if ":user/" in arn else ""
-
-
 def _ask_identities(run: Run, names: Iterator[str]) -> None:
     """Ask about one after the other until none is left; the body of several threads."""
     while True:
@@ -417,13 +287,6 @@ def _ask_identity(run: Run, name: str) -> None:
     run.on_identity(name, answer)
 
 
-def above(name: str) -> list[str]:
-    """Return the domains that an address or a domain is in, the nearest first; never a bare top-level domain."""
-    domain = name.rpartition("@")[2].split(".")
-    first = 0 if "@" in name else 1
-    return [".".join(domain[number:]) for number in range(first, len(domain) - 1)]
-
-
 def _ask(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
     """Ask one question and keep its answer; never raises."""
     answer = _answer(run, question, client, operation, **arguments)
@@ -444,9 +307,9 @@ def _answer(run: Run, question: str, client: str, operation: str, **arguments: A
     try:
         data = getattr(run.client(client), operation)(**arguments)
         data.pop("ResponseMetadata", None)
-        told: dict[str, Any] = {"state": "ok", "data": _plain(data)}
+        told: dict[str, Any] = {"state": "ok", "data": plain(data)}
     except Exception as error:
-        told = _failure(run, error)
+        told = failure(run.errors, (*run.access.secrets, *run.sender.secrets), error)
     return {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
 
 
@@ -454,50 +317,3 @@ def _leave_out(run: Run, question: str, *, needless: bool) -> None:
     """Say that a question was not asked: because there is nothing to ask, or because whom it is about is not known or not fit for it."""
     said = "" if needless else f"about {_arn(run) or 'a key whose owner nobody told'}"
     _keep(run, question, {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said})
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can carry: times as epoch seconds."""
-    if isinstance(value, datetime):
-        return value.timestamp()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _failure(run: Run, error: Exception) -> dict[str, Any]:
-    """Return ``state code said`` of what a question ended with."""
-    exceptions = run.errors
-    if isinstance(error, exceptions.ClientError):
-        response = error.response
-        code = str(response.get("Error", {}).get("Code") or "")
-        said = str(response.get("Error", {}).get("Message") or "")
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return {"state": state_of(code, said, status), "code": code, "said": _clean(run, said)}
-    if isinstance(error, TimeoutError):
-        return {"state": "late", "code": "", "said": ""}
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return {"state": "key", "code": type(error).__name__, "said": _clean(run, str(error))}
-    unreachable = (exceptions.HTTPClientError, exceptions.ConnectionError)
-    if isinstance(error, unreachable):
-        return {"state": "unreachable", "code": type(error).__name__, "said": _clean(run, str(error))}
-    return {"state": "failed", "code": type(error).__name__, "said": _clean(run, describe_crash(error))}
-
-
-def state_of(code: str, said: str, status: int) -> str:
-    """Return what an error of AWS means for the question."""
-    code = code.rpartition(":")[2].rpartition("#")[2]
-    if code in _CLOCK or (code in _SECRET and _WRONG_TIME.search(said)):
-        return "clock"
-    for codes, state in ((_KEY, "key"), (_EXPIRED, "expired"), (_SECRET, "secret"), (_DENIED, "denied"), (_THROTTLED, "throttled")):
-        if code in codes:
-            return state
-    return "server" if status >= 500 else "failed"
-
-
-def _clean(run: Run, text: str) -> str:
-    for secret in (*run.access.secrets, *run.sender.secrets):
-        text = scrub(text, secret)
-    return mask(" ".join(text.split()), limit=SAID)

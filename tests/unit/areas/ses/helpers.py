@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area as _ses_area
 from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
 from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(CHECKOUT))
@@ -73,3 +75,12 @@ def read(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
 def identity(name):
     """Return an identity that an account can have."""
     return Identity(name)
+
+
+def client(aws, service, user="tank-sender"):
+    key = aws.people.keys[user]
+    return boto3.client(service, endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key[0], aws_secret_access_key=key[1])
+
+
+def text_of(finding, part, language):
+    return faults_catalogue.render({**finding.as_dict(), "host": "tank-app"})[language][part]

@@ -15,8 +15,8 @@ from typing import Any
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from .answers import DAY, FACTS, MOST, SENDING_KEY, Refusal, answers_of, cannot, data_of, filled, not_told, refused, taken_elsewhere, whole
+from .aws_actions import BEYOND, SENDING
 from .faults import fault
-from .read_aws import BEYOND, SENDING
 
 
 def key(asked: Asked) -> list[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .read_aws import MOST_IDENTITIES
+from .aws_actions import MOST_IDENTITIES
 
 CREDENTIAL_OPTIONS: dict[str, dict[str, Any]] = {
     "env_file": {"type": "path", "required": True, "description": "A file of NAME=value lines, such as config/.env."},

@@ -16,8 +16,9 @@ from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from . import spf as _ses_spf
 from .answers import FACTS, MOST, answers_of, cannot, data_of, filled
+from .aws_actions import NO_IDENTITY
 from .faults import fault
-from .read_aws import NO_IDENTITY
+from .identity_records import dkim_zone, tokens
 
 
 def identities(asked: Asked) -> list[Finding]:
@@ -110,7 +111,6 @@ def _spf(check: str, facts: Mapping[str, Any], name: str, shared: Mapping[str, A
 
 
 def _dkim(check: str, facts: Mapping[str, Any], name: str, data: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Finding]:
-    from .read import dkim_zone, tokens
 
     zone = dkim_zone(data)
     missing, has = [], []
