@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._shared import dns as _ses_dns
+from ansible_collections.ops.remediation.plugins.module_utils._shared import dns as shared_dns
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(CHECKOUT))
@@ -35,10 +35,10 @@ def good_port():
 def test_a_silent_resolver_leaves_the_next(good_port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        where = _ses_dns.servers([f"127.0.0.1:{silent.getsockname()[1]}", f"127.0.0.1:{good_port}"])
-        answers = _ses_dns.ask([("example.com", "TXT")], where, time.monotonic() + 4)
+        where = shared_dns.servers([f"127.0.0.1:{silent.getsockname()[1]}", f"127.0.0.1:{good_port}"])
+        answers = shared_dns.resolve([("example.com", "TXT")], where, time.monotonic() + 4)
         assert answers["example.com TXT"]["state"] == "ok"
-        late = _ses_dns.ask([("example.com", "TXT")], where[:1], time.monotonic() + 0.3)
+        late = shared_dns.resolve([("example.com", "TXT")], where[:1], time.monotonic() + 0.3)
         assert late["example.com TXT"]["state"] == "late"
 
 
@@ -50,7 +50,7 @@ def test_a_server_that_fails_leaves_the_next_and_the_last_has_the_last_word(good
     try:
         for order, state in (([bad, good], "ok"), ([good, bad], "ok"), ([bad, bad], "failed")):
             started = time.monotonic()
-            answers = _ses_dns.ask([("example.com", "TXT"), ("gone.example.com", "TXT")], _ses_dns.servers(order), started + 4)
+            answers = shared_dns.resolve([("example.com", "TXT"), ("gone.example.com", "TXT")], shared_dns.servers(order), started + 4)
             assert answers["example.com TXT"]["state"] == state
             assert time.monotonic() - started < 0.9
     finally:
@@ -76,7 +76,7 @@ def test_asking_again_over_tcp_ends_in_time():
         thread = threading.Thread(target=truncate)
         thread.start()
         started = time.monotonic()
-        answers = _ses_dns.ask([("example.com", "TXT")], [silent.getsockname()], started + 0.5)
+        answers = shared_dns.resolve([("example.com", "TXT")], [silent.getsockname()], started + 0.5)
         assert time.monotonic() - started < 0.8
         thread.join()
     assert answers["example.com TXT"]["state"] == "failed"
@@ -98,6 +98,6 @@ def test_a_forged_answer_is_not_taken():
 
         thread = threading.Thread(target=lie)
         thread.start()
-        answers = _ses_dns.ask([("example.com", "TXT")], [("127.0.0.1", liar.getsockname()[1])], time.monotonic() + 0.5)
+        answers = shared_dns.resolve([("example.com", "TXT")], [("127.0.0.1", liar.getsockname()[1])], time.monotonic() + 0.5)
         thread.join()
     assert answers["example.com TXT"]["state"] == "late"

@@ -1,24 +1,30 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ses.account. Pure functions of one reading (product facts, sending)."""
+"""ses.account: whether AWS lets the account send (product facts, sending)."""
 
 from __future__ import annotations
 
+from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
-from .answers import FACTS, cannot, data_of
+from .answers import data_of, unanswered
+from .facts import Facts
 from .faults import fault
+from .parameters import READING_PARAMETERS
+from .read import FACTS
+
+PARAMETERS = READING_PARAMETERS
 
 
-def account(asked: Asked) -> list[Finding]:
-    """Say whether AWS lets this account send: not paused, not on probation, out of the sandbox."""
+def judge(asked: Asked) -> list[Finding]:
+    """Return the faults of the account: paused, on probation, or in the sandbox."""
     check = "ses.account"
-    facts = asked.read(FACTS)
+    facts: Facts = asked.read(FACTS.name)
     data = data_of(facts, "account")
     region = facts["region"]
     if data is None:
-        return [cannot(check, facts, "account", region)]
+        return [unanswered(check, facts, "account", region)]
     status = str(data.get("EnforcementStatus") or "")
     evidence = {"region": region, "enforcement": status, "sending_enabled": bool(data.get("SendingEnabled", True))}
     found = []
@@ -30,3 +36,6 @@ def account(asked: Asked) -> list[Finding]:
     if not data.get("ProductionAccessEnabled", True):
         found.append(fault("ses.sandbox", check, region, evidence=evidence))
     return found or [ok(check, region, evidence=evidence)]
+
+
+CHECK = Check("ses.account", "Does AWS let this account send?", judge, (FACTS,), PARAMETERS, driver="boto3")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area as _ses_area
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
-from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses.read import read as read_facts
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -24,7 +24,7 @@ from tests.replica.aws.account import Identity  # noqa: E402 - found through the
 from tests.replica.aws.server import REGION, Aws  # noqa: E402 - found through the line above
 
 SERVICES = ("ses", "sesv2", "iam", "sts", "cloudwatch")
-CHECKS = {check.id: check for check in _ses_area.CHECKS}
+CHECKS = {check.id: check for check in area.CHECKS}
 
 
 def env_file(folder: Path, name: str, key: list[str], **more: str) -> str:
@@ -52,7 +52,7 @@ def conclude(check: str, facts: Any, now: float | None = None, **parameters: Any
     one = CHECKS[check]
     given = {**{name: spec.get("default") for name, spec in one.parameters.items()}, **parameters}
     (source,) = one.sources
-    return one.function(_sources.Asked(given, time.time() if now is None else now, {source.name: Outcome(facts)}))
+    return one.function(Asked(given, time.time() if now is None else now, {source.name: Outcome(facts)}))
 
 
 def codes(findings: list[Any]) -> list[str]:
@@ -69,7 +69,7 @@ def _known(check: Any, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
-    return _ses.read(**options(aws, folder, **changed))
+    return read_facts(**options(aws, folder, **changed))
 
 
 def identity(name):

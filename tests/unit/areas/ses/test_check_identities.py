@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import aws_actions
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf as _ses_spf
-from ansible_collections.ops.remediation.plugins.module_utils._modules import ses_quota as _ses_door
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import aws_actions, spf
+from ansible_collections.ops.remediation.plugins.module_utils._modules import ses_quota
 
 from . import helpers as h
 
@@ -55,7 +54,7 @@ def test_every_name_that_was_given_is_told_also_the_late_ones(aws, ask):
     aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetEmailIdentity"], "seconds": 3})
     findings = h.conclude("ses.identities", ask(identities=["example.com"], timeout=2.0))
     assert [(finding.code, finding.subject) for finding in findings] == [("run.check_timeout", "example.com")]
-    assert [one["status"] for one in _ses_door.in_short([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
+    assert [one["status"] for one in ses_quota.in_short([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
 
 
 def test_identities_beyond_those_that_are_asked_about_are_counted_and_domains_go_first(aws, ask):
@@ -91,6 +90,6 @@ def test_a_record_that_takes_in_too_many_is_unknown_and_ends(aws, ask):
         aws.record(f"s{number}.example.com", "TXT", [f'"v=spf1 include:s{number + 1}.example.com -all"'])
     aws.record("example.com", "TXT", ['"v=spf1 include:s0.example.com -all"'])
     facts = ask()
-    assert len([key for key in facts["dns"] if key.startswith("s")]) == _ses_spf.MOST_LOOKUPS
+    assert len([key for key in facts["dns"] if key.startswith("s")]) == spf.MOST_LOOKUPS
     (finding,) = h.conclude("ses.identities", facts)
     assert finding.code == "run.check_unknown"

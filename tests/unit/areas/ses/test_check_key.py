@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import aws_actions
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses.read import read
 from botocore.exceptions import ClientError
 
 from . import helpers as h
@@ -149,7 +149,7 @@ def test_the_least_policy_that_names_the_identity_is_enough(aws, ask):
 def own_key(aws, folder, **changed):
     """The key of the monitor is the one that sends, too."""
     given = h.options(aws, folder, sender_from=None, **changed)
-    return _ses.read(**given)
+    return read(**given)
 
 
 def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses.read import read
 
 from . import helpers as h
 
@@ -58,7 +58,7 @@ def test_a_black_hole_and_a_closed_port(ask, aws):
 
 def test_a_region_that_does_not_exist(aws, tmp_path):
     given = h.options(aws, tmp_path, endpoint_urls={}, smtp_endpoint="-", region="no-such-place-9", timeout=3.0)
-    facts = _ses.read(**given)
+    facts = read(**given)
     assert h.codes(h.conclude("ses.reach", facts)) == ["ses.unreachable"]
 
 
@@ -73,7 +73,7 @@ def test_the_region_of_profile_or_environment_leads_to_places_too(where, aws, tm
         monkeypatch.setenv("AWS_DEFAULT_REGION", "no-such-place-9")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key[0])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key[1])
-    facts = _ses.read(profile="watch" if where == "profile" else None, resolver=[f"127.0.0.1:{aws.dns_port}"], timeout=2.0)
+    facts = read(profile="watch" if where == "profile" else None, resolver=[f"127.0.0.1:{aws.dns_port}"], timeout=2.0)
     places = ["email.no-such-place-9.amazonaws.com:443", "email-smtp.no-such-place-9.amazonaws.com:587"]
     assert [finding.subject for finding in h.conclude("ses.reach", facts)] == places
 

@@ -44,4 +44,4 @@ def test_cloudwatch_is_believed_where_the_statistics_do_not_come_and_the_rest_is
     aws.people.allow("tank-monitor", ["ses:GetSendStatistics"], effect="Deny", policy="less")
     (finding,) = h.conclude("ses.reputation", ask())
     assert finding.code == "ses.bounce_5"
-    assert "rejects and rises: told by ses:GetSendStatistics only" in finding.evidence["not_asked"]
+    assert "rejects and rises: only ses:GetSendStatistics returns them" in finding.evidence["not_asked"]

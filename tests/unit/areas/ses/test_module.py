@@ -45,7 +45,7 @@ def test_main_goes_through_the_proxy_of_its_environment(aws, tmp_path, capsys, m
 def test_main_fails_for_a_question_wrongly_put_and_says_which(aws, tmp_path, capsys):
     code, answer = run_main(capsys, **h.options(aws, tmp_path, resolver=["nowhere"]), state_dir=str(tmp_path / "state"))
     assert code == 1
-    assert answer["msg"].startswith("resolver: 'nowhere' is no address")
+    assert answer["msg"].startswith("resolver: 'nowhere' is not an address")
 
 
 def test_main_ends_in_time_when_aws_is_silent(aws, tmp_path, capsys):

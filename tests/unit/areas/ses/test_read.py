@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses.read import read
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
 
 from . import helpers as h
@@ -78,7 +78,7 @@ def test_lines_can_be_set(aws, ask):
 
 def test_a_key_that_may_only_send_leaves_all_unknown_but_itself(aws, tmp_path):
     given = h.options(aws, tmp_path)
-    facts = _ses.read(**{**given, "credentials_from": given["sender_from"], "sender_from": None})
+    facts = read(**{**given, "credentials_from": given["sender_from"], "sender_from": None})
     found = {name: {finding.status for finding in h.conclude(name, facts)} for name, check in h.CHECKS.items() if check.driver}
     assert found == {
         "ses.reach": {"ok"},
@@ -96,10 +96,10 @@ def test_temporary_credentials_of_a_profile_and_of_the_environment(aws, tmp_path
     (tmp_path / "credentials").write_text(f"[watch]\naws_access_key_id={key[0]}\naws_secret_access_key={key[1]}\n", encoding="ascii")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     given = h.options(aws, tmp_path, credentials_from=None, region=h.REGION)
-    assert h.every_code(_ses.read(**{**given, "profile": "watch"})) == set()
+    assert h.every_code(read(**{**given, "profile": "watch"})) == set()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key[0])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key[1])
-    assert h.every_code(_ses.read(**given)) == set()
+    assert h.every_code(read(**given)) == set()
 
 
 def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", aws.url)
     monkeypatch.setenv("NO_PROXY", "")
     given = h.options(aws, tmp_path, endpoint_urls=dict.fromkeys(h.SERVICES, "http://ses.example.invalid"), smtp_endpoint="-")
-    facts = _ses.read(**given)
+    facts = read(**given)
     assert aws.front.calls
     assert all(answer["state"] != "unreachable" for answer in facts["answers"].values())
     assert h.codes(h.conclude("ses.reach", facts)) == []
@@ -124,7 +124,7 @@ def test_a_profile_that_gives_no_key_is_told_by_its_option(reason, aws, tmp_path
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", aws.url)
     with pytest.raises(WrongQuestion, match="SSO" if reason == "sso" else "ClientError") as caught:
-        _ses.read(**{**h.options(aws, tmp_path), "credentials_from": None, "sender_from": None, "profile": "watch"})
+        read(**{**h.options(aws, tmp_path), "credentials_from": None, "sender_from": None, "profile": "watch"})
     assert caught.value.details["option"] == "profile"
     assert key[1] not in caught.value.message
 
@@ -141,7 +141,7 @@ def test_a_profile_that_gives_no_key_is_told_by_its_option(reason, aws, tmp_path
 )
 def test_a_question_wrongly_put_names_its_option(changed, option, aws, tmp_path):
     with pytest.raises(WrongQuestion) as caught:
-        _ses.read(**h.options(aws, tmp_path, region=h.REGION, **changed))
+        read(**h.options(aws, tmp_path, region=h.REGION, **changed))
     assert caught.value.details["option"] == option
 
 
@@ -149,5 +149,5 @@ def test_a_name_that_is_not_in_env_is_told_without_the_content(aws, tmp_path):
     given = h.options(aws, tmp_path)
     given["credentials_from"]["secret_key"] = "OTHER_SECRET"
     with pytest.raises(WrongQuestion, match="OTHER_SECRET") as caught:
-        _ses.read(**given)
+        read(**given)
     assert aws.people.keys["tank-monitor"][1] not in caught.value.message

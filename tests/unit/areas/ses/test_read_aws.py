@@ -10,8 +10,7 @@ import re
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import aws_actions
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read_aws as _ses_ask
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import aws_actions, read_aws
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import DriverMissing
 
 from . import helpers as h
@@ -59,7 +58,7 @@ def test_throttling_is_asked_again_with_a_bound(aws, ask):
     aws.front.calls.clear()
     facts = ask()
     assert facts["answers"]["statistics"]["state"] == "throttled"
-    assert aws.front.calls["ses:GetSendStatistics"] == _ses_ask.ATTEMPTS
+    assert aws.front.calls["ses:GetSendStatistics"] == read_aws.ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [500, 503])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf as _ses_spf
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_spf(values, problem):
         "gone.example.com": ("absent", []),
         "failed.example.com": ("failed", []),
     }
-    assert _ses_spf.problem(values, {f"{name} TXT": {"state": state, "values": found} for name, (state, found) in told.items()}) == problem
+    assert spf.problem(values, {f"{name} TXT": {"state": state, "values": found} for name, (state, found) in told.items()}) == problem
