@@ -54,7 +54,7 @@ def test_every_name_that_was_given_is_told_also_the_late_ones(aws, ask):
     aws.do("fault.set", {"kind": "hang", "actions": ["ses:GetEmailIdentity"], "seconds": 3})
     findings = h.conclude("ses.identities", ask(identities=["example.com"], timeout=2.0))
     assert [(finding.code, finding.subject) for finding in findings] == [("run.check_timeout", "example.com")]
-    assert [one["status"] for one in ses_quota.in_short([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
+    assert [one["status"] for one in ses_quota.summary([finding.as_dict() for finding in findings])["identities"]] == ["unknown"]
 
 
 def test_identities_beyond_those_that_are_asked_about_are_counted_and_domains_go_first(aws, ask):
