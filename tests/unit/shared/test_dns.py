@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DNS: several servers, TCP after truncation, and answers that nobody asked for."""
+"""DNS: several servers, TCP after truncation, and forged answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGION = "ap-southeast-1"
 
 @pytest.fixture(scope="module")
 def good_port():
-    """The port of a server that has the records of example.com."""
+    """Return the port of a server that has the records of example.com."""
     servers = dns_server.serve(dns_server.Zone(REGION), 0)
     yield servers[0].server_address[1]
     for server in servers:
@@ -60,7 +60,7 @@ def test_a_server_that_fails_leaves_the_next_and_the_last_has_the_last_word(good
 
 
 def test_asking_again_over_tcp_ends_in_time():
-    """A server that truncates by UDP, takes the connection, and says nothing."""
+    """A server that truncates over UDP, accepts the TCP connection, and sends nothing."""
     import dns.flags
     import dns.message
 
@@ -83,7 +83,7 @@ def test_asking_again_over_tcp_ends_in_time():
 
 
 def test_a_forged_answer_is_not_taken():
-    """Somebody answers with other names first."""
+    """The first answers are about another name, or are no DNS messages."""
     import dns.message
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as liar:

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The replica's AWS for the tests of SES, started once and as delivered at the begin of each test."""
+"""The replica's AWS for the tests of SES: started once, and restored before each test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OF_THE_ENVIRONMENT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSIO
 
 @pytest.fixture(scope="session")
 def started_aws(tmp_path_factory):
-    """Start the stand-in, and end it after the last test."""
+    """Start the stand-in, and stop it after the last test."""
     made = h.Aws(tmp_path_factory.mktemp("aws"))
     yield made
     made.close()
@@ -22,7 +22,7 @@ def started_aws(tmp_path_factory):
 
 @pytest.fixture
 def aws(started_aws, monkeypatch):
-    """Return the stand-in as delivered, without AWS's variables in the environment."""
+    """Return the restored stand-in, without AWS variables in the environment."""
     for name in _OF_THE_ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

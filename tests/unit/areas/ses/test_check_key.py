@@ -32,7 +32,7 @@ def test_a_root_key_may_do_everything():
 
 @pytest.mark.parametrize("decision", ["explicitDeny", "implicitDeny"])
 def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
-    """A guard-rail such as Deny unless aws:SourceIp is among ours: the simulation knows no address."""
+    """A guard-rail such as Deny by aws:SourceIp: the simulation does not know the address of the real request."""
     results = [simulated(decision, missing=["aws:SourceIp"], action=action) for action in aws_actions.SENDING]
     (finding,) = h.conclude("ses.key", key_facts(*results), now=NOW)
     assert finding.status == "ok"
@@ -42,7 +42,7 @@ def test_a_denial_that_depends_on_the_request_is_no_denial_yet(decision):
 
 
 def simulated(*decisions, missing=(), action="ses:SendRawEmail"):
-    """One action, on one identity for each decision, as IAM answers; all of them denied together where one is."""
+    """Return IAM's result for one action on one identity for each decision; the overall decision is the strictest."""
     arn = "arn:aws:ses:ap-southeast-1:123456789012:identity/{}"
     single = [
         {"EvalResourceName": arn.format(number), "EvalResourceDecision": decision, "MissingContextValues": list(missing)}
@@ -101,7 +101,7 @@ def test_a_role_whose_policies_were_not_simulated_is_unknown_and_one_that_may_se
 
 
 def key_facts(*results):
-    """Facts of a key that STS takes, with the results of the simulation."""
+    """Return the facts of a key that STS accepts, with the results of the simulation."""
     arn = "arn:aws:iam::123456789012:user/tank"
     answers = {
         "caller": {"state": "ok", "data": {"Arn": arn, "Account": "123456789012"}},
@@ -135,7 +135,7 @@ def test_texts_name_the_lines_that_were_set():
 
 
 def test_the_least_policy_that_names_the_identity_is_enough(aws, ask):
-    """AWS's own advice: Resource is the identity, so that sending on everything (*) is denied."""
+    """AWS recommends a policy whose Resource is the identity; it denies sending on all resources (*)."""
     aws.people.allow("tank-sender", ["ses:SendEmail", "ses:SendRawEmail"], resource=IDENTITY)
     assert h.client(aws, "ses").send_raw_email(RawMessage={"Data": b"From: a@example.com\r\nTo: b@example.org\r\n\r\n"})["MessageId"]
     assert h.every_code(ask()) == set()
@@ -147,7 +147,7 @@ def test_the_least_policy_that_names_the_identity_is_enough(aws, ask):
 
 
 def own_key(aws, folder, **changed):
-    """The key of the monitor is the one that sends, too."""
+    """Return the facts where the monitor's key also sends."""
     given = h.options(aws, folder, sender_from=None, **changed)
     return read(**given)
 
@@ -162,7 +162,7 @@ def test_ses_tells_of_a_deleted_key_where_sts_and_iam_cannot_be_reached(aws, tmp
 
 
 def test_a_region_that_is_not_switched_on_is_told_from_a_deleted_key(aws, tmp_path):
-    """IAM has one place for all regions, and takes the key."""
+    """IAM has one endpoint for all regions, and accepts the key."""
     aws.front.switched_off.add(h.REGION)
     facts = own_key(aws, tmp_path)
     (finding,) = h.conclude("ses.key", facts)

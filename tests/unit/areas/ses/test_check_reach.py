@@ -79,7 +79,7 @@ def test_the_region_of_profile_or_environment_leads_to_places_too(where, aws, tm
 
 
 def test_a_closed_port_of_smtp_is_never_taken_for_the_api(aws, ask):
-    """Whatever the places are called."""
+    """Also when both endpoints have the same host."""
     aws.smtp("closed")
     facts = ask(smtp_endpoint=f"localhost:{aws.smtp_port}")
     assert [(one.subject, one.code) for one in h.conclude("ses.reach", facts)] == [

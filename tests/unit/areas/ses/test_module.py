@@ -34,7 +34,7 @@ def test_main_returns_quota_rates_forecast_and_identities(aws, tmp_path, capsys)
 
 
 def test_main_goes_through_the_proxy_of_its_environment(aws, tmp_path, capsys, monkeypatch):
-    """As the documentation says; the proxy is the stand-in itself, and without it the name leads nowhere."""
+    """The stand-in is the proxy; without it, the name does not resolve."""
     monkeypatch.setenv("HTTP_PROXY", aws.url)
     monkeypatch.setenv("NO_PROXY", "")
     given = h.options(aws, tmp_path, endpoint_urls=dict.fromkeys(h.SERVICES, "http://ses.example.invalid"), smtp_endpoint="-")

@@ -103,7 +103,7 @@ def test_temporary_credentials_of_a_profile_and_of_the_environment(aws, tmp_path
 
 
 def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
-    """The proxy is the stand-in itself, which takes whole addresses; without it the name leads nowhere."""
+    """The stand-in is the proxy and accepts absolute URLs; without it, the name does not resolve."""
     monkeypatch.setenv("HTTP_PROXY", aws.url)
     monkeypatch.setenv("NO_PROXY", "")
     given = h.options(aws, tmp_path, endpoint_urls=dict.fromkeys(h.SERVICES, "http://ses.example.invalid"), smtp_endpoint="-")
@@ -115,7 +115,7 @@ def test_a_proxy_is_used(aws, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("reason", ["sso", "role"])
 def test_a_profile_that_gives_no_key_is_told_by_its_option(reason, aws, tmp_path, monkeypatch):
-    """SSO nobody has logged in to, and a role that STS lets nobody become."""
+    """SSO without a login, and a role that STS does not let the key assume."""
     key = aws.people.keys["tank-monitor"]
     sso = "sso_start_url = https://x.invalid/start\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = watch\n"
     role = "role_arn = arn:aws:iam::123456789012:role/watch\nsource_profile = base\n"
