@@ -7,28 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ses_quota
-short_description: Ask Amazon SES about quota, send rate, bounces, complaints, identities and keys
+short_description: Check quota, send rate, bounces, complaints, identities and keys of Amazon SES
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - Says how much of the rolling 24 hour quota is used and when it runs out, at today's rate and at the worst of the last 14 days at this hour; how
-    near the peak is to the send rate, and which parallelism of the worker fits.
-  - Says whether bounces, complaints and rejects are over the lines of the manuals, or of AWS where these are stricter, and whether they rise over
-    the usual before they reach a line.
-  - Says whether AWS lets the account send, whether identities are verified and DNS has their records, whether the key may send and no more, how old
-    it is, whether the clock is right, and whether ports 443 and 587 can be reached.
-  - All questions are asked at the same time in one call, which ends within O(timeout) and leaves no process behind. What AWS throttles is asked again
-    with jitter, three times at most.
-  - A permission that is missing makes its one question unknown, or is named in C(evidence.not_asked); the others are answered. The role
-    C(ops.remediation.daily_check) lists the policy that is needed. The module sends no mail, and changes nothing in AWS.
-  - The same checks as C(ses.reach), C(ses.key), C(ses.account), C(ses.quota), C(ses.reputation) and C(ses.identities) of
-    M(ops.remediation.stack_check), without an inventory of checks.
-  - A fault that was found is a successful run. The module fails only for a question that was wrongly put.
+  - Reports how much of the rolling 24 hour quota is used, and when it runs out, at today's pace and at that of the busiest of the last 14 days from this
+    hour on; how close the peak is to the send rate, and which parallelism of the worker fits.
+  - Reports bounces, complaints and rejects that reach the thresholds of the manuals, or of AWS where these are stricter, and rates that rise over the
+    usual ones before they reach a threshold.
+  - Reports whether AWS lets the account send, whether the identities are verified and DNS has their records, whether the key may send and nothing else,
+    how old it is, whether the clock is correct, and whether ports 443 and 587 can be reached.
+  - Makes all queries at the same time in one call, which ends within O(timeout) and leaves no process behind. A query that AWS throttles is retried
+    with jitter, at most three attempts.
+  - A missing permission makes only its own check unknown, or is listed in C(evidence.not_asked); the other checks return their results. The README of the
+    role C(ops.remediation.daily_check) lists the policy that is needed. The module sends no mail, and changes nothing in AWS.
+  - Runs the checks C(ses.reach), C(ses.key), C(ses.account), C(ses.quota), C(ses.reputation) and C(ses.identities) of
+    M(ops.remediation.stack_check), without a list of checks.
+  - A fault that was found is a successful run. The module fails only if an option cannot be used as given.
 attributes:
   check_mode:
     support: full
-    description: Asks the same.
+    description: Runs the same checks.
   diff_mode:
     support: none
     description: Nothing is changed, so there is nothing to show.
@@ -46,11 +46,11 @@ requirements:
 options:
   region:
     description: >-
-      Region of SES, such as ap-southeast-1, by default what the .env or the profile says.
+      Region of SES, such as ap-southeast-1. Default: the region in the .env or the profile.
     type: str
   credentials_from:
     description: >-
-      The .env that holds the key to ask with, by the names of its variables. Without it, profile, environment or instance role.
+      The .env with the key that signs the queries, by the names of its variables. Default: profile, environment or instance role.
     type: dict
     suboptions:
       env_file:
@@ -60,27 +60,27 @@ options:
         required: true
       access_key:
         description: >-
-          Name in it of the key's id, by default AWS_ACCESS_KEY or SES_ACCESS_KEY.
+          Name of the variable with the key id. Default: AWS_ACCESS_KEY or SES_ACCESS_KEY.
         type: str
       secret_key:
         description: >-
-          Name of its secret, by default AWS_SECRET_KEY or SES_SECRET_KEY.
+          Name of the variable with the secret. Default: AWS_SECRET_KEY or SES_SECRET_KEY.
         type: str
       session_token:
         description: >-
-          Name of its token, for temporary keys, by default AWS_SESSION_TOKEN.
+          Name of the variable with the token of a temporary key. Default: AWS_SESSION_TOKEN.
         type: str
       region:
         description: >-
-          Name of the region's variable, by default AWS_REGION or SES_REGION.
+          Name of the variable with the region. Default: AWS_REGION or SES_REGION.
         type: str
       parallel:
         description: >-
-          Name of the variable with the worker's parallelism, by default MAX_PARALLEL.
+          Name of the variable with the parallelism of the worker. Default: MAX_PARALLEL.
         type: str
   sender_from:
     description: >-
-      The .env of the worker, where the key that sends is another than the one to ask with.
+      The .env of the worker, where the sending key is not the key that signs the queries.
     type: dict
     suboptions:
       env_file:
@@ -90,23 +90,23 @@ options:
         required: true
       access_key:
         description: >-
-          Name in it of the key's id, by default AWS_ACCESS_KEY or SES_ACCESS_KEY.
+          Name of the variable with the key id. Default: AWS_ACCESS_KEY or SES_ACCESS_KEY.
         type: str
       secret_key:
         description: >-
-          Name of its secret, by default AWS_SECRET_KEY or SES_SECRET_KEY.
+          Name of the variable with the secret. Default: AWS_SECRET_KEY or SES_SECRET_KEY.
         type: str
       session_token:
         description: >-
-          Name of its token, for temporary keys, by default AWS_SESSION_TOKEN.
+          Name of the variable with the token of a temporary key. Default: AWS_SESSION_TOKEN.
         type: str
       region:
         description: >-
-          Name of the region's variable, by default AWS_REGION or SES_REGION.
+          Name of the variable with the region. Default: AWS_REGION or SES_REGION.
         type: str
       parallel:
         description: >-
-          Name of the variable with the worker's parallelism, by default MAX_PARALLEL.
+          Name of the variable with the parallelism of the worker. Default: MAX_PARALLEL.
         type: str
   profile:
     description: >-
@@ -114,148 +114,148 @@ options:
     type: str
   endpoint_urls:
     description: >-
-      Addresses of private endpoints, by service.
+      URLs of private endpoints, by service.
     type: dict
     suboptions:
       ses:
         description: >-
-          Address of SES, instead of the region's.
+          URL of SES, instead of the endpoint of the region.
         type: str
       sesv2:
         description: >-
-          Address of SES, version 2, instead of the region's.
+          URL of SES, version 2, instead of the endpoint of the region.
         type: str
       iam:
         description: >-
-          Address of IAM, instead of the region's.
+          URL of IAM, instead of the endpoint of the region.
         type: str
       sts:
         description: >-
-          Address of STS, instead of the region's.
+          URL of STS, instead of the endpoint of the region.
         type: str
       cloudwatch:
         description: >-
-          Address of CloudWatch, instead of the region's.
+          URL of CloudWatch, instead of the endpoint of the region.
         type: str
   identities:
     description: >-
-      Domains and addresses that mails are sent from, by default those that SES lists (20 at most).
+      Domains and addresses that mails are sent from. Default: those that SES lists, 20 at most.
     type: list
     elements: str
     default: []
   resolver:
     description: >-
-      DNS servers to ask, as address or address:port, by default those of the host that asks.
+      DNS servers, as address or address:port. Default: those of the host that runs the check.
     type: list
     elements: str
     default: []
   smtp_endpoint:
     description: >-
-      host:port of the SMTP interface, by default the region's at 587; - leaves it out.
+      host:port of the SMTP interface, - to skip it. Default: that of the region, port 587.
     type: str
   iam_user:
     description: >-
-      IAM user of the key that sends, where AWS does not tell it to the key that asks.
+      IAM user of the sending key, where the key that signs the queries may not read it.
     type: str
   timeout:
     description: >-
-      Seconds for all questions together.
+      Seconds for all queries together.
     type: float
     default: 15
   key_advice_days:
     description: >-
-      Days from which on a new key is advised.
+      Age in days at which a new key is recommended.
     type: float
     default: 30
   key_warning_days:
     description: >-
-      Days from which on a key is old.
+      Age in days at which the key must be replaced soon.
     type: float
     default: 150
   key_overdue_days:
     description: >-
-      Days at which a key must have been replaced.
+      Age in days by which the key must have been replaced.
     type: float
     default: 180
   clock_seconds:
     description: >-
-      Seconds that the clock may differ from AWS's, which refuses at 300.
+      Seconds that the clock may differ from AWS's, which rejects at 300.
     type: float
     default: 240
   quota_percent:
     description: >-
-      Percent of the rolling 24 hour quota from which on its use is reported.
+      Percent of the rolling 24 hour quota at which a fault is reported.
     type: float
     default: 80
   forecast_hours:
     description: >-
-      Hours ahead within which the quota must not run out.
+      A quota that runs out within this number of hours is reported.
     type: float
     default: 24
   rate_percent:
     description: >-
-      Percent of the send rate from which on its peak is reported.
+      Percent of the send rate at which the peak is reported.
     type: float
     default: 80
   mail_seconds:
     description: >-
-      Seconds that one mail takes the worker, with its pause against throttling, to tell which parallelism fits.
+      Seconds that the worker takes for one mail, with its pause against throttling; for the parallelism that fits.
     type: float
     default: 0.3
   bounce_warning:
     description: >-
-      Bounces in percent from which on they are reported.
+      Bounces in percent at which a warning is reported.
     type: float
     default: 5
   bounce_critical:
     description: >-
-      Bounces in percent from which on sending should pause.
+      Bounces in percent at which sending should pause.
     type: float
     default: 10
   complaint_warning:
     description: >-
-      Complaints in percent from which on they are reported.
+      Complaints in percent at which a warning is reported.
     type: float
     default: 0.1
   complaint_critical:
     description: >-
-      Complaints in percent from which on sending should pause; AWS's line, stricter than the manual's 1.
+      Complaints in percent at which sending should pause. The default is AWS's threshold, stricter than the manual's 1.
     type: float
     default: 0.5
   reject_critical:
     description: >-
-      Rejects in percent from which on they are reported.
+      Rejects in percent at which a fault is reported.
     type: float
     default: 5
   least_sends:
     description: >-
-      Sends in a window from which on its rate counts as it is; below, it must also be more than luck (binomial test, 1 %).
+      With fewer sends in a window, a rate must also be significant by a binomial test (1 %) to be reported.
     type: int
     default: 1000
   rising_chance:
     description: >-
-      Chance by luck below which a rise over the usual is reported (Fisher's exact test).
+      A rise is reported if its probability by chance is lower (Fisher's exact test).
     type: float
     default: 0.001
   state_dir:
     description:
-      - Folder on the host for notes of checks (mode 0700). This module keeps none there at present.
+      - Folder on the host for the state of checks (mode 0700). This module keeps no state at present.
     type: path
   asked_from:
-    description: Inventory name of the host that asks, for the findings.
+    description: Inventory name of the host that runs the checks, for the findings.
     type: str
     default: localhost
 extends_documentation_fragment:
   - ops.remediation.attributes
 notes:
-  - A proxy is taken from E(HTTPS_PROXY) and E(NO_PROXY) in the environment of the task (keyword C(environment)). AWS is then asked through it; DNS
-    and the port of SMTP are asked directly, so give O(smtp_endpoint=-) where only the proxy leads out.
+  - The module uses the proxy in E(HTTPS_PROXY) and E(NO_PROXY) of the task's environment (keyword C(environment)) for its queries to AWS. It connects to
+    DNS and the SMTP port directly, so set O(smtp_endpoint=-) where hosts outside can only be reached through the proxy.
 seealso:
   - module: ops.remediation.stack_check
 """
 
 EXAMPLES = r"""
-- name: Ask SES from an application host, with the key of the application
+- name: Check SES from an application host, with the key of the application
   ops.remediation.ses_quota:
     credentials_from:
       env_file: /opt/tank-mail-app/config/.env
@@ -266,11 +266,11 @@ EXAMPLES = r"""
     ansible_python_interpreter: "{{ stack_check_python }}"
   register: ses
 
-- name: Show what is used, and when it runs out
+- name: Show the used quota, and when it runs out
   ansible.builtin.debug:
     msg: "{{ ses.quota.used }} of {{ ses.quota.limit }}, {{ ses.forecast }}"
 
-- name: Ask from a checker with a profile that may only read, about the key that sends
+- name: Check the sending key from a checker with a read-only profile
   ops.remediation.ses_quota:
     region: ap-southeast-1
     profile: monitoring
@@ -283,7 +283,7 @@ EXAMPLES = r"""
     quota_percent: 70
   delegate_to: checker.example.com
 
-- name: Ask through a proxy, which HTTPS_PROXY of the task names
+- name: Check SES through the proxy in HTTPS_PROXY
   ops.remediation.ses_quota:
     credentials_from:
       env_file: /opt/tank-mail-app/config/.env
@@ -306,13 +306,13 @@ findings:
       status: warning
       subject: ap-southeast-1
 expected:
-  description: Ids of all checks that were asked, for the run record.
+  description: Ids of all checks that were run, for the run record.
   returned: always
   type: list
   elements: str
   sample: [ses.reach, ses.quota]
 quota:
-  description: The quota and the send rate; empty when SES did not tell them.
+  description: The quota and the send rate; empty when SES did not return them.
   returned: always
   type: dict
   contains:
@@ -333,19 +333,19 @@ quota:
       type: float
       sample: 14.0
     peak_rate:
-      description: Most mails a second of the last day, on average of 15 minutes.
+      description: Highest rate of the last day in mails a second, on average of 15 minutes.
       type: float
       sample: 9.4
     parallel:
-      description: Mails that the worker sends at a time, by C(.env).
+      description: Mails that the worker sends at the same time, according to C(.env).
       type: int
       sample: 10
     parallel_fits:
-      description: Mails at a time that fit the send rate.
+      description: Mails at the same time that fit the send rate.
       type: int
       sample: 4
 rates:
-  description: By window (C(1d), C(7d), C(14d)) the attempts, and bounces, complaints and rejects in percent.
+  description: The attempts by window (C(1d), C(7d), C(14d)), and bounces, complaints and rejects in percent.
   returned: always
   type: dict
   sample:
@@ -356,8 +356,8 @@ rates:
       rejects: 0.0
 forecast:
   description:
-    - When the quota runs out, in hours. C(today_h) at the pace of the last two hours, C(worst_h) if it becomes like the busiest of the last 14 days from
-      this hour on, C(alarm_h) what is reported; each is missing when it does not run out within a day. C(pace) is mails an hour.
+    - When the quota runs out, in hours. C(today_h) is at the pace of the last two hours, C(worst_h) at that of the busiest of the last 14 days from this
+      hour on, C(alarm_h) is the value that is reported; each is missing if the quota does not run out within a day. C(pace) is mails an hour.
   returned: always
   type: dict
   sample:
@@ -366,7 +366,7 @@ forecast:
     worst_h: 2.1
     alarm_h: 1.7
 identities:
-  description: Each identity in short.
+  description: A summary of each identity.
   returned: always
   type: list
   elements: dict
@@ -376,7 +376,7 @@ identities:
       type: str
       sample: example.com
     status:
-      description: The worst of V(ok), V(warning), V(unknown) and V(critical) that C(ses.identities) found.
+      description: The worst status that C(ses.identities) found, of V(ok), V(warning), V(unknown) and V(critical).
       type: str
       sample: critical
     codes:
@@ -386,26 +386,26 @@ identities:
       sample:
         - ses.spf
     dmarc:
-      description: Policy of DMARC, or what to do about it.
+      description: Policy of DMARC, or a recommendation where it is missing.
       type: str
       sample: quarantine
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
-from ansible_collections.ops.remediation.plugins.module_utils._modules import ses_quota as _ses_door
+from ansible_collections.ops.remediation.plugins.module_utils._core.asking import ask
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules.ses_quota import ARGUMENTS, questions, summary
 
 
 def main():
-    """Ask, and return what was found."""
-    module = AnsibleModule(argument_spec=_ses_door.ARGUMENTS, supports_check_mode=True)
-    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
-    state = _state.State(directory, read_only=module.check_mode)
-    answer = _ask.ask(_ses_door.questions(module.params), asked_from=module.params["asked_from"], state=state)
+    """Run the checks and return their findings."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
+    state = State(directory, read_only=module.check_mode)
+    answer = ask(questions(module.params), asked_from=module.params["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
-    result = {"findings": answer.findings, "expected": answer.expected, **_ses_door.in_short(answer.findings)}
+    result = {"findings": answer.findings, "expected": answer.expected, **summary(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
     module.exit_json(changed=False, **result)

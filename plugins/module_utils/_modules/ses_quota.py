@@ -1,18 +1,18 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module ses_quota without Ansible: its options, the questions made of them, and its answer in short."""
+"""The body of the module ses_quota: its options, the questions to the engine, and the summary of the findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from .._areas.ses.area import CHECKS
 from .._core.check import Check, without_descriptions
 from .._core.questions import Question
 
-GRACE = 0.6  # seconds beyond the time limit, before what does not end by itself is killed
+GRACE = 0.6  # seconds after the time limit before a reader that does not end is killed
 LONGEST = 600.0
 ASKED: tuple[Check, ...] = tuple(check for check in CHECKS if check.driver)
 _QUOTA = ("used", "limit", "unlimited", "max_rate", "peak_rate", "parallel", "parallel_fits")
@@ -27,15 +27,24 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def questions(given: Mapping[str, Any]) -> list[Question]:
-    """Return the checks that the module's validated options ask; they share one reading."""
+    """Return the questions to all checks with the validated options of the module; they share one source."""
     limit = min(max(float(given["timeout"]), 1.0), LONGEST)
     return [
         Question(check, {**{name: given[name] for name in check.parameters}, "timeout": limit}, deadline=limit + GRACE) for check in ASKED
     ]
 
 
-def in_short(findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return ``quota``, ``rates``, ``forecast`` and ``identities``; empty where a question had no answer."""
+class IdentitySummary(TypedDict):
+    """An identity: the worst status of its findings, their codes, and its DMARC policy."""
+
+    name: str
+    status: str
+    codes: list[str]
+    dmarc: str
+
+
+def summary(findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return ``quota``, ``rates``, ``forecast`` and ``identities`` of the findings; empty where AWS did not answer."""
     known = list(findings)
     quota = _evidence(known, "ses.quota", "used")
     return {
@@ -50,17 +59,17 @@ def _evidence(findings: Iterable[Mapping[str, Any]], check: str, name: str) -> M
     return next((finding["evidence"] for finding in findings if finding["check"] == check and name in finding["evidence"]), {})
 
 
-def _identities(findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    about: dict[str, list[Mapping[str, Any]]] = {}
+def _identities(findings: Iterable[Mapping[str, Any]]) -> list[IdentitySummary]:
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
     for finding in findings:
         if finding["check"] == "ses.identities" and "identity" in finding["evidence"]:
-            about.setdefault(finding["subject"], []).append(finding)
+            by_name.setdefault(finding["subject"], []).append(finding)
     return [
         {
             "name": name,
-            "status": max((finding["status"] for finding in told), key=_ORDER.index),
-            "codes": sorted({finding["code"] for finding in told if finding["code"]}),
-            "dmarc": next((finding["evidence"]["dmarc"] for finding in told if finding["evidence"].get("dmarc")), ""),
+            "status": max((finding["status"] for finding in found), key=_ORDER.index),
+            "codes": sorted({finding["code"] for finding in found if finding["code"]}),
+            "dmarc": next((finding["evidence"]["dmarc"] for finding in found if finding["evidence"].get("dmarc")), ""),
         }
-        for name, told in about.items()
+        for name, found in by_name.items()
     ]

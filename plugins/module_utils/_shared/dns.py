@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to DNS, all at once over one socket: the messages are dnspython's, the sending and waiting is here.
+"""DNS queries, all at once over one socket for each address family: dnspython makes the messages, this file sends them and waits.
 
-A truncated answer is asked for again over TCP. Nothing waits beyond ``until`` (a moment of ``time.monotonic``).
+A truncated answer is repeated over TCP. ``until`` is a moment of ``time.monotonic``; nothing waits longer.
 """
 
 from __future__ import annotations
@@ -15,20 +15,35 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from .._core.errors import DriverMissing, WrongQuestion
 
-ASK_AGAIN = 1.0  # seconds without an answer after which the next server is asked
+NEXT_SERVER_AFTER = 1.0  # seconds without an answer
 LARGEST = 4096
 RESOLV_CONF = "/etc/resolv.conf"
 
 
+class DnsAnswer(TypedDict):
+    """The answer to one query.
+
+    state: ok; absent, the server has no such record; failed, the server returned an error, and no other server has the record; late.
+    values: the records, TXT joined and names without the last dot. said: the response code, such as SERVFAIL, or the error.
+    """
+
+    state: str
+    values: list[str]
+    said: str
+
+
 def servers(given: Sequence[str] | None) -> list[tuple[str, int]]:
-    """Return addresses and ports: of ``address``, ``address:port`` or ``[address]:port``, or those of this host's resolv.conf."""
+    """Return address and port of ``address``, ``address:port`` or ``[address]:port``, by default those of this host's resolv.conf.
+
+    Raises WrongQuestion for a text that is none of these, and where there is no server.
+    """
     found = [_server(text) for text in given] if given else [(address, 53) for address in _own()]
     if not found:
-        raise WrongQuestion("resolver", given, "names no server, and /etc/resolv.conf has none", "give an address, such as 10.0.0.2")
+        raise WrongQuestion("resolver", given, "names no server, and /etc/resolv.conf has none", "set an address, such as 10.0.0.2")
     return found
 
 
@@ -44,7 +59,7 @@ def _server(text: str) -> tuple[str, int]:
             socket.inet_pton(family, host)
             if 0 < int(port) < 65536:
                 return socket.inet_ntop(family, socket.inet_pton(family, host)), int(port)  # as the system names the sender
-    raise WrongQuestion("resolver", text, "is no address", "give an address, or address:port, such as 10.0.0.2:53")
+    raise WrongQuestion("resolver", text, "is not an address", "set an address, or address:port, such as 10.0.0.2:53")
 
 
 def _own() -> list[str]:
@@ -56,11 +71,10 @@ def _own() -> list[str]:
     return [parts[1].partition("%")[0] for parts in words if len(parts) > 1 and parts[0] == "nameserver"]
 
 
-def ask(questions: Iterable[tuple[str, str]], where: Sequence[tuple[str, int]], until: float) -> dict[str, dict[str, Any]]:
-    """Ask for ``(name, type)`` and return by ``name type``: ``state`` (ok, absent, failed, late), ``values`` and ``said``.
+def resolve(records: Iterable[tuple[str, str]], resolvers: Sequence[tuple[str, int]], until: float) -> dict[str, DnsAnswer]:
+    """Query ``(name, type)`` and return the answers by ``name type``.
 
-    absent: the server says that there is no such record. failed: what it says instead of an answer (SERVFAIL, REFUSED), and no other
-    one that was given knows better.
+    A server that does not answer in time, or answers with an error, is followed by the next one. Raises DriverMissing.
     """
     try:
         import dns.exception
@@ -73,27 +87,27 @@ def ask(questions: Iterable[tuple[str, str]], where: Sequence[tuple[str, int]], 
         raise DriverMissing(
             f"DNS needs the library dnspython, and {sys.executable} lacks it", libraries=["dnspython"], install=install
         ) from error
-    open_ones = {f"{name} {kind}": dns.message.make_query(name, kind, use_edns=0, payload=1232) for name, kind in dict.fromkeys(questions)}
-    answers: dict[str, dict[str, Any]] = {}
-    round_number = 0
+    pending = {f"{name} {kind}": dns.message.make_query(name, kind, use_edns=0, payload=1232) for name, kind in dict.fromkeys(records)}
+    answers: dict[str, DnsAnswer] = {}
+    rounds = 0
     with contextlib.ExitStack() as stack:
         sockets = {}
-        for family in {_family(address) for address, _port in where}:
+        for family in {_family(address) for address, _port in resolvers}:
             sockets[family] = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
             sockets[family].setblocking(False)
-        while open_ones and time.monotonic() < until:
-            server = where[round_number % len(where)]
-            round_number += 1
-            for query in open_ones.values():
+        while pending and time.monotonic() < until:
+            server = resolvers[rounds % len(resolvers)]
+            rounds += 1
+            for query in pending.values():
                 with contextlib.suppress(OSError):
                     sockets[_family(server[0])].sendto(query.to_wire(), server)
-            told = _collect(sockets, server, dict(open_ones), min(until, time.monotonic() + ASK_AGAIN))
-            answers.update(told)
-            for key, answer in told.items():
-                # What one server fails at the next may know; the last word is that of the last one.
-                if answer["state"] != "failed" or round_number >= len(where):
-                    open_ones.pop(key)
-    for key in open_ones:
+            received = _collect(sockets, server, dict(pending), min(until, time.monotonic() + NEXT_SERVER_AFTER))
+            answers.update(received)
+            for key, answer in received.items():
+                # The next server may have what one fails at; the error of the last one counts.
+                if answer["state"] != "failed" or rounds >= len(resolvers):
+                    pending.pop(key)
+    for key in pending:
         answers.setdefault(key, {"state": "late", "values": [], "said": "no answer"})
     return answers
 
@@ -102,16 +116,14 @@ def _family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _collect(
-    sockets: dict[int, socket.socket], server: tuple[str, int], open_ones: dict[str, Any], until: float
-) -> dict[str, dict[str, Any]]:
-    """Return the answers to the open queries, until all are there or the time is over; a failure counts from the server just asked only."""
+def _collect(sockets: dict[int, socket.socket], server: tuple[str, int], pending: dict[str, Any], until: float) -> dict[str, DnsAnswer]:
+    """Return the answers to the pending queries, until all are there or the time is over; an error counts only from ``server``."""
     import dns.exception
     import dns.flags
     import dns.message
 
-    answers: dict[str, dict[str, Any]] = {}
-    while open_ones and time.monotonic() < until:
+    answers: dict[str, DnsAnswer] = {}
+    while pending and time.monotonic() < until:
         ready, _none, _errors = select.select(list(sockets.values()), [], [], max(0.0, until - time.monotonic()))
         for one in ready:
             try:
@@ -119,18 +131,18 @@ def _collect(
                 response = dns.message.from_wire(wire, ignore_trailing=True)
             except (OSError, dns.exception.DNSException, ValueError):
                 continue
-            key = next((key for key, query in open_ones.items() if query.is_response(response)), None)
+            key = next((key for key, query in pending.items() if query.is_response(response)), None)
             if key is None:
                 continue
-            query = open_ones[key]
-            told = _over_tcp(query, sender[:2], until) if response.flags & dns.flags.TC else _told(query, response)
-            if told["state"] != "failed" or sender[:2] == server:
-                answers[key] = told
-                del open_ones[key]
+            query = pending[key]
+            answer = _over_tcp(query, sender[:2], until) if response.flags & dns.flags.TC else _answer(query, response)
+            if answer["state"] != "failed" or sender[:2] == server:
+                answers[key] = answer
+                del pending[key]
     return answers
 
 
-def _over_tcp(query: Any, server: tuple[str, int], until: float) -> dict[str, Any]:
+def _over_tcp(query: Any, server: tuple[str, int], until: float) -> DnsAnswer:
     import dns.exception
     import dns.message
 
@@ -139,7 +151,7 @@ def _over_tcp(query: Any, server: tuple[str, int], until: float) -> dict[str, An
             wire = query.to_wire()
             connection.sendall(struct.pack("!H", len(wire)) + wire)
             (length,) = struct.unpack("!H", _exactly(connection, 2, until))
-            return _told(query, dns.message.from_wire(_exactly(connection, length, until)))
+            return _answer(query, dns.message.from_wire(_exactly(connection, length, until)))
     except (OSError, struct.error, dns.exception.DNSException, ValueError) as error:
         return {"state": "failed", "values": [], "said": f"over TCP: {type(error).__name__}"}
 
@@ -155,7 +167,7 @@ def _exactly(connection: socket.socket, count: int, until: float) -> bytes:
     return data
 
 
-def _told(query: Any, response: Any) -> dict[str, Any]:
+def _answer(query: Any, response: Any) -> DnsAnswer:
     import dns.rcode
     import dns.rdatatype
 
@@ -168,8 +180,8 @@ def _told(query: Any, response: Any) -> dict[str, Any]:
 
 
 def _text(data: Any) -> str:
-    """Return a record as people write it: TXT joined, names without the last dot."""
+    """Return a record as zone files write it, with TXT joined and names without the last dot."""
     strings = getattr(data, "strings", None)
     if strings is not None:
         return b"".join(strings).decode("utf-8", "replace")
-    return data.to_text().rstrip(".")
+    return str(data.to_text().rstrip("."))

@@ -1,31 +1,32 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sending statistics of SES say: rates over windows, rises against the usual, and when the quota runs out. Pure functions.
+"""Statistics of sending: rates over windows, rises against the usual rate, and when the quota runs out. Pure functions.
 
-SES keeps points of 15 minutes for 14 days, unsorted, only for periods in which something was sent (product facts). A point here is
-``(start, attempts, bounces, complaints, rejects)``, start in epoch seconds. Rates are percent, times are hours unless a name ends in ``_s``.
+SES keeps points of 15 minutes for 14 days, unsorted, and only for periods in which mails were sent (product facts). Rates are percent, times
+are hours unless a name ends in ``_s``; ``now`` and ``start`` are epoch seconds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 STEP = 900.0  # seconds of a point
 HOUR = 3600.0
 DAY = 86400.0
 WINDOWS = (1, 7, 14)  # days
-PACE_HOURS = 2.0  # over which today's rate is taken
-USUAL_DAYS = 3  # of history, from which on a day can be called usual or not
-BUSIER = 1.3  # times the busiest of the former days at this hour: today is none of them
-LONGEST_TAIL = 200_000
-LEAST_USUAL = 500  # mails in the same hours of the former days, below which all hours are the usual
+PACE_HOURS = 2.0  # today's pace is that of these last hours
+USUAL_DAYS = 3  # days of history that are needed to compare today with
+BUSIER = 1.3  # today is unusual if it has this many times the mails of the busiest former day at this hour
+LONGEST_TAIL = 200_000  # terms of a sum
+LEAST_USUAL = 500  # with fewer mails in the same hours of the former days, all their hours are the usual rate
 
 
 class Point(NamedTuple):
-    """What was sent in 15 minutes."""
+    """The counts of 15 minutes, or of a sum of them."""
 
     start: float
     attempts: int
@@ -35,14 +36,14 @@ class Point(NamedTuple):
 
 
 def points_of(statistics: Iterable[Mapping[str, Any]], now: float) -> list[Point]:
-    """Return the points of ``SendDataPoints`` in their order, each once, none of the future.
+    """Return the points of SES's ``SendDataPoints``, sorted, each period once, without future ones.
 
-    The same period may be told twice while it is still counted: what counted more is newer.
+    SES may return a period twice while it still counts; the higher count is newer.
     """
     by_start: dict[float, Point] = {}
-    for told in statistics:
-        start = float(told["Timestamp"])
-        numbers = (int(told.get(name) or 0) for name in ("DeliveryAttempts", "Bounces", "Complaints", "Rejects"))
+    for entry in statistics:
+        start = float(entry["Timestamp"])
+        numbers = (int(entry.get(name) or 0) for name in ("DeliveryAttempts", "Bounces", "Complaints", "Rejects"))
         point = Point(start, *numbers)
         if start <= now + STEP and (start not in by_start or point[1:] > by_start[start][1:]):
             by_start[start] = point
@@ -57,28 +58,28 @@ def between(points: Sequence[Point], begin: float, end: float) -> Point:
 
 
 def windows(points: Sequence[Point], now: float) -> dict[int, Point]:
-    """Return the sums of the last 1, 7 and 14 days."""
+    """Return the sums of the last 1, 7 and 14 days, by days."""
     return {days: between(points, now - days * DAY, now + STEP) for days in WINDOWS}
 
 
 def percent(count: int, attempts: int) -> float:
-    """Return a rate in percent."""
+    """Return a rate in percent, 0 without attempts."""
     return 100.0 * count / attempts if attempts else 0.0
 
 
-def is_over(count: int, attempts: int, line: float, enough: int, chance: float = 0.01) -> bool:
-    """Whether a rate is at or over a line (percent).
+def is_over(count: int, attempts: int, threshold: float, enough: int, chance: float = 0.01) -> bool:
+    """Return whether a rate reaches a threshold (percent).
 
-    With few sends one bounce is a large share: below ``enough`` attempts the count must also be one that a sender at the line would have
-    by luck with less than ``chance`` (exact binomial test, one side).
+    With few mails, one bounce is a large share. With fewer than ``enough`` attempts, the rate must therefore also be significant: a sender whose
+    true rate is the threshold has such a count with a probability below ``chance`` (exact binomial test, one side).
     """
-    if not attempts or percent(count, attempts) < line:
+    if not attempts or percent(count, attempts) < threshold:
         return False
-    return attempts >= enough or binomial_tail(count, attempts, line / 100) < chance
+    return attempts >= enough or binomial_tail(count, attempts, threshold / 100) < chance
 
 
 def binomial_tail(count: int, trials: int, share: float) -> float:
-    """Return the chance of at least ``count`` of ``trials``, each with the chance ``share``."""
+    """Return the probability of at least ``count`` successes in ``trials``, each with the probability ``share``."""
     if count <= 0:
         return 1.0
     if share <= 0:
@@ -90,9 +91,9 @@ def binomial_tail(count: int, trials: int, share: float) -> float:
 
 
 def fisher_tail(count: int, trials: int, usual_count: int, usual_trials: int) -> float:
-    """Return the chance that at least ``count`` of ``trials`` are bad if they are no worse than the usual ones.
+    """Return the probability of at least ``count`` failures in ``trials`` if their true rate is that of the usual ones.
 
-    Fisher's exact test, one side: given how many are bad in all, how many of them fall on this side by luck.
+    Fisher's exact test, one side: the total of failures is fixed, and so many of them fall on this side by chance.
     """
     bad, everything = count + usual_count, trials + usual_trials
     if count <= 0 or not trials:
@@ -108,16 +109,8 @@ def fisher_tail(count: int, trials: int, usual_count: int, usual_trials: int) ->
     return _sum_of_tail(first, ratio, count, most)
 
 
-def poisson_tail(count: int, mean: float) -> float:
-    """Return the chance of at least ``count`` where ``mean`` are usual."""
-    if count <= 0:
-        return 1.0
-    mean = max(mean, 1e-9)
-    first = count * math.log(mean) - mean - math.lgamma(count + 1)
-    return _sum_of_tail(first, lambda k: mean / (k + 1), count, count + LONGEST_TAIL)
-
-
-def _sum_of_tail(log_first: float, ratio: Any, count: int, most: int) -> float:
+def _sum_of_tail(log_first: float, ratio: Callable[[int], float], count: int, most: int) -> float:
+    """Return the sum of terms from ``count`` to ``most``. ratio: of a term to the one before it."""
     term = math.exp(log_first) if log_first > -745 else 0.0
     total = term
     for k in range(count, min(most, count + LONGEST_TAIL)):
@@ -129,11 +122,13 @@ def _sum_of_tail(log_first: float, ratio: Any, count: int, most: int) -> float:
 
 
 def _log_choose(of: int, chosen: int) -> float:
+    """Return the logarithm of a binomial coefficient."""
     return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)
 
 
-class Rise(NamedTuple):
-    """A rate that is higher than usual: over which hours, its numbers, the usual ones, and the chance of that by luck."""
+@dataclass(frozen=True)
+class Rise:
+    """A rate that is higher than usual: its window in hours, its numbers, the usual ones, and the probability of that by chance."""
 
     hours: float
     count: int
@@ -146,11 +141,10 @@ class Rise(NamedTuple):
 
 
 def rising(points: Sequence[Point], now: float, kind: str, least: int, chance: float, times: float = 2.0) -> Rise | None:
-    """Return the clearest rise of a kind (bounces, complaints, rejects) over the usual, None for none.
+    """Return the least probable rise of a kind (bounces, complaints, rejects) over the usual rate, None for none.
 
-    The last 3 hours are compared with the same hours of all former days, the last 24 hours with the days before. A rise has at least
-    ``least`` of them, ``times`` the usual rate, and by Fisher's exact test less than ``chance`` to be luck. Without a former day there is
-    no usual.
+    The last 3 hours are compared with the same hours of all former days, the last 24 hours with the days before. A rise has a count of at least
+    ``least``, ``times`` the usual rate, and a probability below ``chance`` by Fisher's exact test. Without a former day there is no usual rate.
     """
     found = []
     for hours in (3.0, 24.0):
@@ -160,14 +154,14 @@ def rising(points: Sequence[Point], now: float, kind: str, least: int, chance: f
         if count < least or not usual.attempts or not last.attempts:
             continue
         rate, usual_rate = percent(count, last.attempts), percent(before, usual.attempts)
-        luck = fisher_tail(min(count, last.attempts), last.attempts, min(before, usual.attempts), usual.attempts)
-        if rate >= times * usual_rate and luck < chance:
-            found.append(Rise(hours, count, last.attempts, rate, before, usual.attempts, usual_rate, luck))
+        probability = fisher_tail(min(count, last.attempts), last.attempts, min(before, usual.attempts), usual.attempts)
+        if rate >= times * usual_rate and probability < chance:
+            found.append(Rise(hours, count, last.attempts, rate, before, usual.attempts, usual_rate, probability))
     return min(found, key=lambda rise: rise.chance, default=None)
 
 
 def _usual(points: Sequence[Point], now: float, hours: float) -> Point:
-    """Return the sum of the same hours of the former 13 days; of all their hours, where next to nothing is sent at these."""
+    """Return the sum of the same hours of the former 13 days, or of all their hours where these hours have too few mails."""
     sums = [between(points, now - day * DAY - hours * HOUR, now - day * DAY) for day in range(1, 14)]
     same_hours = Point(0.0, *(sum(column) for column in zip(*(each[1:] for each in sums))))
     return same_hours if same_hours.attempts >= LEAST_USUAL else between(points, now - 14 * DAY, now - DAY)
@@ -177,10 +171,11 @@ def _usual(points: Sequence[Point], now: float, hours: float) -> Point:
 
 
 class Forecast(NamedTuple):
-    """When the rolling quota runs out, in hours from now, None for not within a day.
+    """When the rolling quota runs out, in hours from now; None where it does not within a day.
 
-    today_h: if it goes on as in the last hours. worst_h: if the next 24 hours become like the busiest of the former days from this hour on.
-    pace: mails an hour now. worst_day: how many days ago that was. unusual: today is busier than any of them. alarm_h: what is to be told.
+    today_h: at the pace of the last hours. pace: mails an hour now.
+    worst_h: if the next 24 hours are like the busiest of the former days from this hour on. worst_day: how many days ago that was.
+    unusual: today is busier than all former days. alarm_h: the time to report.
     """
 
     today_h: float | None
@@ -192,10 +187,10 @@ class Forecast(NamedTuple):
 
 
 def forecast(points: Sequence[Point], now: float, used: float, limit: float, horizon: float = 24.0) -> Forecast:
-    """Say when ``used`` reaches ``limit``: mails that are a day old leave the window while new ones come in.
+    """Return when ``used`` reaches ``limit``: mails leave the window when they are a day old, while new ones are sent.
 
-    Told is the busiest former day, since a pace of minutes says little about a run that ends soon; and today's pace where there is no
-    usual yet, or where today is busier than any former day at this hour.
+    alarm_h follows the busiest former day, since the pace of minutes does not predict a run that ends soon. It follows today's pace too where
+    there are too few former days, or where today is busier than all of them at this hour.
     """
     leaving = _leaving(points, now, used)
     recent = between(points, now - PACE_HOURS * HOUR, now + STEP).attempts
@@ -210,15 +205,15 @@ def forecast(points: Sequence[Point], now: float, used: float, limit: float, hor
         if hours is not None and (worst is None or hours < worst):
             worst, worst_day = hours, day
     unusual = len(days) >= USUAL_DAYS and recent > BUSIER * busiest
-    told = [worst] if worst is not None else []
+    candidates = [worst] if worst is not None else []
     if today is not None and (unusual or len(days) < USUAL_DAYS):
-        told.append(today)
-    soonest = min(told, default=None)
+        candidates.append(today)
+    soonest = min(candidates, default=None)
     return Forecast(today, worst, pace, worst_day, unusual, soonest if soonest is not None and soonest <= horizon else None)
 
 
 def _steps(points: Sequence[Point], begin: float) -> list[float]:
-    """Return what was sent in each quarter of an hour of the day from ``begin`` on."""
+    """Return the mails of each quarter of an hour of the day from ``begin`` on."""
     steps = [0.0] * 96
     for point in points:
         number = int((point.start - begin) // STEP)
@@ -228,7 +223,7 @@ def _steps(points: Sequence[Point], begin: float) -> list[float]:
 
 
 def _leaving(points: Sequence[Point], now: float, used: float) -> list[float]:
-    """Return what leaves the window of 24 hours in each quarter to come; together all that is used."""
+    """Return the mails that leave the window of 24 hours in each coming quarter of an hour; their sum is ``used``."""
     steps = _steps(points, now - DAY)
     known = sum(steps)
     if not known:
@@ -237,7 +232,7 @@ def _leaving(points: Sequence[Point], now: float, used: float) -> list[float]:
 
 
 def _runs_out(used: float, limit: float, leaving: Sequence[float], coming: Sequence[float]) -> float | None:
-    """Return the hours until the window holds as much as the limit, None when it does not within a day."""
+    """Return the hours until the window reaches the limit, None where it does not within a day."""
     if used >= limit:
         return 0.0
     for number, (gone, new) in enumerate(zip(leaving, coming)):
@@ -250,14 +245,15 @@ def _runs_out(used: float, limit: float, leaving: Sequence[float], coming: Seque
 
 
 def peak(points: Sequence[Point]) -> float:
-    """Return the most mails a second that a period of 15 minutes had on average."""
+    """Return the highest rate in mails a second, on average of 15 minutes."""
     return max((point.attempts for point in points), default=0) / STEP
 
 
 def parallel_that_fits(limit: float, mail_seconds: float, now_parallel: int | None, seen: float) -> int:
-    """Return how many mails may be under way at once: each takes ``mail_seconds``, or what was measured at today's parallelism.
+    """Return how many mails the worker can send at the same time without exceeding ``limit`` (mails a second).
 
-    A tenth is kept free: SES counts each second by itself.
+    A mail takes ``mail_seconds``, or less where the peak ``seen`` at today's parallelism shows it. A tenth stays free, since SES counts each
+    second separately.
     """
     if now_parallel and seen > 0:
         mail_seconds = min(mail_seconds, now_parallel / seen)

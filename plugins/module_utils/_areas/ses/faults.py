@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faults of SES: what each code means for machines. Texts for people are in texts.yml."""
+"""The faults of SES: severity, source, remedies, and what they follow from. Their texts are in texts.yml."""
 
 from __future__ import annotations
 

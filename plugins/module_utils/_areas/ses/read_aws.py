@@ -1,121 +1,70 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Amazon SES, IAM, STS and CloudWatch, asked at the same time within a given time; reads only, and sends no mail.
+"""Queries to Amazon SES, IAM, STS and CloudWatch, all at the same time and within one time limit. They only read, and send no mail.
 
-What is asked goes through one session of botocore, the library below boto3: boto3 itself would add half as long an import again for
-resources and transfers that nobody uses here. Clients are made one after the other, since that is work for one processor, and the
-questions of those that are made wait for the network meanwhile. A thread that hangs is left behind and ends with the child that all
-of this runs in (see ``_process``). Durations are seconds unless a name ends in ``_ms``; moments are of ``time.monotonic``.
+Clients are made one after the other, since that keeps one processor busy; the queries of finished clients wait for the network meanwhile.
+A thread that hangs is left behind and ends with the child process that the source runs in (see ``_core/children.py``). Durations are seconds
+unless a name ends in ``_ms``; ``until`` is a moment of ``time.monotonic``.
 """
 
 from __future__ import annotations
 
-import re
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..._core.children import describe_crash
-from ..._core.errors import DriverMissing, WrongQuestion
-from ..._core.masking import mask
-from ..._core.references import scrub
+from ..._core.errors import WrongQuestion
+from .aws_actions import ACTIONS, BEYOND, MOST_IDENTITIES, NO_IDENTITY, SENDING, SERVICES, above, identity_arns, principal, user_of
+from .aws_errors import failure, plain
+from .aws_session import Access, load, resolved_key, session_of
+from .facts import Answer, AwsFacts
 
-SERVICES = ("sts", "iam", "sesv2", "ses", "cloudwatch")
-# All that is ever called. The README lists them as the policy that a monitoring key needs.
-ACTIONS = {
-    "account": "ses:GetAccount",
-    "quota": "ses:GetSendQuota",
-    "statistics": "ses:GetSendStatistics",
-    "identity_list": "ses:ListEmailIdentities",
-    "identity": "ses:GetEmailIdentity",
-    "reputation": "cloudwatch:GetMetricData",
-    "caller": "sts:GetCallerIdentity",
-    "sender": "sts:GetCallerIdentity",
-    "keys": "iam:ListAccessKeys",
-    "last_used": "iam:GetAccessKeyLastUsed",
-    "simulated": "iam:SimulatePrincipalPolicy",
-    "rights": "iam:SimulatePrincipalPolicy",
-}
-SENDING = ("ses:SendEmail", "ses:SendRawEmail")
-# What no mail sender needs: each stands for a part of AWS that a wide policy would open.
-BEYOND = (
-    "ses:DeleteIdentity",
-    "ses:UpdateAccountSendingEnabled",
-    "ses:PutAccountSuppressionAttributes",
-    "iam:CreateUser",
-    "iam:AttachUserPolicy",
-    "s3:ListAllMyBuckets",
-    "s3:DeleteObject",
-    "ec2:RunInstances",
-    "sns:Publish",
-)
-NO_IDENTITY = ("NotFoundException", "NotFound")
-MOST_IDENTITIES = 20  # of those that SES lists; names that were given are all asked about, so many at a time
 LARGEST_PAGE = 1000
 CONNECT_WITHIN = 3.0
 READ_WITHIN = 4.0
-ATTEMPTS = 3  # botocore's standard mode waits longer each time, with jitter
+ATTEMPTS = 3  # botocore's standard mode waits longer before each, with jitter
 REPUTATION_HOURS = 48
-SAID = 240
-
-_KEY = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "MissingAuthenticationToken", "AuthFailure")
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
-_SECRET = ("SignatureDoesNotMatch", "InvalidSignatureException")
-_CLOCK = ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError")
-_THROTTLED = ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
-_WRONG_TIME = re.compile(r"signature expired|not yet current|requesttimetooskewed", re.I)
 
 
-@dataclass(frozen=True)
-class Access:
-    """What to sign with: a key ("" for what the profile, the environment or the instance gives); never shown."""
+def _ignore_region(_region: str) -> None:
+    """Do nothing."""
 
-    key_id: str = ""
-    secret: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    profile: str = ""
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """All that must not be in any text."""
-        return tuple(text for text in (self.secret, self.token, self.key_id) if text)
-
-    def arguments(self) -> dict[str, str]:
-        """Return what a client is made with."""
-        given = {"aws_access_key_id": self.key_id, "aws_secret_access_key": self.secret, "aws_session_token": self.token}
-        return {name: value for name, value in given.items() if value}
+def _ignore_identity(_name: str, _answer: Answer) -> None:
+    """Do nothing."""
 
 
 @dataclass
 class Run:
-    """What the threads of one reading share; ``changed`` guards ``clients`` and ``answers``."""
+    """What the threads of one reading share; ``changed`` guards ``clients``, ``answers``, ``names`` and ``offsets``."""
 
     region: str
-    endpoints: Mapping[str, str]
+    endpoints: dict[str, str]
     access: Access
     sender: Access
     until: float
+    exceptions: Any
+    on_identity: Callable[[str, Answer], None] = _ignore_identity
     clients: dict[str, Any] = field(default_factory=dict)
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
     offsets: list[float] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
-    errors: Any = None
     names: list[str] | None = None
     names_left: str = ""
-    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None
     over: bool = False
 
+    def _wait_for(self, there: Callable[[], bool]) -> None:
+        self.changed.wait_for(there, timeout=max(0.0, self.until - time.monotonic()))
+
     def client(self, name: str) -> Any:
-        """Wait for a client; the exception that its making ended with is raised here."""
+        """Wait for a client; raises the exception that its making ended with, or TimeoutError."""
         with self.changed:
-            self.changed.wait_for(lambda: name in self.clients, timeout=max(0.0, self.until - time.monotonic()))
+            self._wait_for(lambda: name in self.clients)
             made = self.clients.get(name)
         if made is None:
             raise TimeoutError
@@ -123,7 +72,8 @@ class Run:
             raise made
         return made
 
-    def tell_names(self, names: list[str], left: str) -> None:
+    def set_names(self, names: list[str], left: str) -> None:
+        """Publish the names of the identities to the threads that wait for them."""
         with self.changed:
             self.names, self.names_left = names, left
             self.changed.notify_all()
@@ -131,53 +81,56 @@ class Run:
     def known_names(self) -> list[str]:
         """Wait for the names of the identities; none where SES does not list them."""
         with self.changed:
-            self.changed.wait_for(lambda: self.names is not None, timeout=max(0.0, self.until - time.monotonic()))
+            self._wait_for(lambda: self.names is not None)
             return list(self.names or [])
 
-    def answer(self, name: str) -> dict[str, Any]:
-        """Wait for the answer to another question."""
+    def answer(self, name: str) -> Answer:
+        """Wait for the answer to another query."""
         with self.changed:
-            self.changed.wait_for(lambda: name in self.answers, timeout=max(0.0, self.until - time.monotonic()))
-            return self.answers.get(name, {"state": "late"})
+            self._wait_for(lambda: name in self.answers)
+            return self.answers.get(name) or {"state": "late", "action": ""}
+
+    def keep(self, name: str, answer: Answer) -> None:
+        """Keep an answer, unless the reading has ended."""
+        with self.changed:
+            if not self.over:
+                self.answers[name] = answer
+                self.changed.notify_all()
 
 
-def ask(
+def query_aws(
     access: Access,
     sender: Access,
     region: str,
-    endpoints: Mapping[str, str],
+    endpoints: dict[str, str],
     identities: Sequence[str],
     iam_user: str,
     until: float,
-    on_region: Callable[[str], None] = lambda _region: None,
-    on_identity: Callable[[str, Mapping[str, Any]], None] = lambda _name, _answer: None,
-) -> dict[str, Any]:
-    """Ask everything; returns ``answers`` by question, ``names`` of the identities, ``offset_s``, ``key_id`` and ``asking_key_id``.
+    on_region: Callable[[str], None] = _ignore_region,
+    on_identity: Callable[[str, Answer], None] = _ignore_identity,
+) -> AwsFacts:
+    """Make all queries and return their answers.
 
-    access: what to ask with; sender: the key that sends mail (``key_id``), the same or another. endpoints: URLs by service, for tests
-    and private endpoints. identities: names, none for those that SES lists; ``names_left`` says how many of these were not asked about,
-    "" for none. on_region: called with the region as soon as it is known. on_identity: called with each identity's name and answer as
-    soon as it is there, in the thread that asked; a service that hangs costs it nothing.
-    An answer: ``state`` (ok, denied, key, expired, secret, clock, throttled, server, unreachable, failed, late; skipped, where what the
-    question needs is not known; needless, where there is nothing to ask), ``action``, ``ms``, and ``data``, or ``code`` and ``said``;
-    ``through`` names the domain that an identity's answer is about. offset_s: how far this clock is ahead of AWS's, None when no answer
-    has told.
+    access: the key that signs the queries. sender: the key that sends mail, empty where it is the same.
+    endpoints: URLs by service, for private endpoints.
+    identities: names, none for those that SES lists.
+    on_region: called with the region as soon as it is known.
+    on_identity: called with the name and the answer of each identity as soon as it arrives, in the thread of the query.
     Raises DriverMissing, and WrongQuestion where there is no region or no key.
     """
-    botocore_session, config, exceptions = _load()
-    run = Run(region, endpoints, access, sender, until, errors=exceptions, on_identity=on_identity)
-    session = _session(botocore_session, access, exceptions)
+    library = load()
+    run = Run(region, endpoints, access, sender, until, library.exceptions, on_identity)
+    session = session_of(library, access)
     run.region = region or session.get_config_variable("region") or ""
     if not run.region:
         raise WrongQuestion(
-            "region", region, "is not given, and neither the .env nor the profile has one", "give region, such as ap-southeast-1"
+            "region", region, "is not set, and neither the .env nor the profile has one", "set region, such as ap-southeast-1"
         )
     on_region(run.region)
-    resolved = _resolved(session, access, exceptions)
-    own = sender if sender.key_id else access
-    key_id = own.key_id or resolved
+    signing_id = resolved_key(session, access, library.exceptions)
+    key_id = sender.key_id or access.key_id or signing_id
     threads = [_start(chain) for chain in _chains(run, identities, iam_user, key_id)]
-    _make_clients(run, session, config)
+    _make_clients(run, session, library.config)
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     with run.changed:
@@ -192,62 +145,12 @@ def ask(
         "names_left": left,
         "offset_s": round(offsets[len(offsets) // 2], 1) if offsets else None,
         "key_id": key_id,
-        "asking_key_id": resolved,
+        "asking_key_id": signing_id,
     }
 
 
-def _load() -> tuple[Any, Any, Any]:
-    try:
-        import botocore.config
-        import botocore.exceptions
-        import botocore.session
-    except ImportError as error:
-        install = f"{sys.executable} -m pip install boto3 dnspython"
-        raise DriverMissing(f"SES needs the library boto3, and {sys.executable} lacks it", libraries=["boto3"], install=install) from error
-    return botocore.session, botocore.config, botocore.exceptions
-
-
-def _session(module: Any, access: Access, exceptions: Any) -> Any:
-    session = module.Session(profile=access.profile or None)
-    try:
-        session.get_scoped_config()
-    except exceptions.ProfileNotFound as error:
-        raise WrongQuestion(
-            "profile", access.profile, "is not in the AWS configuration here", "give one of ~/.aws, or credentials_from"
-        ) from error
-    return session
-
-
-def _resolved(session: Any, access: Access, exceptions: Any) -> str:
-    """Return the id of the key that is used; raises WrongQuestion where there is none."""
-    if access.key_id:
-        return access.key_id
-    try:
-        found = session.get_credentials()
-        # Asking for it is what makes a profile of SSO or an assumed role fetch its key.
-        key_id = str(found.access_key or "") if found else ""
-    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
-        if access.profile:
-            remedy = "log in again (aws sso login), or correct the role and its source in the AWS configuration"
-            raise WrongQuestion("profile", access.profile, f"gives no key ({_kind_of(error)})", remedy) from error
-        problem = f"is not given, nor credentials_from, and AWS's own places fail ({_kind_of(error)})"
-        raise WrongQuestion("profile", None, problem, _REMEDY) from error
-    if found is None:
-        raise WrongQuestion("profile", None, "is not given, nor credentials_from, and neither environment nor instance has a key", _REMEDY)
-    return key_id
-
-
-def _kind_of(error: Exception) -> str:
-    """Return the name of an error and AWS's code in it; not its text, which may hold names of accounts."""
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
-    return f"{type(error).__name__}: {code}" if code else type(error).__name__
-
-
-_REMEDY = "name a .env with credentials_from, or give profile"
-
-
 def _make_clients(run: Run, session: Any, config: Any) -> None:
-    """Make each client; the threads that wait for it go on at once."""
+    """Make each client; the threads that wait for one continue at once."""
     options = config.Config(
         connect_timeout=CONNECT_WITHIN,
         read_timeout=READ_WITHIN,
@@ -276,7 +179,7 @@ def _make_clients(run: Run, session: Any, config: Any) -> None:
 
 
 def _note_time(run: Run, response: Any) -> None:
-    """Compare the clock with the Date of an answer; also of one that refuses."""
+    """Compare the clock with the Date header of a response, also of an error."""
     if response is None:
         return
     stamp = getattr(response[0], "headers", {}).get("Date")
@@ -289,71 +192,71 @@ def _note_time(run: Run, response: Any) -> None:
             run.offsets.append(offset)
 
 
-def _start(chain: Callable[[], None]) -> threading.Thread:
+def _start(chain: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=chain, daemon=True)
     thread.start()
     return thread
 
 
-def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> list[Callable[[], None]]:
-    """Return the questions; those of one chain need the answers before them."""
-    now = datetime.now(timezone.utc)
-
-    def reputation() -> None:
-        queries = [_metric(name, f"Reputation.{name}Rate") for name in ("Bounce", "Complaint")]
-        begin = now - timedelta(hours=REPUTATION_HOURS)
-        _ask(run, "reputation", "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=now)
-
-    def named() -> None:
-        chosen, left = list(dict.fromkeys(identities)), ""
-        if not chosen:
-            listed = _ask(run, "identity_list", "sesv2", "list_email_identities", PageSize=LARGEST_PAGE).get("data") or {}
-            found = [entry["IdentityName"] for entry in listed.get("EmailIdentities", [])]
-            # Domains first: they cover their addresses.
-            chosen = sorted(found, key=lambda name: "@" in name)[:MOST_IDENTITIES]
-            more = len(found) - len(chosen)
-            left = f"{more} or more" if listed.get("NextToken") else str(more or "")
-        run.tell_names(chosen, left)
-        queue = iter(chosen)
-        threads = [_start(lambda: _ask_identities(run, queue)) for _one in range(min(len(chosen), MOST_IDENTITIES))]
-        for thread in threads:
-            thread.join(max(0.0, run.until - time.monotonic()))
-
-    def caller() -> None:
-        _ask(run, "caller", "sts", "get_caller_identity")
+def _chains(run: Run, identities: Sequence[str], iam_user: str, key_id: str) -> list[Callable[[], object]]:
+    """Return the queries as functions that each run in a thread; within a chain, each query needs the answer before it."""
 
     def sender() -> None:
         if run.sender.key_id:
-            _ask(run, "sender", "sender", "get_caller_identity")
-
-    def iam() -> None:
-        used = _ask(run, "last_used", "iam", "get_access_key_last_used", AccessKeyId=key_id) if key_id else {}
-        name = iam_user or (used.get("data") or {}).get("UserName") or _user_of(_arn(run))
-        if name:
-            _ask(run, "keys", "iam", "list_access_keys", UserName=name)
-        else:
-            # Only users have keys that grow old.
-            _leave_out(run, "keys", needless=bool(_arn(run)))
+            _query(run, "sender", "sender", "get_caller_identity")
 
     def simulated() -> None:
         resources = identity_arns(_arn(run), run.region, run.known_names())
         _simulate(run, "simulated", SENDING, **({"ResourceArns": resources} if resources else {}))
 
-    def rights() -> None:
-        _simulate(run, "rights", BEYOND)
-
     return [
-        caller,
+        lambda: _query(run, "caller", "sts", "get_caller_identity"),
         sender,
-        iam,
+        lambda: _query_iam(run, iam_user, key_id),
         simulated,
-        rights,
-        lambda: _ask(run, "account", "sesv2", "get_account") and None,
-        named,
-        lambda: _ask(run, "quota", "ses", "get_send_quota") and None,
-        lambda: _ask(run, "statistics", "ses", "get_send_statistics") and None,
-        reputation,
+        lambda: _simulate(run, "rights", BEYOND),
+        lambda: _query(run, "account", "sesv2", "get_account"),
+        lambda: _query_names(run, identities),
+        lambda: _query(run, "quota", "ses", "get_send_quota"),
+        lambda: _query(run, "statistics", "ses", "get_send_statistics"),
+        lambda: _query_reputation(run, datetime.now(timezone.utc)),
     ]
+
+
+def _query_names(run: Run, identities: Sequence[str]) -> None:
+    """Query the list of identities where none is given, then each identity."""
+    chosen, left = list(dict.fromkeys(identities)), ""
+    if not chosen:
+        listed = _query(run, "identity_list", "sesv2", "list_email_identities", PageSize=LARGEST_PAGE).get("data") or {}
+        found = [entry["IdentityName"] for entry in listed.get("EmailIdentities", [])]
+        # Domains first: they cover their addresses.
+        chosen = sorted(found, key=lambda name: "@" in name)[:MOST_IDENTITIES]
+        more = len(found) - len(chosen)
+        left = f"{more} or more" if listed.get("NextToken") else str(more or "")
+    run.set_names(chosen, left)
+    queue = iter(chosen)
+    threads = [_start(lambda: _query_identities(run, queue)) for _one in range(min(len(chosen), MOST_IDENTITIES))]
+    for thread in threads:
+        thread.join(max(0.0, run.until - time.monotonic()))
+
+
+def _query_iam(run: Run, iam_user: str, key_id: str) -> None:
+    """Query the last use of the sending key, then the keys of its user."""
+    used: Answer = {"state": "late", "action": ""}
+    if key_id:
+        used = _query(run, "last_used", "iam", "get_access_key_last_used", AccessKeyId=key_id)
+    name = iam_user or (used.get("data") or {}).get("UserName") or user_of(_arn(run))
+    if name:
+        _query(run, "keys", "iam", "list_access_keys", UserName=name)
+    else:
+        # Only users have keys that age.
+        _leave_out(run, "keys", needless=bool(_arn(run)))
+
+
+def _query_reputation(run: Run, now: datetime) -> None:
+    queries = [_metric(name, f"Reputation.{name}Rate") for name in ("Bounce", "Complaint")]
+    begin = now - timedelta(hours=REPUTATION_HOURS)
+    _query(run, "reputation", "cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=begin, EndTime=now)
 
 
 def _metric(label: str, name: str) -> dict[str, Any]:
@@ -362,142 +265,65 @@ def _metric(label: str, name: str) -> dict[str, Any]:
 
 
 def _arn(run: Run) -> str:
-    """Return the ARN of who sends."""
+    """Wait for the ARN of the owner of the sending key."""
     answer = run.answer("sender" if run.sender.key_id else "caller")
     return str((answer.get("data") or {}).get("Arn") or "")
 
 
-def _simulate(run: Run, question: str, actions: Sequence[str], **more: Any) -> None:
-    """Ask whether the policies of who sends allow actions; without ResourceArns, on everything (``*``)."""
+def _simulate(run: Run, name: str, actions: Sequence[str], **more: Any) -> None:
+    """Query whether the policies of the sending key's owner allow actions; without ResourceArns, on all resources (``*``)."""
     arn = principal(_arn(run))
     if arn:
-        _ask(run, question, "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=list(actions), **more)
+        _query(run, name, "iam", "simulate_principal_policy", PolicySourceArn=arn, ActionNames=list(actions), **more)
     else:
-        # The root of an account may do everything; a federated user has policies that cannot be simulated.
-        _leave_out(run, question, needless=_arn(run).endswith(":root"))
+        # The root of an account may do everything; the policies of a federated user cannot be simulated.
+        _leave_out(run, name, needless=_arn(run).endswith(":root"))
 
 
-def identity_arns(arn: str, region: str, names: Sequence[str]) -> list[str]:
-    """Return the ARNs of identities in the account of a caller; policies for sending name these (SES developer guide, access control)."""
-    told = re.match(r"arn:([\w-]+):[a-z]+::(\d+):", arn)
-    return [f"arn:{told[1]}:ses:{region}:{told[2]}:identity/{name}" for name in names] if told else []
-
-
-def principal(arn: str) -> str:
-    """Return the user or role behind a caller's ARN whose policies can be simulated, "" for none (the root of an account)."""
-    role = re.match(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/", arn)
-    if role:
-        return f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}"
-    return arn if ":user/" in arn else ""
-
-
-def _user_of(arn: str) -> str:
-    return arn.rpartition("/")[2] if ":user/" in arn else ""
-
-
-def _ask_identities(run: Run, names: Iterator[str]) -> None:
-    """Ask about one after the other until none is left; the body of several threads."""
+def _query_identities(run: Run, names: Iterator[str]) -> None:
+    """Query one identity after the other until none is left; several threads share the names."""
     while True:
         with run.changed:
             name = next(names, None)
         if name is None or run.over:
             return
-        _ask_identity(run, name)
+        _query_identity(run, name)
 
 
-def _ask_identity(run: Run, name: str) -> None:
-    """Ask about an identity; where SES has none of that name, about the domains above it, whose verification covers it (``through``)."""
-    answer: dict[str, Any] = {}
+def _query_identity(run: Run, name: str) -> None:
+    """Query an identity; where SES does not have it, the domains above it, whose verification covers it (``through``)."""
     for one in (name, *above(name)):
         answer = _answer(run, "identity", "sesv2", "get_email_identity", EmailIdentity=one)
         if answer.get("code") not in NO_IDENTITY:
             answer["through"] = "" if one == name else one
             break
-    _keep(run, f"identity {name}", answer)
+    run.keep(f"identity {name}", answer)
     run.on_identity(name, answer)
 
 
-def above(name: str) -> list[str]:
-    """Return the domains that an address or a domain is in, the nearest first; never a bare top-level domain."""
-    domain = name.rpartition("@")[2].split(".")
-    first = 0 if "@" in name else 1
-    return [".".join(domain[number:]) for number in range(first, len(domain) - 1)]
-
-
-def _ask(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
-    """Ask one question and keep its answer; never raises."""
-    answer = _answer(run, question, client, operation, **arguments)
-    _keep(run, question, answer)
+def _query(run: Run, name: str, client: str, operation: str, **arguments: Any) -> Answer:
+    """Make one query, keep its answer and return it; never raises."""
+    answer = _answer(run, name, client, operation, **arguments)
+    run.keep(name, answer)
     return answer
 
 
-def _keep(run: Run, key: str, answer: dict[str, Any]) -> None:
-    with run.changed:
-        if not run.over:
-            run.answers[key] = answer
-            run.changed.notify_all()
-
-
-def _answer(run: Run, question: str, client: str, operation: str, **arguments: Any) -> dict[str, Any]:
-    """Return the answer to one question; never raises."""
+def _answer(run: Run, name: str, client: str, operation: str, **arguments: Any) -> Answer:
+    """Make one query and return its answer; never raises."""
     started = time.monotonic()
+    answer: Answer = {"state": "ok", "action": ACTIONS[name]}
     try:
         data = getattr(run.client(client), operation)(**arguments)
         data.pop("ResponseMetadata", None)
-        told: dict[str, Any] = {"state": "ok", "data": _plain(data)}
+        answer["data"] = plain(data)
     except Exception as error:
-        told = _failure(run, error)
-    return {"action": ACTIONS[question], "ms": round((time.monotonic() - started) * 1000, 1), **told}
+        failed = failure(run.exceptions, (*run.access.secrets, *run.sender.secrets), error)
+        answer = {"state": failed["state"], "action": ACTIONS[name], "code": failed["code"], "said": failed["said"]}
+    answer["ms"] = round((time.monotonic() - started) * 1000, 1)
+    return answer
 
 
-def _leave_out(run: Run, question: str, *, needless: bool) -> None:
-    """Say that a question was not asked: because there is nothing to ask, or because whom it is about is not known or not fit for it."""
-    said = "" if needless else f"about {_arn(run) or 'a key whose owner nobody told'}"
-    _keep(run, question, {"action": ACTIONS[question], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said})
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can carry: times as epoch seconds."""
-    if isinstance(value, datetime):
-        return value.timestamp()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _failure(run: Run, error: Exception) -> dict[str, Any]:
-    """Return ``state code said`` of what a question ended with."""
-    exceptions = run.errors
-    if isinstance(error, exceptions.ClientError):
-        response = error.response
-        code = str(response.get("Error", {}).get("Code") or "")
-        said = str(response.get("Error", {}).get("Message") or "")
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return {"state": state_of(code, said, status), "code": code, "said": _clean(run, said)}
-    if isinstance(error, TimeoutError):
-        return {"state": "late", "code": "", "said": ""}
-    if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
-        return {"state": "key", "code": type(error).__name__, "said": _clean(run, str(error))}
-    unreachable = (exceptions.HTTPClientError, exceptions.ConnectionError)
-    if isinstance(error, unreachable):
-        return {"state": "unreachable", "code": type(error).__name__, "said": _clean(run, str(error))}
-    return {"state": "failed", "code": type(error).__name__, "said": _clean(run, describe_crash(error))}
-
-
-def state_of(code: str, said: str, status: int) -> str:
-    """Return what an error of AWS means for the question."""
-    code = code.rpartition(":")[2].rpartition("#")[2]
-    if code in _CLOCK or (code in _SECRET and _WRONG_TIME.search(said)):
-        return "clock"
-    for codes, state in ((_KEY, "key"), (_EXPIRED, "expired"), (_SECRET, "secret"), (_DENIED, "denied"), (_THROTTLED, "throttled")):
-        if code in codes:
-            return state
-    return "server" if status >= 500 else "failed"
-
-
-def _clean(run: Run, text: str) -> str:
-    for secret in (*run.access.secrets, *run.sender.secrets):
-        text = scrub(text, secret)
-    return mask(" ".join(text.split()), limit=SAID)
+def _leave_out(run: Run, name: str, *, needless: bool) -> None:
+    """Keep the answer of a query that is not made: needless, or skipped because the owner of the key is unknown or does not fit it."""
+    said = "" if needless else f"about {_arn(run) or 'a key whose owner is unknown'}"
+    run.keep(name, {"action": ACTIONS[name], "ms": 0.0, "state": "needless" if needless else "skipped", "code": "", "said": said})

@@ -1,15 +1,16 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an SPF record says of SES, also through the records that it includes (RFC 7208, sections 4.5, 4.6.4, 5.2 and 6.1). Pure functions."""
+"""Whether an SPF record names SES, also through the records that it includes (RFC 7208, sections 4.5, 4.6.4, 5.2 and 6.1). Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from ..._shared.dns import DnsAnswer
 
 INCLUDE = "include:amazonses.com"
-MOST_LOOKUPS = 10  # a receiver gives up beyond these, and so do we
+MOST_LOOKUPS = 10  # a receiver stops after these
 
 
 def records_of(values: Sequence[str]) -> list[str]:
@@ -18,23 +19,23 @@ def records_of(values: Sequence[str]) -> list[str]:
 
 
 def _words(values: Sequence[str]) -> list[str]:
-    """Return the words of the one record; none where there is no record or several, which then do not count."""
+    """Return the words of the one record; none where there is no record, or several, which are invalid."""
     records = records_of(values)
     return [word.lower().lstrip("+") for word in records[0].split()] if len(records) == 1 else []
 
 
 def others_in(values: Sequence[str]) -> list[str]:
-    """Return the names whose records the one record takes in, none where it names SES itself."""
+    """Return the names whose records the one record includes, none where it names SES itself."""
     words = _words(values)
     if INCLUDE in words:
         return []
     return [word.partition(sign)[2].rstrip(".") for word in words for sign in ("include:", "redirect=") if word.startswith(sign)]
 
 
-def problem(values: Sequence[str], dns: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return what is wrong with the SPF among TXT records: missing, several, without (SES), unknown, "" for nothing.
+def problem(values: Sequence[str], dns: Mapping[str, DnsAnswer]) -> str:
+    """Return the problem of the SPF record among TXT records: missing, several, without (SES), unknown, "" for none.
 
-    dns: answers by ``name TXT``, for what the record includes. unknown: DNS did not tell all of that.
+    dns: answers by ``name TXT``, for the records that are included. unknown: DNS did not return all of them.
     """
     records = records_of(values)
     if len(records) != 1:
@@ -47,7 +48,7 @@ def problem(values: Sequence[str], dns: Mapping[str, Mapping[str, Any]]) -> str:
         if name in seen:
             continue
         seen.add(name)
-        answer = dns.get(f"{name} TXT") or {"state": "late", "values": []}
+        answer = dns.get(f"{name} TXT") or {"state": "late", "values": [], "said": ""}
         unsure = unsure or answer["state"] in ("failed", "late")
         if INCLUDE in _words(answer["values"]):
             return ""

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for AWS in this process, and questions to it as the module and the checks put them."""
+"""The replica's AWS in this process, and what the reader and the checks return for it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area as _ses_area
-from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read as _ses
-from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
+import boto3
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.ses.read import read as read_facts
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(CHECKOUT))
@@ -22,11 +24,11 @@ from tests.replica.aws.account import Identity  # noqa: E402 - found through the
 from tests.replica.aws.server import REGION, Aws  # noqa: E402 - found through the line above
 
 SERVICES = ("ses", "sesv2", "iam", "sts", "cloudwatch")
-CHECKS = {check.id: check for check in _ses_area.CHECKS}
+CHECKS = {check.id: check for check in area.CHECKS}
 
 
 def env_file(folder: Path, name: str, key: list[str], **more: str) -> str:
-    """Write a .env with a key, as the product does."""
+    """Write a .env with a key, with the product's names."""
     lines = {"AWS_ACCESS_KEY": key[0], "AWS_SECRET_KEY": key[1], "AWS_REGION": REGION, **more}
     path = folder / name
     path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()), encoding="utf-8")
@@ -34,7 +36,7 @@ def env_file(folder: Path, name: str, key: list[str], **more: str) -> str:
 
 
 def options(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
-    """Return the parameters that lead to the stand-in, with the key of the monitor to ask and that of the sender to be asked about."""
+    """Return the parameters for the stand-in: the monitor's key signs the queries, the sender's key sends."""
     return {
         "credentials_from": {"env_file": env_file(folder, "monitor.env", aws.people.keys["tank-monitor"])},
         "sender_from": {"env_file": env_file(folder, "sender.env", aws.people.keys["tank-sender"], MAX_PARALLEL="20")},
@@ -46,11 +48,11 @@ def options(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
 
 
 def conclude(check: str, facts: Any, now: float | None = None, **parameters: Any) -> list[Any]:
-    """Return the findings of a check about what was read."""
+    """Return the findings of a check for these facts."""
     one = CHECKS[check]
     given = {**{name: spec.get("default") for name, spec in one.parameters.items()}, **parameters}
     (source,) = one.sources
-    return one.function(_sources.Asked(given, time.time() if now is None else now, {source.name: Outcome(facts)}))
+    return one.function(Asked(given, time.time() if now is None else now, {source.name: Outcome(facts)}))
 
 
 def codes(findings: list[Any]) -> list[str]:
@@ -58,7 +60,7 @@ def codes(findings: list[Any]) -> list[str]:
 
 
 def every_code(facts: Any, **parameters: Any) -> set[str]:
-    """Return all codes of all checks that ask AWS."""
+    """Return the codes of all checks of the area."""
     return {code for name, check in CHECKS.items() if check.driver for code in codes(conclude(name, facts, **_known(check, parameters)))}
 
 
@@ -67,9 +69,18 @@ def _known(check: Any, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(aws: Aws, folder: Path, **changed: Any) -> dict[str, Any]:
-    return _ses.read(**options(aws, folder, **changed))
+    return read_facts(**options(aws, folder, **changed))
 
 
 def identity(name):
-    """Return an identity that an account can have."""
+    """Return an identity for the stand-in's account."""
     return Identity(name)
+
+
+def client(aws, service, user="tank-sender"):
+    key = aws.people.keys[user]
+    return boto3.client(service, endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key[0], aws_secret_access_key=key[1])
+
+
+def text_of(finding, part, language):
+    return faults_catalogue.render({**finding.as_dict(), "host": "tank-app"})[language][part]
