@@ -27,7 +27,11 @@ from .helpers import dated
             4,
             "The kernel killed 1 process for lack of memory at about that time",
         ),
-        ({"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}}, 3, "The kernel killed nothing for lack of memory at about that time"),
+        (
+            {"oom": {"count": 3, "at": 1800.0, "since": 1000.0, "rises": []}},
+            3,
+            "The kernel killed nothing for lack of memory at about that time",
+        ),
         ({"oom": {"count": 4, "at": 1950.0, "since": 1000.0, "rises": [[1800.0, 1950.0, 1]]}}, 4, "killed 1 process for lack of memory"),
         ({"oom": {"count": 9, "at": 1950.0, "since": 1000.0, "rises": []}}, 4, "Perhaps the kernel"),
         ({"oom": {"count": 4, "at": 1950.0, "since": 1940.0, "rises": []}}, 4, "Perhaps the kernel"),
