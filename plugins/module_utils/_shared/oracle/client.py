@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._core import children as _process
+from ..._core import children
 from ..._core.errors import DriverMissing
 from .outcome import full_code, said
 from .targets import Target
@@ -156,7 +156,7 @@ def _same(one: str, other: str) -> bool:
 def _known_to_the_loader(seconds: float) -> Sequence[str] | None:
     """Return what the dynamic loader has in its cache, None when it does not say."""
     try:
-        listed = _process.run(_LDCONFIG, deadline=seconds)
+        listed = children.run(_LDCONFIG, deadline=seconds)
     except OSError:
         return None
     return None if listed.timed_out or listed.code else listed.stdout.splitlines()

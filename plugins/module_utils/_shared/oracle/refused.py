@@ -1,118 +1,69 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Passwords that were refused: never tried again with the same account, not by another target and not in the next run.
-
-Accounts lock. Within a run, targets with the same account go through one gate: the first login goes alone, the others wait for
-its outcome. Between runs a salted hash of the refused credentials is kept on the host that asked (``oracle-refused.json``). Runs at
-the same time, of hosts that delegate to one checker, share that memory: the first login holds a lock of the account, and what was
-refused is kept before the lock goes.
-"""
+"""Refused passwords of Oracle accounts, as they are kept: ``{"refused": {account: {salt, hash, at}}}`` (oracle-refused.json)."""
 
 from __future__ import annotations
 
 import re
-import secrets
-import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ..._core.references import fingerprint
-from .outcome import REFUSALS, Outcome
+from ..._core import refusals
 from .targets import Target
 
 MOST_KEPT = 500
-_WHOLE = {"salt", "hash", "at"}
+
+
+def entries(memory: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the refusals in a memory by account; a damaged memory has none."""
+    kept = memory.get("refused")
+    return kept if isinstance(kept, Mapping) else {}
 
 
 def account(target: Target) -> str:
-    """Return which account of which database a target logs in to, as a person would write it."""
+    """Return the account and database that a target logs in to, as text: ``tank@db1:1521/orclpdb1``."""
     mode = "" if target.mode == "default" else f" as {target.mode}"
     return f"{target.user.upper()}@{target.place}/{target.database}{mode}".lower()
 
 
-def held_since(target: Target, memory: Mapping[str, Any]) -> str:
-    """Return when these very credentials were refused in an earlier run, "" when they were not."""
-    kept = memory.get(account(target))
-    if not isinstance(kept, Mapping) or not set(kept) >= _WHOLE:
-        return ""
-    return _seconds(str(kept["at"])) if secrets.compare_digest(_hash(target, str(kept["salt"])), str(kept["hash"])) else ""
-
-
-def _seconds(at: str) -> str:
-    """Return a time as people are told it, without a part of a second."""
-    return re.sub(r"\.\d+", "", at)
-
-
 def refusal(target: Target) -> dict[str, str]:
-    """Return what is kept of refused credentials."""
-    salt = secrets.token_hex(16)
-    return {"salt": salt, "hash": _hash(target, salt), "at": stamp()}
+    """Return what is kept of a target's refused credentials."""
+    return {**refusals.refusal(account(target), target.password), "at": _stamp()}
 
 
-def stamp() -> str:
-    """Return this moment, RFC 3339 in UTC, with milliseconds: what is forgotten was refused before a run, not by another one beside it."""
+def _stamp() -> str:
+    """Return this moment, RFC 3339 in UTC, with milliseconds."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def since(kept: Mapping[str, Any], forgotten: str) -> Mapping[str, Any]:
-    """Return what of the kept refusals came after a moment (RFC 3339), all for ""."""
-    if not forgotten:
-        return kept
-    return {name: one for name, one in kept.items() if isinstance(one, Mapping) and str(one.get("at")) > forgotten}
+def held_since(target: Target, known: Mapping[str, Any]) -> str:
+    """Return when an earlier run was refused these very credentials (RFC 3339, whole seconds), "" when none was."""
+    entry = known.get(account(target))
+    if entry is None or not refusals.is_of(entry, account(target), target.password):
+        return ""
+    return re.sub(r"\.\d+", "", str(entry["at"]))
 
 
-def _hash(target: Target, salt: str) -> str:
-    return fingerprint(salt, account(target), target.password)
+def held(targets: Sequence[Target], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return by name the targets whose credentials are held, and since when; other services with the same account count."""
+    found = {target.name: held_since(target, known) for target in targets} if known else {}
+    by_login = {_login_of(target): found[target.name] for target in targets if found.get(target.name)}
+    return {target.name: by_login[_login_of(target)] for target in targets if _login_of(target) in by_login}
 
 
-def merged(former: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to keep: what a run learnt (``{account: refusal}``, None for a login that was good) over what was kept."""
-    kept = {**former, **new}
-    return dict([(name, value) for name, value in kept.items() if value][-MOST_KEPT:])
+def _login_of(target: Target) -> tuple[str, ...]:
+    return (target.place.lower(), target.user.upper(), target.mode, target.password)
 
 
-@dataclass
-class Gate:
-    """The way to one account. ``state``: free, asking (somebody logs in), open, shut (``verdict`` says why), stuck."""
+def remember(learnt: Mapping[str, Any], former: Any, forgotten: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what the next run needs, and whatever else the memory holds.
 
-    state: str = "free"
-    verdict: Outcome | None = None
-    by: str = ""
-
-
-@dataclass
-class Gates:
-    """The gates of one run, told apart by the listener's address, account and password.
-
-    Services are not told apart: several names may lead to one database. ``changed`` guards everything.
+    learnt: ``{account: refusal}`` of this run, None for a login that was good. former: what is kept so far.
+    forgotten: hashes of refusals that do not count any more.
     """
-
-    changed: threading.Condition
-    known: dict[tuple[str, ...], Gate] = field(default_factory=dict)
-
-    def of(self, target: Target, addresses: Iterable[str]) -> Gate:
-        """Return the gate of a target's account; call it with ``changed`` held."""
-        key = (min(addresses, default=target.place), target.user.upper(), target.mode, target.password)
-        return self.known.setdefault(key, Gate())
-
-
-def passed(gate: Gate, outcome: Outcome | None) -> None:
-    """Note how a login ended; outcome is None for a good one. Call it with ``changed`` held."""
-    if outcome is None:
-        gate.state = "open"
-    elif gate.state == "open":
-        return
-    elif outcome.code in REFUSALS:
-        gate.state, gate.verdict = "shut", outcome
-    else:
-        gate.state = "free"  # nothing was said about the account
-
-
-def stuck(changed: threading.Condition, gate: Gate) -> None:
-    """Let nobody else try this account: it is not known whether the last login counted."""
-    with changed:
-        gate.state = "stuck"
-        changed.notify_all()
+    others = former if isinstance(former, Mapping) else {}
+    kept = {**refusals.without(entries(others), forgotten), **learnt}
+    newest = [(name, value) for name, value in kept.items() if value][-MOST_KEPT:]
+    return {**others, "refused": dict(newest)}
