@@ -53,8 +53,8 @@ def _hash_of(entry: Any) -> str:
 class Refusals:
     """The refusals that one run knows, and how it shares them with other runs.
 
-    ``known``: what counted when the run began, by account. ``forgotten``: the hashes that do not count any more. They are those in
-    the memory when it was recalled, so that a refusal which another run adds meanwhile counts.
+    ``recalled``: what the memory held when the run began, by account. ``forgotten``: the hashes of it that do not count any more; a
+    refusal that another run adds meanwhile counts. ``known``: what of it counts.
     """
 
     def __init__(self, memory: Any, entries: Callable[[Mapping[str, Any]], Entries], *, forget: bool = False) -> None:
@@ -65,9 +65,9 @@ class Refusals:
         """
         self._kept = memory if isinstance(memory, Kept) else None
         self._entries = entries
-        found = entries(memory) if isinstance(memory, Mapping) else {}
-        self.forgotten = [_hash_of(entry) for entry in found.values() if _hash_of(entry)] if forget else []
-        self.known = without(found, self.forgotten)
+        self.recalled: Entries = dict(entries(memory)) if isinstance(memory, Mapping) else {}
+        self.forgotten = [_hash_of(entry) for entry in self.recalled.values() if _hash_of(entry)] if forget else []
+        self.known: Entries = without(self.recalled, self.forgotten)
 
     @property
     def shared(self) -> bool:

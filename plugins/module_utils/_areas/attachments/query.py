@@ -172,7 +172,7 @@ def _statement(session: Any, query: str, columns: tuple[str, str], day: date) ->
     if query:
         statement = sql.text(query)
         return statement.bindparams(day=f"{day:%Y%m%d}") if _DAY.search(query) else statement
-    session.look_at_tables()
+    session.look_at_tables(("email_send_log",))
     name, group = (column.lower() for column in columns)
     mail = session.table("email_send_log", "send_at", *dict.fromkeys((name, group)))
     begin = datetime.combine(day, time())
