@@ -15,9 +15,9 @@ from typing import Any
 from ..._core.finding import Finding, ok, unknown
 from ..._core.references import LOGIN_OPTIONS
 from ..._core.source import Asked
+from ..._shared.oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from ..nas.checks import STATES, known
 from ..nas.read import state_of
-from ..oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from .batch import EARLY, FAILED
 from .faults import fault
 from .match import EXTENSIONS, NAME_PATTERN, UNKNOWN

@@ -18,8 +18,8 @@ from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion, from_dict
 from ..._shared import sql as _logsdb
-from ..oracle import read as _oracle
-from ..oracle import session as _oracle_session
+from ..._shared.oracle import reading as _oracle
+from ..._shared.oracle import session as _oracle_session
 from .wanted import MOST
 
 CONNECT_WITHIN = 3.0
@@ -172,7 +172,7 @@ def _statement(session: Any, query: str, columns: tuple[str, str], day: date) ->
     if query:
         statement = sql.text(query)
         return statement.bindparams(day=f"{day:%Y%m%d}") if _DAY.search(query) else statement
-    session.look_at_tables()
+    session.look_at_tables(("email_send_log",))
     name, group = (column.lower() for column in columns)
     mail = session.table("email_send_log", "send_at", *dict.fromkeys((name, group)))
     begin = datetime.combine(day, time())

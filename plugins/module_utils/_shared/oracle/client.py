@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The driver: python-oracledb, thin by default, thick where Instant Client's folder is given; and whether Instant Client is right.
 
-The driver is imported where the reading begins: it wants a newer Python than managed hosts must have.
+The driver is imported where the reading begins: it needs a newer Python than managed hosts have to have.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._core import children as _process
+from ..._core import children
 from ..._core.errors import DriverMissing
 from .outcome import full_code, said
 from .targets import Target
 
 OLDEST = (2, 0)  # of the driver
-PYTHON = "3.10"  # what its current releases want
+PYTHON = "3.10"  # needed by its current releases
 PROGRAM = "ops.remediation"  # what V$SESSION shows
 _PACKETS = "PYO_DEBUG_PACKETS"  # prints every packet, the login's too
 _LIBRARY = "libclntsh.so*"
@@ -43,7 +43,7 @@ _MODES = {
 
 @dataclass(frozen=True)
 class Driver:
-    """The loaded driver. ``problem``: why thick mode, which was asked for, could not be had (see :func:`instant_client`)."""
+    """The loaded driver. ``problem``: why thick mode, which lib_dir requests, is not available (see :func:`instant_client`)."""
 
     module: Any
     mode: str = "thin"
@@ -85,7 +85,7 @@ def load(lib_dir: str | None = None) -> Driver:
 def _missing(why: str) -> DriverMissing:
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     return DriverMissing(
-        f"Oracle is asked with the package oracledb, and {sys.executable} (Python {own}) {why}; its releases of today want Python {PYTHON} or newer",
+        f"Oracle needs the package oracledb, and {sys.executable} (Python {own}) {why}; its current releases need Python {PYTHON} or newer",
         libraries=["oracledb"],
         install=f"{sys.executable} -m pip install 'oracledb>=3.4'",
         python=PYTHON,
@@ -118,7 +118,7 @@ def places(made: Any) -> tuple[list[tuple[str, int]], str]:
 
 
 def connect(driver: Driver, target: Target, made: Any) -> Any:
-    """Log in and return the connection. Blocks for as long as the peer likes: call it where it can be abandoned."""
+    """Log in and return the connection. Nothing limits the wait for the peer: call it where it can be abandoned."""
     return driver.module.connect(user=target.user, password=target.password, params=made)
 
 
@@ -126,10 +126,10 @@ def connect(driver: Driver, target: Target, made: Any) -> Any:
 
 
 def instant_client(lib_dir: str | None = None, within: float = _LDCONFIG_SECONDS) -> dict[str, Any]:
-    """Return what there is of Oracle's Instant Client on this machine.
+    """Return which parts of Oracle's Instant Client this machine has.
 
     ``folders`` that hold the client's library; ``lib_dir`` as given and whether it ``holds_library``; whether such a folder is
-    in this process's ``ld_library_path`` or ``known_to_the_loader`` (None when that cannot be asked), which the client's own
+    in this process's ``ld_library_path`` or ``known_to_the_loader`` (None when that is unknown), which the client's own
     libraries need; whether ``libaio`` is there.
     """
     search = [part for part in os.environ.get("LD_LIBRARY_PATH", "").split(":") if part]
@@ -154,9 +154,9 @@ def _same(one: str, other: str) -> bool:
 
 
 def _known_to_the_loader(seconds: float) -> Sequence[str] | None:
-    """Return what the dynamic loader has in its cache, None when it does not say."""
+    """Return the lines of the dynamic loader's cache, None when ldconfig fails."""
     try:
-        listed = _process.run(_LDCONFIG, deadline=seconds)
+        listed = children.run(_LDCONFIG, deadline=seconds)
     except OSError:
         return None
     return None if listed.timed_out or listed.code else listed.stdout.splitlines()

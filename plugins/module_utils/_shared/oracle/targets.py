@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of Oracle: the options of a target, and the target made of them.
+"""The options of an Oracle target, and the target made of them.
 
 A target is given by host and port with a service or a SID, or by ``dsn``: an Easy Connect string, a connect descriptor, or
 an alias of a tnsnames.ora in ``config_dir``. Passwords are references that are followed where the check runs.
@@ -27,10 +27,9 @@ MOST_STATEMENTS = 20
 _READS = re.compile(r"\s*(?:SELECT|WITH)\b", re.I)
 _LOCKS = re.compile(r"\bFOR\s+UPDATE\b", re.I)
 _IS_PARSED_ONLY = re.compile(r"\s*(?:SELECT|WITH|UPDATE|INSERT|DELETE|MERGE)\b", re.I)
-# user/password@place, and what a descriptor may say of secrets.
 TARGET_OPTIONS: dict[str, dict[str, Any]] = {
-    "name": {"type": "str", "required": True, "description": "What findings call this target, such as customer-db."},
-    "host": {"type": "str", "description": "Host of the listener, as the host that asks sees it."},
+    "name": {"type": "str", "required": True, "description": "Name of this target in findings, such as customer-db."},
+    "host": {"type": "str", "description": "Host of the listener, as the host that runs the check reaches it."},
     "port": {"type": "int", "default": DEFAULT_PORT, "description": "Port of the listener."},
     "protocol": {"type": "str", "default": "tcp", "choices": ["tcp", "tcps"], "description": "V(tcps) is TLS from the first byte."},
     "service": {"type": "str", "description": "Name of the service. One of service, sid and dsn is needed."},
@@ -45,7 +44,7 @@ TARGET_OPTIONS: dict[str, dict[str, Any]] = {
         "type": "dict",
         "options": LOGIN_OPTIONS,
         "no_log": False,  # a reference, no secret
-        "description": "Where the host that asks finds its password: {file: ...}, or {env_file: ..., key: ORACLE_PASS}.",
+        "description": "Where the host that runs the check finds its password: {file: ...}, or {env_file: ..., key: ORACLE_PASS}.",
     },
     "mode": {"type": "str", "default": "default", "choices": list(MODES), "description": "Administrative mode of the login."},
     "query": {
@@ -72,7 +71,7 @@ TARGET_OPTIONS: dict[str, dict[str, Any]] = {
         "description": "Whether the name in the server's certificate must be the host's.",
     },
 }
-# What only a module may be handed, never a check: values that stay in its own process.
+# Only a module takes these, never a check: the values stay in its own process.
 HANDED_OPTIONS: dict[str, dict[str, Any]] = {
     "password": {"type": "str", "no_log": True, "description": "The password itself, for use from a checker with a vault."},
     "wallet_password": {"type": "str", "no_log": True, "description": "The password of ewallet.pem itself."},
@@ -93,9 +92,9 @@ HANDED_RULES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Target:
-    """One database and account. The secrets never show in a representation.
+    """One database and account. A representation never shows the secrets.
 
-    ``problem`` is why it cannot be asked: a reference that leads nowhere, or a file of another user.
+    ``problem``: why it cannot be used, such as a reference to a file that does not exist or belongs to another user.
     """
 
     name: str
@@ -123,19 +122,19 @@ class Target:
 
     @property
     def database(self) -> str:
-        """The service or SID; "" where the dsn says it."""
+        """The service or SID; "" where the dsn has it."""
         return self.service or self.sid
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be in any text."""
+        """The values that must not appear in any text."""
         return tuple(secret for secret in (self.password, self.wallet_password) if secret)
 
 
 def make_targets(given: Iterable[Mapping[str, Any]]) -> list[Target]:
     """Return the targets of validated options, their references followed.
 
-    Raises WrongQuestion for a target that is wrongly put. A reference that leads nowhere is the target's own ``problem``.
+    Raises WrongQuestion for wrong options. A reference that cannot be followed is the target's own ``problem``.
     """
     listed = list(given)
     if not listed or len(listed) > MOST_TARGETS:
@@ -167,7 +166,7 @@ def _secret(options: Mapping[str, Any], option: str) -> str:
         return options.get(option) or read_secret(options.get(f"{option}_from"))
     except WrongQuestion as error:
         known = dict(error.details)
-        # "password_from.file: '/path'" would be taken for a password and be masked.
+        # The masking would treat "password_from.file: '/path'" as a password.
         known["option"] = known["option"].replace("login", f"{option}_from of targets[{options['name']}]", 1).replace("].", "], ", 1)
         raise WrongQuestion.from_details(known) from None
 

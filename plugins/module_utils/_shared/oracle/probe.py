@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How far the network lets us to a listener: name, TCP, and whether what answers there is an Oracle listener at all.
 
-The driver has no time limit of its own for a name, for a peer that says nothing, or for an SSH server that waits for a client;
-so each step is done here first, bounded. The listener is asked as ``tnsping`` does, which makes no session.
+The driver has no time limit of its own for a name, for a peer that sends nothing, or for an SSH server that waits for a client;
+so each step is done here first, with a limit. The listener is pinged as ``tnsping`` does, which makes no session.
 Times are seconds, moments are of ``time.monotonic``.
 """
 
@@ -20,20 +20,20 @@ from dataclasses import dataclass
 from typing import Any
 
 LISTENER, CLOSED, SILENT, SSH, HTTP, TLS, OTHER = "listener", "closed", "silent", "ssh", "http", "tls", "other"
-STRANGERS = (SSH, HTTP, TLS, OTHER)  # what no Oracle client can talk to
+STRANGERS = (SSH, HTTP, TLS, OTHER)  # no Oracle client can connect to these
 MOST_ADDRESSES = 16
-_BANNER = 60  # characters kept of what a stranger said
+_BANNER = 60  # characters kept of the first line of a stranger
 _PING = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
 _HEADER = 58
 _PACKET_HEADER = 8
-_TLS_WITHIN = 0.5  # a listener without TLS may wait for more of what it takes for a packet
+_TLS_WITHIN = 0.5  # a listener without TLS may wait for the rest of a packet
 _CONNECT = 1
 _LISTENER_ANSWERS = (2, 4, 5, 11)  # accept, refuse, redirect, resend
 
 
 @dataclass(frozen=True)
 class Address:
-    """One address of a name: what a socket needs."""
+    """One address of a name, as a socket needs it."""
 
     family: int
     sockaddr: tuple[Any, ...]
@@ -61,7 +61,7 @@ def resolve(places: Sequence[tuple[str, int]]) -> list[Address]:
 
 
 def connect(addresses: Sequence[Address], until: float) -> tuple[socket.socket, Address]:
-    """Return a connection to the first address that takes one, and that address; raises the first failure (OSError)."""
+    """Return a connection to the first address that accepts one, and that address; raises the first failure (OSError)."""
     failures: list[OSError] = []
     for number, address in enumerate(addresses):
         left = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
@@ -100,7 +100,7 @@ def look_at(connection: socket.socket, *, tls: bool, until: float) -> tuple[str,
 
 
 def _encrypted(connection: socket.socket, until: float) -> ssl.SSLSocket:
-    """Begin TLS. Whom the certificate belongs to is for the driver to decide: nothing is told to this peer."""
+    """Begin TLS without checking the certificate, which the driver does: this peer is sent no secret."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -109,7 +109,7 @@ def _encrypted(connection: socket.socket, until: float) -> ssl.SSLSocket:
 
 
 def speaks_tls(address: Address, until: float) -> bool:
-    """Whether a TLS handshake succeeds at an address, whose peer closed when it was asked in plain."""
+    """Whether a TLS handshake succeeds at an address whose peer closed a connection without TLS."""
     until = min(until, time.monotonic() + _TLS_WITHIN)
     try:
         connection, _address = connect([address], until)
@@ -134,14 +134,14 @@ def _asked(connection: socket.socket, until: float) -> bytes:
 
 
 def ping_packet() -> bytes:
-    """Return the packet that ``tnsping`` sends: a connect packet whose data asks for nothing but an answer."""
+    """Return the packet that ``tnsping`` sends: a connect packet whose data requests an answer only."""
     fixed = struct.pack(">HHHHHHHHHHI", 318, 300, 0, 8192, 32767, 0x7F08, 0, 1, len(_PING), _HEADER, 0)
     body = fixed.ljust(_HEADER - 8, b"\0") + _PING
     return struct.pack(">HHBBH", 8 + len(body), 0, _CONNECT, 0, 0) + body
 
 
 def what_answers(answer: bytes) -> str:
-    """Say what kind of peer begins its answer so."""
+    """Return the kind of peer by the first bytes of its answer."""
     if not answer:
         return CLOSED
     if answer.startswith(b"SSH-"):

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session is asked: the query and how fast it is, and what the account may see of itself and of the instance.
+"""What a session reads: the query and how fast it is, and what the account may see of itself and of the instance.
 
 Product facts: a target query of 1,000 rows takes less than 1 s, 10,000 less than 3 s, 30,000 less than 8 s. Rows are counted and
 never kept. Manual 2 section 6 and the product facts: the account needs SELECT on its tables and UPDATE on the flag, nothing else.
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from .facts import AccountFacts, Lacking, SessionLimit
 from .outcome import EXPIRES_SOON, QUERY_TOO_SLOW, explain, full_code
 from .targets import DEFAULT_QUERY, Target
 
@@ -20,7 +21,7 @@ MOST_ROWS = 30_000
 ROWS_AT_ONCE = 200  # of wide rows more would take too much memory
 TARGETS = ((1000, 1.0), (10_000, 3.0), (30_000, 8.0))  # rows, seconds
 MOST_NAMES = 10
-# What a login of an application may have besides.
+# System privileges that an application may have besides.
 HARMLESS = ("CREATE SESSION", "ALTER SESSION", "SET CONTAINER")
 
 _ABOUT_ACCOUNT = """
@@ -36,7 +37,7 @@ SELECT RESOURCE_NAME, CURRENT_UTILIZATION, TRIM(LIMIT_VALUE) FROM V$RESOURCE_LIM
 
 
 class TooSlow(Exception):
-    """The query did not end in time, and the server answered the break: it is there, and slow."""
+    """The query did not end in time, but the server answered the break: it is up, and slow."""
 
     def __init__(self, rows: int) -> None:
         super().__init__(rows)
@@ -55,7 +56,7 @@ def product_target(rows: int) -> float:
 def count_rows(connection: Any, query: str, until: float) -> int:
     """Run the query and return its number of rows, MOST_ROWS at most. Raises TooSlow, or the driver's error.
 
-    until: moment of time.monotonic at which the driver breaks the query off.
+    until: moment of time.monotonic at which the driver breaks the query.
     """
     rows = 0
     cursor = connection.cursor()
@@ -84,7 +85,7 @@ def fetch(
 ) -> list[Any]:
     """Run the query and return what is picked of each row. Raises TooSlow, Gone, or the driver's error, and whatever ``pick`` raises.
 
-    pick: is given the names of the columns, and returns what takes of a row what is wanted; nothing else of it is kept.
+    pick: is given the names of the columns, and returns a function that picks from a row; nothing else of a row is kept.
     """
     found: list[Any] = []
     cursor = connection.cursor()
@@ -114,18 +115,17 @@ def _limit(connection: Any, until: float) -> None:
     connection.call_timeout = max(1, round((until - time.monotonic()) * 1000))
 
 
-def facts(connection: Any, target: Target, until: float) -> dict[str, Any]:
-    """Return what the account may see. Nothing here fails: what cannot be seen is named in ``not_asked``.
+def facts(connection: Any, target: Target, until: float) -> AccountFacts:
+    """Return what the account may see. Never raises: ``not_asked`` names what it may not see."""
+    found: AccountFacts = {"not_asked": [], "warned": full_code_of_warning(connection) == EXPIRES_SOON}
 
-    ``expires_s`` (seconds until the password expires, None for never) ``warned`` (the server said so at the login)
-    ``privileges roles`` ``too_much`` (rights that sending mail does not need) ``sessions`` ([{name used limit}])
-    ``tried`` (what of Tank's own statements was tried: SELECT, UPDATE, ...) ``lacking`` ([{statement driver_code}]) ``not_asked``.
-    """
-    found: dict[str, Any] = {"not_asked": [], "warned": full_code_of_warning(connection) == EXPIRES_SOON}
-    ask: Callable[[str, str], list[tuple[Any, ...]] | None] = lambda what, sql: _rows(connection, what, sql, until, found["not_asked"])  # noqa: E731
-    about = ask("privileges and password expiry", _ABOUT_ACCOUNT)
-    found.update(_account(about) if about is not None else {"expires_s": None, "privileges": None, "roles": None, "too_much": None})
-    limits = ask("sessions and their limit (V$RESOURCE_LIMIT)", _LIMITS)
+    def rows(what: str, statement: str) -> list[tuple[Any, ...]] | None:
+        return _rows(connection, what, statement, until, found["not_asked"])
+
+    about = rows("privileges and password expiry", _ABOUT_ACCOUNT)
+    nothing: AccountFacts = {"expires_s": None, "privileges": None, "roles": None, "too_much": None}
+    found.update(nothing if about is None else _account(about))
+    limits = rows("sessions and their limit (V$RESOURCE_LIMIT)", _LIMITS)
     found["sessions"] = None if limits is None else [_limit_of(row) for row in limits if str(row[2]).isdigit()]
     found["tried"] = _kinds([*target.statements, *([] if target.query == DEFAULT_QUERY else [target.query])])
     found["lacking"] = [problem for statement in target.statements for problem in _parsed(connection, statement, until, found["not_asked"])]
@@ -162,7 +162,7 @@ def _why(error: BaseException) -> str:
     return known.get(code, code)
 
 
-def _account(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+def _account(rows: list[tuple[Any, ...]]) -> AccountFacts:
     named: dict[str, list[str]] = {"expires": [], "privilege": [], "role": [], "object": []}
     for kind, value in rows:
         named[str(kind).strip()].append(str(value))
@@ -175,12 +175,12 @@ def _account(rows: list[tuple[Any, ...]]) -> dict[str, Any]:
     }
 
 
-def _limit_of(row: tuple[Any, ...]) -> dict[str, Any]:
+def _limit_of(row: tuple[Any, ...]) -> SessionLimit:
     return {"name": str(row[0]), "used": int(row[1]), "limit": int(row[2])}
 
 
-def _parsed(connection: Any, statement: str, until: float, not_asked: list[str]) -> list[dict[str, str]]:
-    """Have a statement parsed; the database then says whether the account could run it."""
+def _parsed(connection: Any, statement: str, until: float, not_asked: list[str]) -> list[Lacking]:
+    """Have a statement parsed, which shows whether the account may run it; return the problem, if there is one."""
     try:
         _limit(connection, until)
         connection.cursor().parse(statement)

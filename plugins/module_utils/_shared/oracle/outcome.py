@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an error of the driver means: the manuals' code, and why. By codes and errno, never by text: texts differ by version.
+"""What an error of the driver means: the manuals' code, and why. Codes and errno decide, never the text, which differs by version.
 
 In thin mode python-oracledb has codes of its own (DPY), which the manuals do not know; ``DPY-6005`` only wraps the error that
 ended the connecting, its ``__cause__``. Facts measured with releases 3.4 to 26.1; thick mode gives the ORA numbers themselves.
@@ -19,8 +19,8 @@ from typing import Any
 from ..._core.masking import mask
 from ..._core.references import scrub
 
-SAID = 200  # characters kept of what a driver said
-# The account's state: what the same login will be told again, whoever asks.
+SAID = 200  # characters kept of a driver's message
+# The account's state: every login with the same credentials gets this answer.
 REFUSALS = ("ORA-01017", "ORA-28000", "ORA-28001", "ORA-28009")
 # Each of these counts towards the lock of the account.
 COUNTED = ("ORA-01017",)
@@ -33,7 +33,7 @@ _OTHER_NAME = (62, 64)  # OpenSSL's codes for a certificate of another host name
 _NUMBER = re.compile(r"\bORA-(\d{5})\b")
 _CONNECTION_ID = re.compile(r"\s*\(CONNECTION_ID=[^)]*\)")
 
-# Code of the driver or database -> (the manuals' code, why). What a listener or a database says.
+# Code of the driver, listener or database -> (the manuals' code, why).
 _KNOWN: dict[str, tuple[str, str]] = {
     "DPY-6001": ("ORA-12514", "service"),
     "DPY-6003": ("ORA-12505", "sid"),
@@ -123,9 +123,9 @@ _BY_THE_LISTENER = ("refused", "old_server", "encryption")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a target that is not well.
+    """Why a target failed.
 
-    code: the manuals' code, "" when nothing here knows it. reason: why, for the texts. driver_code: what the driver or the
+    code: the manuals' code, "" for an unknown error. reason: why, for the texts. driver_code: what the driver or the
     database called it. more: what else is known, such as the listener's number.
     """
 
