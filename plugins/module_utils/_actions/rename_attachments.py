@@ -21,9 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
-from .._areas.attachments.content import reason_of
-from .._areas.nas.checks import seen_source
-from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts
+from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts, seen_source
+from .._shared.nas_states import error_name
 from .._shared.text_files import text_of
 
 BEGUN, DONE, UNDONE, GONE = "begun", "done", "undone", "gone"
@@ -182,7 +181,7 @@ def _rename_one(move: Move, notes: int, identity: str, places: dict[tuple[str, i
                 raise
             _note(notes, id=identity, event=DONE)
     except (OSError, ValueError) as error:
-        return reason_of(error)
+        return error_name(error)
     return ""
 
 
@@ -251,9 +250,9 @@ def _undo_one(move: Move, entry: Mapping[str, Any]) -> tuple[str, str]:
         try:
             return (GONE, "ENOENT") if _is_cleared(move.folder, entry) else ("failed", NO_FOLDER)
         except (OSError, ValueError) as error:
-            return "failed", reason_of(error)
+            return "failed", error_name(error)
     except (OSError, ValueError) as error:
-        return "failed", reason_of(error)
+        return "failed", error_name(error)
     return DONE, ""
 
 
@@ -267,7 +266,7 @@ def place_of(descriptor: int) -> dict[str, Any]:
     """Return in which file system an open folder lies: ``mount`` (point) ``source`` ("" where not told) ``device`` (number) ``remote``."""
     by_mount = {entry["mount"]: entry for entry in parse_mounts(text_of(MOUNTS, MAX_MOUNTS_TEXT) or "")}
     holder = holder_of(by_mount, os.readlink(f"/proc/self/fd/{descriptor}"))
-    told = {"mount": holder["mount"], "source": seen_source(holder)} if holder else {"mount": "", "source": ""}
+    told = {"mount": holder["mount"], "source": seen_source(holder["device"], holder["root"])} if holder else {"mount": "", "source": ""}
     return {**told, "device": os.fstat(descriptor).st_dev, "remote": bool(holder) and is_remote(holder["type"])}
 
 

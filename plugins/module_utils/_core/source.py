@@ -40,7 +40,7 @@ class Source:
     read: Callable[..., Any]
     parameters: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
-    owner: Callable[..., int] | None = None
+    owner: Callable[..., int | None] | None = None
     remember: Callable[..., Any] | None = None
     exclusive: tuple[str, ...] = ()
     prepare: Callable[..., Any] | None = None

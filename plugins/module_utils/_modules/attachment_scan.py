@@ -23,7 +23,6 @@ from .._areas.attachments.match import NAME_PATTERN, shown
 from .._areas.attachments.read import SILENT_ROOTS, details_in
 from .._areas.attachments.walk import SILENT
 from .._areas.nas import area as _nas_area
-from .._areas.nas.checks import is_below
 from .._core import asking as _ask
 from .._core.check import Check
 from .._core.children import call, user_id
@@ -33,6 +32,7 @@ from .._core.questions import Question
 from .._core.source import Asked
 from .._core.state import State
 from .._shared.dated_paths import day_of, roots_of
+from .._shared.mounts import is_below
 
 JOURNAL = "attachments-renamed.jsonl"
 PRESENT, RENAMED, UNDONE = "present", "renamed", "undone"

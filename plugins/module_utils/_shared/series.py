@@ -74,7 +74,8 @@ def forecast(points: Any, now: float, free: float, *, least_points: int, least_s
 
 def _since_last_cleaning(series: Sequence[Sequence[float]]) -> tuple[list[Sequence[float]], list[float]]:
     """Return the points after the last clean-up or change of size, and the times of all clean-ups."""
-    start, cleaned = 0, []
+    start = 0
+    cleaned: list[float] = []
     for number in range(1, len(series)):
         before, after = series[number - 1], series[number]
         if after[2] != before[2]:

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from ..._core.errors import WrongQuestion
 from ..._core.masking import mask
 from ..._shared.dated_paths import Root, dated, dated_parts, days_in
+from ..._shared.nas_states import error_name
 from ..._shared.text_files import tail
-from .content import reason_of
 
 # "0 failed" and "errors: 0" are no failures.
 FAILED = r"(?i)(?<!\b0\s)\b(?:errors?|failed|failures?|fatal|exceptions?|aborted|traceback|오류|실패)(?!\w|\s{0,2}[:=]\s{0,2}0\b)"
@@ -99,7 +99,7 @@ def _modified(path: str) -> tuple[float | None, str]:
     try:
         return os.stat(path).st_mtime, ""
     except (OSError, ValueError) as error:
-        return None, reason_of(error)
+        return None, error_name(error)
 
 
 def _judge_log(
@@ -166,7 +166,7 @@ def read_kept(root: Root, day: date, keep_days: int) -> dict[str, Any]:
     try:
         found = _old_folders(root, day, keep_days, answer) if root.is_dated else _old_files(root, day, keep_days, answer)
     except (OSError, ValueError) as error:
-        return {**answer, "problem": reason_of(error)}
+        return {**answer, "problem": error_name(error)}
     found.sort()
     return {**answer, "old": len(found), "oldest": found[0][0] if found else "", "examples": [name for _day, name in found[:5]]}
 

@@ -15,8 +15,8 @@ from typing import Any
 from ..._core.finding import Finding, ok, unknown
 from ..._core.references import LOGIN_OPTIONS
 from ..._core.source import Asked
-from ..nas.checks import STATES, known
-from ..nas.read import state_of
+from ..._shared.evidence import without_empty
+from ..._shared.nas_states import STATES, state_of
 from ..oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from .batch import EARLY, FAILED
 from .faults import fault
@@ -265,7 +265,7 @@ def _batch(check: str, found: Mapping[str, Any], subject: str) -> Finding | None
 def batch_told(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of the batch, for texts."""
     batch = found["batch"]
-    return known({"batch": batch["state"], **{name: batch[name] for name in ("log", "marker", "line", "last")}})
+    return without_empty({"batch": batch["state"], **{name: batch[name] for name in ("log", "marker", "line", "last")}})
 
 
 def _one_code(check: str, code: str, found: Mapping[str, Any], subject: str) -> Finding:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import io
 import lzma
 import os
@@ -24,6 +23,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+from ..._shared.nas_states import error_name
 
 BLOCK = 16 * 1024  # bytes of the first and of the last block
 DEEP_MOST = 256 * 1024 * 1024  # bytes of a file, and of what is packed in it, that ``deep`` reads
@@ -104,7 +105,7 @@ def inspect_file(path: bytes | str, extension: str, *, deep: bool = False) -> Ve
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:
-        return Verdict(UNREADABLE, reason_of(error))
+        return Verdict(UNREADABLE, error_name(error))
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -115,7 +116,7 @@ def inspect_file(path: bytes | str, extension: str, *, deep: bool = False) -> Ve
             parts = read_parts(lambda offset, length: _exactly(descriptor, offset, length), found.st_size, deep=deep)
             return judge(extension, parts)
     except OSError as error:
-        return Verdict(UNREADABLE, reason_of(error))
+        return Verdict(UNREADABLE, error_name(error))
     finally:
         os.close(descriptor)
 
@@ -164,12 +165,6 @@ def _exactly(descriptor: int, offset: int, length: int) -> bytes:
         pieces.append(piece)
         offset, length = offset + len(piece), length - len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def reason_of(error: Exception) -> str:
-    """Return the kernel's name of an error (EIO, EACCES), or its text."""
-    number = getattr(error, "errno", None)
-    return errno.errorcode.get(number, str(error)[:100]) if number else str(error)[:100]
 
 
 def judge(extension: str, parts: Parts) -> Verdict:

@@ -26,10 +26,11 @@ from typing import Any
 from ..._core.children import user_id, user_name
 from ..._core.errors import WrongQuestion
 from ..._shared.dated_paths import Root, dated, day_of, roots_of
+from ..._shared.nas_states import error_name
 from ..._shared.threads import Crew
 from . import s3
 from .batch import EARLY, paths_of, patterns_of, read_batch, read_kept, since_of
-from .content import BLOCK, DAMAGED, EMPTY, UNREADABLE, Verdict, inspect_file, is_read_wholly, reason_of
+from .content import BLOCK, DAMAGED, EMPTY, UNREADABLE, Verdict, inspect_file, is_read_wholly
 from .match import (
     DUPLICATED,
     EXTENSIONS,
@@ -341,7 +342,7 @@ def _file(path: bytes) -> File:
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:
-        why = reason_of(error)
+        why = error_name(error)
         # A link to nothing is there, and cannot be read.
         return File(path, problem="dangling_link" if why in ABSENT and os.path.islink(path) else why)
     identity = f"{found.st_dev}:{found.st_ino}"

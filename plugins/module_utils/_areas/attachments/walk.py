@@ -17,8 +17,8 @@ from itertools import filterfalse
 from operator import methodcaller
 
 from ..._shared.dated_paths import Root
+from ..._shared.nas_states import error_name
 from ..._shared.threads import Crew
-from .content import reason_of
 from .match import Crowd, Index, encoded
 
 AT_ONCE = 20_000  # names of a folder that are looked at together: what is in memory besides what is kept
@@ -135,7 +135,7 @@ class Walker:
                         self._take(folder, names)
                         names = []
         except (OSError, ValueError) as error:
-            folder.problem = reason_of(error)
+            folder.problem = error_name(error)
         self._take(folder, names)
         return below
 
