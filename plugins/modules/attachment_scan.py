@@ -564,7 +564,7 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.checks import QUERY_OPTIONS, QUERY_RULES
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.parameters import QUERY_OPTIONS, QUERY_RULES
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import without_descriptions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError

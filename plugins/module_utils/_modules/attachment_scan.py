@@ -17,22 +17,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._actions import rename_attachments as _attachments_rename
-from .._areas.attachments import area as _attachments_area
+from .._actions import rename_attachments
+from .._areas.attachments import check_present, check_retention
 from .._areas.attachments.match import NAME_PATTERN, shown
-from .._areas.attachments.read import SILENT_ROOTS, details_in
+from .._areas.attachments.outcomes import details_in
+from .._areas.attachments.settings import SILENT_ROOTS
 from .._areas.attachments.walk import SILENT
-from .._areas.nas import area as _nas_area
-from .._core import asking as _ask
+from .._areas.nas import check_disk, check_mount, check_path
+from .._core import asking
 from .._core.check import Check
 from .._core.children import call, user_id
 from .._core.errors import ActionFailed, NeedsUser, RemediationError, WrongQuestion
-from .._core.finding import Finding, unknown
+from .._core.finding import unknown
 from .._core.questions import Question
-from .._core.source import Asked
 from .._core.state import State
 from .._shared.dated_paths import day_of, roots_of
 from .._shared.mounts import is_below
+from .._shared.units import stamp
 
 JOURNAL = "attachments-renamed.jsonl"
 PRESENT, RENAMED, UNDONE = "present", "renamed", "undone"
@@ -184,25 +185,23 @@ def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) 
     left = max(1.0, end - time.monotonic())
     within = min(NAS_MOST, left * NAS_SHARE)
     nas = [_question(check, options, within + 1.0, probe_within=within, paths=options["roots"]) for check in _nas_checks(options)]
-    _take(result, _ask.ask(nas, asked_from=asked_from, state=state))
+    _take(result, asking.ask(nas, asked_from=asked_from, state=state))
     if result.wrong:
         return result
     sick = _sick_places(result.findings)
     if sick and _is_sick(options["wanted_file"] or "", sick):
-        reason = f"the wanted names are not known: {options['wanted_file']} lies in a mount that does not answer"
-        _take(result, _ask.ask([_blocked(options, reason, result.findings[0]["code"])], asked_from=asked_from, state=state))
+        result.findings.append(_unknown_names(options, asked_from, result.findings[0]["code"]))
         return result
     options = _around(options, sick)
     left = max(1.0, end - time.monotonic())
     every = ALL if options["details_file"] or options["state"] == RENAMED else options["details"]
-    held: dict[str, Any] = {}
-    present_check, retention_check = map(_knowing_silent, _attachments_area.CHECKS)
-    present = _holding(present_check, "attachments.files", held)
-    questions = [_question(present, options, left, answer_within=left * 0.9, details=every)]
+    questions = [_question(check_present.CHECK, options, left, answer_within=left * 0.9, details=every)]
     if options["keep_days"] is not None:
-        questions.append(_question(retention_check, options, left, answer_within=left * 0.9))
-    _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
-    result.found = {**held, "details": details_in(held)} if held else held
+        questions.append(_question(check_retention.CHECK, options, left, answer_within=left * 0.9))
+    answer = asking.ask(questions, asked_from=asked_from, state=state)
+    _take(result, answer)
+    found = answer.read.get("attachments.files")
+    result.found = {**found, "details": details_in(found)} if found else {}
     return result
 
 
@@ -241,7 +240,8 @@ def _around(options: Mapping[str, Any], sick: Mapping[str, str]) -> dict[str, An
 def _nas_checks(options: Mapping[str, Any]) -> list[Check]:
     named = bool(options["mounts"])
     local = any(not root.startswith("s3://") for root in options["roots"])
-    return [check for check in _nas_area.CHECKS if (named if check.id == "nas.mount" else named or local)]
+    checks = [check_mount.CHECK] if named else []
+    return checks + ([check_path.CHECK, check_disk.CHECK] if named or local else [])
 
 
 def _question(check: Check, options: Mapping[str, Any], deadline: float, **others: Any) -> Question:
@@ -251,35 +251,14 @@ def _question(check: Check, options: Mapping[str, Any], deadline: float, **other
     return Question(check, parameters, deadline)
 
 
-def _knowing_silent(check: Check) -> Check:
-    """Return a check whose sources are told which roots do not answer; nobody but this door asks the mounts before."""
-    sources = tuple(replace(source, parameters=(*source.parameters, SILENT_ROOTS)) for source in check.sources)
-    return replace(
-        check,
-        sources=sources,
-        parameters={**check.parameters, SILENT_ROOTS: {"type": "dict", "description": "Roots that do not answer, with their problem."}},
-    )
+def _unknown_names(options: Mapping[str, Any], asked_from: str, code: str) -> dict[str, Any]:
+    """Return the finding that the wanted names are unknown, since the file with them lies in a mount that does not answer."""
+    reason = f"the wanted names are not known: {options['wanted_file']} lies in a mount that does not answer"
+    finding = unknown("attachments.present", reason, blocked_by=code, subject=" ".join(options["roots"]))
+    return replace(finding, asked_from=asked_from, checked_at=stamp(time.time()) or "").as_dict()
 
 
-def _holding(check: Check, source: str, held: dict[str, Any]) -> Check:
-    """Return a check that leaves what its source read in ``held``."""
-    function = check.function
-
-    def asked_and_held(asked: Asked) -> list[Finding]:
-        held.update(asked.read(source))
-        return function(asked)
-
-    return replace(check, function=asked_and_held)
-
-
-def _blocked(options: Mapping[str, Any], reason: str, code: str) -> Question:
-    def answer(_asked: Asked) -> list[Finding]:
-        return [unknown("attachments.present", reason, blocked_by=code, subject=" ".join(options["roots"]))]
-
-    return Question(replace(_attachments_area.CHECKS[0], function=answer, sources=()), {}, 1.0)
-
-
-def _take(result: Result, answer: _ask.Answer) -> None:
+def _take(result: Result, answer: asking.Answer) -> None:
     result.findings += answer.findings
     result.wrong += [line for line in answer.wrong if line not in result.wrong]
     result.warnings += answer.warnings
@@ -289,13 +268,13 @@ def _take(result: Result, answer: _ask.Answer) -> None:
 
 
 def _rename(options: Mapping[str, Any], state: State, asked_from: str, result: Result, end: float) -> Result:
-    moves = _attachments_rename.plan(result.rows)
+    moves = rename_attachments.plan(result.rows)
     if not moves:
         return result
     if state.read_only:
         return _with_moves(result, [vars(move) for move in moves], [])
     done = _in_child(
-        lambda journal, until: _attachments_rename.rename(moves, journal, until),
+        lambda journal, until: rename_attachments.rename(moves, journal, until),
         state,
         options["rename_as"],
         _left(end, RENAME_SHARE),
@@ -311,11 +290,11 @@ def put_back(state: State, rename_as: str | None, end: float) -> Result:
     """Give all files of the journal their old names back, or in check mode say which. end: monotonic seconds."""
     journal = _journal(state)
     if state.read_only:
-        outcome = call(lambda: _attachments_rename.standing_moves(journal), _left(end))
+        outcome = call(lambda: rename_attachments.standing_moves(journal), _left(end))
         return _with_moves(Result(), outcome.get(), [])
     if not os.path.exists(journal):
         return Result()
-    done = _in_child(_attachments_rename.undo, state, rename_as, _left(end), Result())
+    done = _in_child(rename_attachments.undo, state, rename_as, _left(end), Result())
     result = _with_moves(Result(), done["done"], [*done["failed"], *_late(done)])
     result.gone = [_told(move) for move in done["gone"]]
     result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
@@ -351,7 +330,7 @@ def _in_child(
     opened: list[int] = []
 
     def become() -> int | None:
-        opened.append(_attachments_rename.open_journal(journal))
+        opened.append(rename_attachments.open_journal(journal))
         return user_id("rename_as", rename_as) if rename_as else None
 
     try:
@@ -360,7 +339,7 @@ def _in_child(
         error.details["partial"] = so_far
         raise
     except RemediationError as error:
-        told = _attachments_rename.made_since(journal, begin)
+        told = rename_attachments.made_since(journal, begin)
         partial = _with_moves(so_far, told["renamed"] or told["undone"], [{**move, "why": "broken_off"} for move in told["open"]])
         remedy = f"what was done stands in {journal} and can be put back with state undone"
         raise ActionFailed(f"renaming broke off: {error.message}; {remedy}", partial=partial) from error

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from ..._core.errors import WrongQuestion
 from ..._core.masking import mask
-from ..._shared.dated_paths import Root, dated, dated_parts, days_in
+from ..._shared.dated_paths import dated
 from ..._shared.nas_states import error_name
 from ..._shared.text_files import tail
 
@@ -27,8 +27,6 @@ FAILED = r"(?i)(?<!\b0\s)\b(?:errors?|failed|failures?|fatal|exceptions?|aborted
 LOG_TAIL = 256 * 1024
 RUNNING = 600.0  # seconds since the last line of its log for which a batch counts as running
 EARLY = 6.0  # hours before the begin of the day from which a batch is that day's
-MOST_ENTRIES = 50_000
-KEPT_DEPTH = 3  # levels of folders below a root without a date that are looked into for old files
 # When a line was written: at its begin, behind a bracket or a level, and not some day that it speaks of.
 _MOMENT = re.compile(
     r"\W{0,3}(?:[A-Z]{3,8}\W{1,3})?(\d{4})[-/.](\d\d)[-/.](\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?(?!\d)"
@@ -153,86 +151,3 @@ def _moment_of(line: str, zone: ZoneInfo) -> float | None:
 
 
 # --- what is kept for too long
-
-
-def read_kept(root: Root, day: date, keep_days: int) -> dict[str, Any]:
-    """Return what one root keeps longer than its policy: ``path how problem old count oldest examples looked more``.
-
-    how: folders (the root holds a date: its folders tell their age) or files (their times do). old: how many are too old.
-    oldest: the day of the oldest, YYYY-MM-DD. An old folder without a file counts as cleaned.
-    """
-    answer: dict[str, Any] = {"path": root.base, "how": "folders" if root.is_dated else "files", "problem": ""}
-    answer.update(old=0, oldest="", examples=[], looked=0, more=False)
-    try:
-        found = _old_folders(root, day, keep_days, answer) if root.is_dated else _old_files(root, day, keep_days, answer)
-    except (OSError, ValueError) as error:
-        return {**answer, "problem": error_name(error)}
-    found.sort()
-    return {**answer, "old": len(found), "oldest": found[0][0] if found else "", "examples": [name for _day, name in found[:5]]}
-
-
-def _old_folders(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
-    parts = dated_parts(root)
-    names = [""]
-    for _part in parts or [""]:
-        below: list[str] = []
-        for above in names:
-            below += _names_in(root.base, above, MOST_ENTRIES - len(below))
-        names = below
-        answer["more"] = answer["more"] or len(names) >= MOST_ENTRIES
-    days = days_in(parts, names) if parts else {}
-    if names and not days:
-        answer["how"] = "untold"
-    answer["looked"] = len(days)
-    old = [(found, name) for name, found in days.items() if (day - found).days > keep_days]
-    return [(str(found), name) for found, name in sorted(old) if _holds_a_file(os.path.join(root.base, name))]
-
-
-def _names_in(base: str, above: str, most: int) -> list[str]:
-    """Return the names in a folder below the base, from the base on; of what is no folder there are none."""
-    try:
-        with os.scandir(os.path.join(base, above)) as entries:
-            return [os.path.join(above, entry.name) for _number, entry in zip(range(most), entries)]
-    except (FileNotFoundError, NotADirectoryError):
-        if not above:
-            raise
-        return []
-
-
-def _holds_a_file(folder: str) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return next(iter(entries), None) is not None
-    except OSError:
-        return True
-
-
-def _old_files(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the old files in a root and the folders in it, links left out."""
-    found: list[tuple[str, str]] = []
-    folders = [(root.path, 0)]
-    while folders:
-        path, level = folders.pop()
-        try:
-            entries = os.scandir(path)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            if not level:
-                raise
-            answer["more"] = True
-            continue
-        with entries:
-            for entry in entries:
-                if answer["looked"] >= MOST_ENTRIES:
-                    answer["more"] = True
-                    return found
-                answer["looked"] += 1
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [(entry.path, level + 1)] if level < KEPT_DEPTH else []
-                    continue
-                try:
-                    modified = date.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime)
-                except (OSError, ValueError, OverflowError):
-                    continue
-                if entry.is_file(follow_symlinks=False) and (day - modified).days > keep_days:
-                    found.append((str(modified), os.path.relpath(entry.path, root.path)))
-    return found

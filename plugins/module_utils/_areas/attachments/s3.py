@@ -17,7 +17,8 @@ from typing import Any
 from ..._core.errors import DriverMissing, WrongQuestion
 from ..._core.references import read_secret
 from ..._shared.dated_paths import Root
-from .content import UNREADABLE, Verdict, judge, read_parts, room_for
+from .content import judge, room_for
+from .content_parts import UNREADABLE, Verdict, read_parts
 from .match import Index, encoded
 from .walk import AT_ONCE, SILENT, Folder
 

@@ -14,10 +14,15 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import batch as _attachments_batch
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import wanted
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import (
+    check_present,
+    content_parts,
+    inspect_files,
+    read_files,
+    read_kept,
+    wanted,
+)
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.match import Wanted
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, NeedsUser, WrongQuestion
@@ -237,7 +242,7 @@ def test_folders_are_read_as_the_user_of_the_worker(folder, tmp_path):
         if above.stat().st_uid == 0 and above != above.parent and str(above).startswith("/tmp/"):
             above.chmod(0o755)
     given = {"roots": [str(folder)], "wanted": h.NAMES, "answer_within": 5.0, "as_user": "nobody"}
-    source = _attachments_area.FILES
+    source = read_files.FILES
     from ansible_collections.ops.remediation.plugins.module_utils._core.source import read_all
     from ansible_collections.ops.remediation.plugins.module_utils._core.state import State
 
@@ -247,7 +252,7 @@ def test_folders_are_read_as_the_user_of_the_worker(folder, tmp_path):
     assert answer["user"] == "nobody"
     assert answer["counts"]["UNKNOWN"] == 12
     assert answer["roots"][0]["problem"] == "EACCES"
-    findings = reader and h._attachments_checks.present_of(answer)
+    findings = check_present.present_of(answer)
     assert [(finding.status, finding.evidence["blocked_by"]) for finding in findings] == [("unknown", "nas.no_permission")]
     folder.chmod(0o755)
     (folder / h.NAMES[0]).chmod(0o600)
@@ -368,7 +373,7 @@ def test_a_marker_without_a_date_in_its_path_counts_for_its_day_only(tmp_path):
         os.utime(marker, (BEGIN + hours * 3600,) * 2)
         answer = h.read([tmp_path / "none"], [], **given, batch_hours_before=before)
         assert answer["batch"]["state"] == state, (hours, before)
-    (finding,) = h._attachments_checks.present_of(h.read([tmp_path / "none"], None, **given, batch_hours_before=0))
+    (finding,) = check_present.present_of(h.read([tmp_path / "none"], None, **given, batch_hours_before=0))
     assert finding.evidence["last"] == "2026-11-20 19:00"
     reads_well(finding)
 
@@ -385,7 +390,7 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
     if line:
         log.write_text(line)
     given = {"date": "2026-11-21", "batch_log": str(tmp_path / "batch-%Y%m%d.log")}
-    (finding,) = h._attachments_checks.present_of(h.read([folder], None, **given))
+    (finding,) = check_present.present_of(h.read([folder], None, **given))
     assert (finding.code, finding.evidence["batch"]) == ("" if state == "running" else "attachments.batch_missing", state)
     if finding.code:
         reads_well(finding)
@@ -410,7 +415,7 @@ def test_without_names_a_batch_that_failed_or_has_not_run_is_a_fault_though_file
 def test_why_a_file_cannot_be_read_is_told_in_words(folder, why, said, step):
     answer = h.read([folder], h.NAMES)
     row = {**answer["details"][0], "outcome": "INVALID", "code": "attachments.unreadable", "why": why}
-    finding = h._attachments_checks._one_code(
+    finding = check_present._one_code(
         "attachments.present", row["code"], {**answer, "codes": {row["code"]: 1}, "examples": {row["code"]: [row]}}, "x"
     )
     reads_well(finding)
@@ -423,9 +428,9 @@ def test_why_a_file_cannot_be_read_is_told_in_words(folder, why, said, step):
 def test_missing_names_that_no_similar_ones_were_looked_for_are_told(folder):
     answer = h.read([folder], [f"Z_{number}.pdf" for number in range(510)])
     assert (answer["similar"]["looked"], answer["similar"]["left"]) == (500, 10)
-    found = next(one for one in h._attachments_checks.present_of(answer) if one.code == "attachments.not_found")
+    found = next(one for one in check_present.present_of(answer) if one.code == "attachments.not_found")
     assert "for 10 of the missing names" in found.evidence["not_asked"][0]
-    few = h._attachments_checks.present_of(h.read([folder], ["Z_1.pdf"]))
+    few = check_present.present_of(h.read([folder], ["Z_1.pdf"]))
     assert "not_asked" not in few[0].evidence
 
 
@@ -433,7 +438,7 @@ def test_what_was_not_looked_at_is_told_besides_another_root_that_is_unknown(fol
     answer = h.read([folder, folder.parent / "elsewhere"], h.NAMES)
     assert all("looked" not in row for row in [*answer["details"], *h.read([folder], h.NAMES, contents=False)["details"]])
     answer["roots"][1]["problem"], answer["unread"], answer["complete"] = "EIO", 3, False
-    reasons = [one.evidence["reason"] for one in h._attachments_checks.present_of(answer) if one.status == "unknown"]
+    reasons = [one.evidence["reason"] for one in check_present.present_of(answer) if one.status == "unknown"]
     assert len(reasons) == 2
     assert "3 of 12 wanted files are there and were not looked at" in reasons[1]
 
@@ -445,7 +450,7 @@ def test_marker_and_log_of_the_batch_in_a_finding(folder):
 
     def batch():
         answer = h.read([pattern], h.NAMES, **given)
-        return next(one for one in h._attachments_checks.present_of(answer) if one.code == "attachments.batch_missing").evidence["batch"]
+        return next(one for one in check_present.present_of(answer) if one.code == "attachments.batch_missing").evidence["batch"]
 
     assert batch() == "not_run"
     log.write_text("ERROR password=hunter2\n")
@@ -470,17 +475,17 @@ def test_old_folders_of_days(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "A_1.pdf").touch()
     os.remove(tmp_path / "20260901" / "A_1.pdf")
-    (entry,) = reader.read_retention([f"{tmp_path}/%Y%m%d"], date="2026-11-21", keep_days=30)["roots"]
+    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y%m%d"], date="2026-11-21", keep_days=30)["roots"]
     assert (entry["old"], entry["oldest"], entry["examples"], entry["looked"]) == (1, "2026-10-01", ["20261001"], 4)
 
 
 def test_old_files_and_roots_without_a_whole_date(tmp_path):
     h.put(tmp_path, "A_1.pdf")
     h.put(tmp_path, "B_1.pdf", modified=time.time())
-    plain, untold = reader.read_retention([str(tmp_path), f"{tmp_path}/%Y/%m"], keep_days=30)["roots"]
+    plain, untold = read_kept.read_retention([str(tmp_path), f"{tmp_path}/%Y/%m"], keep_days=30)["roots"]
     assert (plain["how"], plain["old"], plain["examples"]) == ("files", 1, ["A_1.pdf"])
     assert untold["how"] == "untold"
-    (absent,) = reader.read_retention([f"{tmp_path}/nowhere/%Y%m%d"])["roots"]
+    (absent,) = read_kept.read_retention([f"{tmp_path}/nowhere/%Y%m%d"])["roots"]
     assert absent["problem"] == "ENOENT"
 
 
@@ -530,9 +535,9 @@ def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monke
         seen.append(len(reading))
         time.sleep(0.05)
         reading.discard(path)
-        return h._attachments_read.Verdict()
+        return content_parts.Verdict()
 
-    monkeypatch.setattr(h._attachments_read, "inspect_file", inspect)
+    monkeypatch.setattr(inspect_files, "inspect_file", inspect)
     assert h.read([tmp_path], names, parallel_reads=most)["counts"]["FOUND"] == 40
     assert len(seen) == 40
     # A crew grows as work waits; on a busy machine it may not need all of them.
@@ -540,7 +545,7 @@ def test_never_more_files_are_read_at_the_same_time_than_is_told(tmp_path, monke
 
 
 def test_names_of_codes_are_those_of_the_table():
-    assert all(re.fullmatch(r"attachments\.[a-z_]+", code) for code in h._attachments_checks.CODES)
+    assert all(re.fullmatch(r"attachments\.[a-z_]+", code) for code in check_present.CODES)
 
 
 def test_dates_over_several_folders_tell_their_age(tmp_path):
@@ -549,9 +554,9 @@ def test_dates_over_several_folders_tell_their_age(tmp_path):
         h.put(tmp_path / name, "A_1.csv")
     (tmp_path / "2026" / "readme.txt").touch()
     (tmp_path / "2024" / "01" / "01").mkdir(parents=True)  # cleaned
-    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
+    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
     assert (entry["how"], entry["old"], entry["oldest"], entry["examples"]) == ("folders", 2, "2025-12-31", ["2025/12/31", "2026/08/01"])
-    (entry,) = reader.read_retention([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
+    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
     assert (entry["how"], entry["old"]) == ("folders", 0)
 
 
@@ -561,5 +566,5 @@ def test_old_files_below_a_root_without_a_date_are_found(tmp_path):
     h.put(below, "A_1.csv")
     h.put(tmp_path, "B_1.csv", modified=time.time())
     os.symlink(below, tmp_path / "again")
-    (entry,) = reader.read_retention([str(tmp_path)], keep_days=30)["roots"]
+    (entry,) = read_kept.read_retention([str(tmp_path)], keep_days=30)["roots"]
     assert (entry["how"], entry["old"], entry["examples"]) == ("files", 1, ["a/b/A_1.csv"])

@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..._core.check import Check
 from ..._core.finding import Finding, ok, unknown
-from ..._core.references import LOGIN_OPTIONS
 from ..._core.source import Asked
 from ..._shared.evidence import without_empty
 from ..._shared.nas_states import STATES, state_of
-from ..oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from .batch import EARLY, FAILED
 from .faults import fault
 from .match import EXTENSIONS, NAME_PATTERN, UNKNOWN
+from .parameters import QUERY_OPTIONS, QUERY_RULES, ROOTS, S3_OPTIONS
+from .read_files import FILES
 from .walk import SILENT
 from .wanted import NAME_COLUMN
 
@@ -45,79 +46,8 @@ CODES = tuple(
         "no_name",
     )
 )
-S3_OPTIONS: dict[str, dict[str, Any]] = {
-    "endpoint": {"type": "str", "description": "Address of a service other than AWS."},
-    "region": {"type": "str", "description": "Region of the bucket; AWS_REGION of the env_file by default."},
-    "profile": {"type": "str", "description": "Profile of the AWS configuration."},
-    "env_file": {"type": "path", "description": "The applications' .env, whose AWS_ACCESS_KEY and AWS_SECRET_KEY are used."},
-}
-QUERY_OPTIONS: dict[str, dict[str, Any]] = {
-    "query": {
-        "type": "str",
-        "description": (
-            "A SELECT with the column name_column, such as a target query of Tank; :day in it becomes the day as YYYYMMDD. From LogsDB, by"
-            " default, the names in EMAIL_SEND_LOG of the mails of that day, with ORG_ID as the group."
-        ),
-    },
-    "oracle": {
-        "type": "dict",
-        "options": {
-            **{name: option for name, option in TARGET_OPTIONS.items() if name not in ("name", "query", "statements")},
-            "lib_dir": {"type": "path", "description": "Folder of Oracle's Instant Client, for thick mode. Thin mode needs none."},
-        },
-        **TARGET_RULES,
-        "description": "The customer's database, given as a target of oracle_connect_test. Needs the package oracledb.",
-    },
-    "logsdb": {
-        "type": "dict",
-        "options": {
-            "dialect": {
-                "type": "str",
-                "default": "postgresql",
-                "choices": ["postgresql", "mysql", "oracle", "sqlite"],
-                "description": "Kind of database; mysql stands for MariaDB as well.",
-            },
-            "host": {"type": "str", "description": "Server of LogsDB, as the host that asks sees it; none for sqlite."},
-            "port": {"type": "int", "description": "Its port, by default the usual one of the dialect."},
-            "database": {
-                "type": "str",
-                "required": True,
-                "description": "Name of the database; the service name for oracle, the file for sqlite.",
-            },
-            "user": {"type": "str", "description": "An account that may read and nothing else."},
-            "login": {
-                "type": "dict",
-                "options": LOGIN_OPTIONS,
-                "description": "Where the host that asks finds the password: {file: ...}, or {env_file: ..., key: ...}.",
-            },
-        },
-        "description": "LogsDB. Needs SQLAlchemy and the driver of the dialect.",
-    },
-}
-QUERY_RULES: dict[str, Any] = {"mutually_exclusive": [("oracle", "logsdb")], "required_one_of": [("oracle", "logsdb")]}
-_ROOTS: dict[str, dict[str, Any]] = {
-    "roots": {
-        "type": "list",
-        "elements": "str",
-        "required": True,
-        "description": (
-            "Folders or S3 prefixes (s3://bucket/prefix) that attachments lie in. A date, as in"
-            " /batch/report/AC/statement/%Y%m%d, is filled in."
-        ),
-    },
-    "date": {
-        "type": "str",
-        "default": "today",
-        "description": "The day: today, tomorrow (before its run starts), yesterday or YYYY-MM-DD.",
-    },
-    "timezone": {"type": "str", "default": "Asia/Seoul", "description": "Zone in which that day begins."},
-    "as_user": {
-        "type": "str",
-        "description": "The user that the worker runs as; folders are read as this one. Needs root, or that user.",
-    },
-}
-PRESENT_PARAMETERS: dict[str, dict[str, Any]] = {
-    **_ROOTS,
+PARAMETERS: dict[str, dict[str, Any]] = {
+    **ROOTS,
     "wanted": {
         "type": "list",
         "elements": "raw",
@@ -173,21 +103,12 @@ PRESENT_PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Seconds after which the answer is what was found so far; less than the deadline of the check.",
     },
 }
-RETENTION_PARAMETERS: dict[str, dict[str, Any]] = {
-    **_ROOTS,
-    "keep_days": {"type": "int", "default": 30, "description": "Days that attachments are kept after sending."},
-    "answer_within": {
-        "type": "float",
-        "default": 8.0,
-        "description": "Seconds that looking may take; less than the deadline of the check.",
-    },
-}
 
 
 # --- attachments.present
 
 
-def present(asked: Asked) -> list[Finding]:
+def judge(asked: Asked) -> list[Finding]:
     """Say whether every wanted file is there once and whole, and if none is, whether the batch has run."""
     return present_of(asked.read("attachments.files"))
 
@@ -307,29 +228,12 @@ def _fine(check: str, found: Mapping[str, Any], subject: str) -> Finding:
     return ok(check, subject, evidence=evidence, value=found["wanted"], unit="files")
 
 
-# --- attachments.retention
-
-
-def retention(asked: Asked) -> list[Finding]:
-    """Say for each root whether files lie there longer than they are kept (product facts: about 30 days)."""
-    check = "attachments.retention"
-    return [_one_root(check, entry, asked.parameters["keep_days"]) for entry in asked.read("attachments.kept")["roots"]]
-
-
-def _one_root(check: str, entry: Mapping[str, Any], keep_days: int) -> Finding:
-    subject = entry["given"]
-    if entry["problem"]:
-        state = "silent" if entry["problem"] == SILENT else state_of(entry["problem"])
-        reason = f"{entry['path']} {'does not answer' if state == 'silent' else 'cannot be read (' + entry['problem'] + ')'}"
-        return unknown(check, reason, blocked_by=STATES.get(state, ""), subject=subject)
-    evidence = {"path": entry["path"], "days": keep_days, "looked": entry["looked"], "how": entry["how"]}
-    if entry["more"]:
-        evidence["not_asked"] = [f"what else lies in {entry['path']}: there is too much of it, or a folder is closed"]
-    if entry["how"] == "untold":
-        return ok(check, subject, evidence={**evidence, "not_asked": ["the age of the folders: their names hold no whole date"]})
-    if entry["how"] == "s3":
-        return ok(check, subject, evidence={"path": entry["path"], "not_asked": ["S3: a lifecycle rule of the bucket keeps the time"]})
-    if not entry["old"]:
-        return ok(check, subject, evidence=evidence, value=0, threshold=0, unit=entry["how"])
-    told = {"oldest": entry["oldest"], "examples": entry["examples"][:SHOWN], "count": entry["old"]}
-    return fault("attachments.retention", check, subject, evidence={**evidence, **told}, value=entry["old"], threshold=0, unit=entry["how"])
+CHECK = Check(
+    "attachments.present",
+    "Is every wanted file there, once and whole, and has the batch run?",
+    judge,
+    (FILES,),
+    PARAMETERS,
+    run_as="app",
+    driver_of=driver_of,
+)
