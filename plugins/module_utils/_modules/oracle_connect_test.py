@@ -13,9 +13,9 @@ from typing import Any
 
 from .._areas.oracle.area import CHECKS
 from .._areas.oracle.checks import CONNECT_PARAMETERS, PRIVILEGES_PARAMETERS
-from .._areas.oracle.targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS
 from .._core.check import without_descriptions
 from .._core.questions import Question
+from .._shared.oracle.targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS
 
 GRACE = 0.6  # seconds beyond the time limit, before what does not end by itself is killed
 LONGEST = 600.0

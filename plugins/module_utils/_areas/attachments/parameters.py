@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._core.references import LOGIN_OPTIONS
-from ..oracle.targets import TARGET_OPTIONS, TARGET_RULES
+from ..._shared.oracle.targets import TARGET_OPTIONS, TARGET_RULES
 
 S3_OPTIONS: dict[str, dict[str, Any]] = {
     "endpoint": {"type": "str", "description": "Address of a service other than AWS."},

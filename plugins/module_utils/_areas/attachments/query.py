@@ -18,8 +18,8 @@ from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion, from_dict
 from ..._shared import sql as _logsdb
-from ..oracle import read as _oracle
-from ..oracle import session as _oracle_session
+from ..._shared.oracle import reading as _oracle
+from ..._shared.oracle import session as _oracle_session
 from .wanted import MOST
 
 CONNECT_WITHIN = 3.0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ..._core.check import Check
 from ..._core.source import Source
+from ..._shared.oracle import reading as _oracle
 from . import checks as _oracle_checks
-from . import read as _oracle
 
 # What is kept of refused passwords belongs to the host that asks, whatever else is asked of it.
 TARGETS = Source(

@@ -15,9 +15,9 @@ from typing import Any
 from ..._core.errors import from_dict
 from ..._core.finding import Finding, from_error, held_back, ok, unknown
 from ..._core.source import Asked
+from ..._shared.oracle.session import MOST_NAMES, product_target
+from ..._shared.oracle.targets import TARGET_OPTIONS, TARGET_RULES
 from .faults import fault
-from .session import MOST_NAMES, product_target
-from .targets import TARGET_OPTIONS, TARGET_RULES
 
 NOT_WELL = ("failed", "held", "shared")
 DAY = 86400

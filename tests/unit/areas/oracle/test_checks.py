@@ -14,15 +14,15 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas import regi
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
 from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import checks as _oracle_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import outcome as _oracle_outcome
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import probe as _oracle_probe
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import session as _oracle_session
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import targets as _oracle_targets
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, Program
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import client as _oracle_client
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import outcome as _oracle_outcome
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import probe as _oracle_probe
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import session as _oracle_session
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import targets as _oracle_targets
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 from hypothesis import given

@@ -11,8 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import read as _oracle
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle.outcome import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import reading as _oracle
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle.outcome import Outcome
 
 from . import helpers as h
 
