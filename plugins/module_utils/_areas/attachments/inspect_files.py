@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Inspect the files whose names matched: size and time of each, contents of single ones, whether duplicates are equal."""
 
 from __future__ import annotations
 
@@ -9,55 +9,45 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from ..._shared.nas_states import error_name
+from ..._shared.nas_states import ABSENT, error_name
 from ..._shared.threads import Crew
 from .content import inspect_file
 from .content_parts import BLOCK, is_read_wholly
-from .looked import ABSENT, DIFFERENT, EQUAL, UNTOLD, File, Looked
-from .match import (
-    alike,
-    decoded,
-    encoded,
-    extension_of,
-)
+from .looked import DIFFERENT, EQUAL, UNTOLD, File, Looked, extension_at
+from .match import alike, encoded
+from .settings import Settings
 from .walk import READERS
 
-SECOND_LOOK = 1.0  # seconds between the two
-
-
+SECOND_LOOK = 1.0  # seconds between the two looks at a file that changed a moment ago
 PIECE = 1 << 20  # bytes that are read at once for a checksum
 
 
-def inspect_matches(looked: Looked, settings: Mapping[str, Any], until: float, parameters: Mapping[str, Any]) -> None:
-    """Look at the files that matched: size and time of each, contents of those that are the only one, likeness of the others."""
+def inspect_matches(looked: Looked, settings: Settings, until: float, *, deep: bool) -> None:
+    """Read size and time of each file that matched, inspect the contents of single ones, and compare duplicates.
+
+    until: monotonic seconds; what is not done by then is counted as unread.
+    """
     local = [path for number in looked.sightings.exact for path in looked.paths(number) if path not in looked.files]
     for file in Crew(lambda path: (_file(path), ()), most=READERS, until=until).run(local):
         looked.files[file.path] = file
-    # One that has gone since its folder was read was not there.
+    # A file that was removed since its folder was read counts as missing.
     gone = {path for path, file in looked.files.items() if file.problem in ABSENT}
     for number in [number for number in looked.sightings.exact if gone and not gone.isdisjoint(looked.paths(number))]:
         kept = [(folder, path) for folder, path in zip(looked.sightings.exact.pop(number), looked.paths(number)) if path not in gone]
         looked.joined[number] = [path for _folder, path in kept]
         if kept:
             looked.sightings.exact[number] = [folder for folder, _path in kept]
-    _look_again(looked, settings["settle"], until)
-    contents, deep = looked.contents, bool(parameters.get("deep"))
+    _look_again(looked, settings.settle, until)
     single = [paths[0] for paths in map(looked.paths, looked.sightings.exact) if len(paths) == 1]
-    wanted = [path for path in single if contents and _is_readable(looked, path)]
-    crew = Crew(lambda path: ((path, inspect_file(path, path_extension(path), deep=deep)), ()), most=settings["readers"], until=until)
+    wanted = [path for path in single if looked.contents and _is_readable(looked, path)]
+    crew = Crew(lambda path: ((path, inspect_file(path, extension_at(path), deep=deep)), ()), most=settings.readers, until=until)
     looked.verdicts.update(crew.run(wanted))
-    # For some the time was over before they were asked for their size.
+    # Some were not even reached for their size.
     looked.unread += len(crew.left) + sum(path not in looked.files for path in single)
     several = [number for number in looked.sightings.exact if len(looked.paths(number)) > 1]
-    judged = Crew(lambda number: ((number, _compare(looked, number, deep)), ()), most=settings["readers"], until=until)
+    judged = Crew(lambda number: ((number, _compare(looked, number, deep)), ()), most=settings.readers, until=until)
     looked.equal.update(judged.run(several))
-
-
-def path_extension(path: bytes) -> str:
-    return extension_of(decoded(os.path.basename(path)))
 
 
 def _file(path: bytes) -> File:
@@ -65,7 +55,7 @@ def _file(path: bytes) -> File:
         found = os.stat(path)
     except (OSError, ValueError) as error:
         why = error_name(error)
-        # A link to nothing is there, and cannot be read.
+        # A dangling link exists, but cannot be read.
         return File(path, problem="dangling_link" if why in ABSENT and os.path.islink(path) else why)
     identity = f"{found.st_dev}:{found.st_ino}"
     problem = "" if stat.S_ISREG(found.st_mode) else "is_a_folder" if stat.S_ISDIR(found.st_mode) else "not_a_file"
@@ -73,7 +63,7 @@ def _file(path: bytes) -> File:
 
 
 def _look_again(looked: Looked, settle: float, until: float) -> None:
-    """Mark the files that grow: those that changed lately, or in the future of this clock, are looked at twice."""
+    """Mark the files that grow: files that changed a moment ago, or in the future of this clock, are looked at twice."""
     now = time.time()
     local = [path for path, file in looked.files.items() if not path.startswith(b"s3://") and not file.problem]
     fresh = [path for path in local if looked.files[path].modified > now - settle]
@@ -89,7 +79,7 @@ def _look_again(looked: Looked, settle: float, until: float) -> None:
 
 
 def _compare(looked: Looked, number: int, deep: bool) -> str:
-    """Say whether all files of one name have equal contents: sizes, then the first and last blocks, or all of it with ``deep``."""
+    """Return whether all files of one name have equal contents: compare sizes, then first and last blocks, or everything with ``deep``."""
     files = [looked.files.get(path) for path in looked.paths(number)]
     known = [file for file in files if file is not None and not file.problem]
     if len(known) < len(files):
@@ -107,7 +97,7 @@ def _compare(looked: Looked, number: int, deep: bool) -> str:
 
 
 def _sample(file: File, deep: bool) -> bytes:
-    """Return a checksum of a file, or of its first and last block."""
+    """Return a checksum of a file, or of its first and last block where it is not read wholly."""
     descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         whole = is_read_wholly(file.size, deep=deep)
@@ -121,8 +111,8 @@ def _sample(file: File, deep: bool) -> bytes:
         os.close(descriptor)
 
 
-def find_similar(looked: Looked, settings: Mapping[str, Any], until: float) -> None:
-    """Look for names like those that are missing, unless there is nothing at all or too little time."""
+def find_similar(looked: Looked, within: float, until: float) -> None:
+    """Find names that resemble the missing ones, unless the folders are empty or the time is over."""
     missing = [
         one.name
         for number, one in enumerate(looked.wanted)
@@ -133,7 +123,7 @@ def find_similar(looked: Looked, settings: Mapping[str, Any], until: float) -> N
     if not looked.walk.crowd.folders or not missing:
         return
     taken = {encoded(looked.wanted[number].name) for number in looked.sightings.exact}
-    limit = min(until, time.monotonic() + max(0.2, settings["within"] * 0.3))
+    limit = min(until, time.monotonic() + max(0.2, within * 0.3))
     looked.similar, looked.compared = alike(missing, looked.walk.crowd, taken, limit)
     looked.uncompared = len(missing) - looked.compared
 

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Parameters that the checks of attachments share, and the options of a query for wanted names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 from ..._core.references import LOGIN_OPTIONS
 from ..._shared.oracle.targets import TARGET_OPTIONS, TARGET_RULES
 
+SHOWN = 5  # examples in the evidence of a finding
 S3_OPTIONS: dict[str, dict[str, Any]] = {
     "endpoint": {"type": "str", "description": "Address of a service other than AWS."},
     "region": {"type": "str", "description": "Region of the bucket; AWS_REGION of the env_file by default."},
     "profile": {"type": "str", "description": "Profile of the AWS configuration."},
     "env_file": {"type": "path", "description": "The applications' .env, whose AWS_ACCESS_KEY and AWS_SECRET_KEY are used."},
 }
-
-
 QUERY_OPTIONS: dict[str, dict[str, Any]] = {
     "query": {
         "type": "str",
@@ -44,33 +43,30 @@ QUERY_OPTIONS: dict[str, dict[str, Any]] = {
                 "choices": ["postgresql", "mysql", "oracle", "sqlite"],
                 "description": "Kind of database; mysql stands for MariaDB as well.",
             },
-            "host": {"type": "str", "description": "Server of LogsDB, as the host that asks sees it; none for sqlite."},
+            "host": {"type": "str", "description": "Server of LogsDB, as the host that runs the check reaches it; none for sqlite."},
             "port": {"type": "int", "description": "Its port, by default the usual one of the dialect."},
             "database": {
                 "type": "str",
                 "required": True,
                 "description": "Name of the database; the service name for oracle, the file for sqlite.",
             },
-            "user": {"type": "str", "description": "An account that may read and nothing else."},
+            "user": {"type": "str", "description": "A read-only account."},
             "login": {
                 "type": "dict",
                 "options": LOGIN_OPTIONS,
-                "description": "Where the host that asks finds the password: {file: ...}, or {env_file: ..., key: ...}.",
+                "description": "Where the host that runs the check finds the password: {file: ...}, or {env_file: ..., key: ...}.",
             },
         },
         "description": "LogsDB. Needs SQLAlchemy and the driver of the dialect.",
     },
 }
-
-
 QUERY_RULES: dict[str, Any] = {"mutually_exclusive": [("oracle", "logsdb")], "required_one_of": [("oracle", "logsdb")]}
-
-
 ROOTS: dict[str, dict[str, Any]] = {
     "roots": {
         "type": "list",
         "elements": "str",
         "required": True,
+        "variable": "stack_attachment_roots",
         "description": (
             "Folders or S3 prefixes (s3://bucket/prefix) that attachments lie in. A date, as in"
             " /batch/report/AC/statement/%Y%m%d, is filled in."
@@ -81,10 +77,16 @@ ROOTS: dict[str, dict[str, Any]] = {
         "default": "today",
         "description": "The day: today, tomorrow (before its run starts), yesterday or YYYY-MM-DD.",
     },
-    "timezone": {"type": "str", "default": "Asia/Seoul", "description": "Zone in which that day begins."},
+    "timezone": {
+        "type": "str",
+        "default": "Asia/Seoul",
+        "variable": "stack_attachment_timezone",
+        "description": "Time zone in which that day begins.",
+    },
     "as_user": {
         "type": "str",
-        "description": "The user that the worker runs as; folders are read as this one. Needs root, or that user.",
+        "variable": ["stack_nas_user", "stack_pm2_user"],
+        "description": "The user that the worker runs as; the check reads folders as this user. Needs root, or that user.",
     },
     "silent_roots": {
         "type": "dict",

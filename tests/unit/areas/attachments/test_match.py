@@ -32,7 +32,7 @@ def looked(wanted, folders, rules=None, similar=True):
     sightings.add_variants(index, crowd)
     found = _looked.Looked(index.wanted, index, rules or a.Rules(), walk, sightings)
     if similar:
-        inspect_files.find_similar(found, {"within": 60.0}, time.monotonic() + 60)
+        inspect_files.find_similar(found, 60.0, time.monotonic() + 60)
     return found
 
 

@@ -334,7 +334,7 @@ def test_the_log_of_the_batch(tmp_path, text, age, state):
     log.write_text(text)
     os.utime(log, (time.time() - age,) * 2)
     failed, finished = _attachments_batch.patterns_of(None, "END OF BATCH")
-    assert _attachments_batch.read_batch("", str(log), failed, finished)["state"] == state
+    assert _attachments_batch.read_batch(_attachments_batch.BatchSettings("", str(log), failed, finished))["state"] == state
 
 
 BEGIN = datetime(2026, 11, 21, tzinfo=ZoneInfo("Asia/Seoul")).timestamp()
@@ -360,7 +360,7 @@ def test_a_log_without_a_date_in_its_path_counts_for_its_day_only(tmp_path, text
     os.utime(log, (modified,) * 2)
     patterns = _attachments_batch.patterns_of(None, "END OF BATCH")
     since = _attachments_batch.since_of(str(log), DAY, "Asia/Seoul", 6)
-    batch = _attachments_batch.read_batch("", str(log), *patterns, (0.0, since))
+    batch = _attachments_batch.read_batch(_attachments_batch.BatchSettings("", str(log), *patterns, (0.0, since)))
     assert batch["state"] == state
     assert bool(batch["last"]) is (state == "not_run")
 
@@ -440,7 +440,7 @@ def test_what_was_not_looked_at_is_told_besides_another_root_that_is_unknown(fol
     answer["roots"][1]["problem"], answer["unread"], answer["complete"] = "EIO", 3, False
     reasons = [one.evidence["reason"] for one in check_present.present_of(answer) if one.status == "unknown"]
     assert len(reasons) == 2
-    assert "3 of 12 wanted files are there and were not looked at" in reasons[1]
+    assert "3 of 12 wanted files are there but were not read in time" in reasons[1]
 
 
 def test_marker_and_log_of_the_batch_in_a_finding(folder):
@@ -475,17 +475,17 @@ def test_old_folders_of_days(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "A_1.pdf").touch()
     os.remove(tmp_path / "20260901" / "A_1.pdf")
-    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y%m%d"], date="2026-11-21", keep_days=30)["roots"]
+    (entry,) = read_kept.read([f"{tmp_path}/%Y%m%d"], date="2026-11-21", keep_days=30)["roots"]
     assert (entry["old"], entry["oldest"], entry["examples"], entry["looked"]) == (1, "2026-10-01", ["20261001"], 4)
 
 
 def test_old_files_and_roots_without_a_whole_date(tmp_path):
     h.put(tmp_path, "A_1.pdf")
     h.put(tmp_path, "B_1.pdf", modified=time.time())
-    plain, untold = read_kept.read_retention([str(tmp_path), f"{tmp_path}/%Y/%m"], keep_days=30)["roots"]
+    plain, untold = read_kept.read([str(tmp_path), f"{tmp_path}/%Y/%m"], keep_days=30)["roots"]
     assert (plain["how"], plain["old"], plain["examples"]) == ("files", 1, ["A_1.pdf"])
     assert untold["how"] == "untold"
-    (absent,) = read_kept.read_retention([f"{tmp_path}/nowhere/%Y%m%d"])["roots"]
+    (absent,) = read_kept.read([f"{tmp_path}/nowhere/%Y%m%d"])["roots"]
     assert absent["problem"] == "ENOENT"
 
 
@@ -554,9 +554,9 @@ def test_dates_over_several_folders_tell_their_age(tmp_path):
         h.put(tmp_path / name, "A_1.csv")
     (tmp_path / "2026" / "readme.txt").touch()
     (tmp_path / "2024" / "01" / "01").mkdir(parents=True)  # cleaned
-    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
+    (entry,) = read_kept.read([f"{tmp_path}/%Y/%m/%d"], date="2026-11-21", keep_days=30)["roots"]
     assert (entry["how"], entry["old"], entry["oldest"], entry["examples"]) == ("folders", 2, "2025-12-31", ["2025/12/31", "2026/08/01"])
-    (entry,) = read_kept.read_retention([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
+    (entry,) = read_kept.read([f"{tmp_path}/%Y/%m/%d/AC"], date="2026-11-21", keep_days=400)["roots"]
     assert (entry["how"], entry["old"]) == ("folders", 0)
 
 
@@ -566,5 +566,5 @@ def test_old_files_below_a_root_without_a_date_are_found(tmp_path):
     h.put(below, "A_1.csv")
     h.put(tmp_path, "B_1.csv", modified=time.time())
     os.symlink(below, tmp_path / "again")
-    (entry,) = read_kept.read_retention([str(tmp_path)], keep_days=30)["roots"]
+    (entry,) = read_kept.read([str(tmp_path)], keep_days=30)["roots"]
     assert (entry["how"], entry["old"], entry["examples"]) == ("files", 1, ["a/b/A_1.csv"])
