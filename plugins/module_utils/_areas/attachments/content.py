@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judge whether a file is what its extension says, from its first and last blocks; with ``deep`` from all of it.
 
-Manual 1, section 6: INVALID is a damaged file. Judged are the header and end of a PDF with the place of its xref table,
-the directory of an XLSX (which is a zip archive), the header and sector table of an XLS (an OLE compound file), and
-whether a CSV is text with even columns. Damaged files give codes, never exceptions.
+Manual 1, section 6: a damaged file is INVALID. A PDF is judged by its header, its end and its xref table; see content_office.py for
+XLSX and XLS, content_csv.py for CSV. A damaged file gives a code, never an exception.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _STARTXREF = re.compile(rb"startxref\s{1,10}(\d{1,12})\s")
 
 
 def inspect_file(path: bytes | str, extension: str, *, deep: bool = False) -> Verdict:
-    """Open a file, read its parts and judge them. A pipe or a device is not read, and nothing waits for a writer."""
+    """Return the verdict about a file; a pipe or a device is not read, and opening never waits for a writer."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except (OSError, ValueError) as error:
@@ -61,7 +60,7 @@ def inspect_file(path: bytes | str, extension: str, *, deep: bool = False) -> Ve
 
 
 class _Room:
-    """Bytes that all readers together may hold; who wants more waits until others have let go of theirs."""
+    """The memory that all readers share; a reader that needs more than is free waits for the others."""
 
     def __init__(self, size: int) -> None:
         self.size = self.free = size
@@ -69,7 +68,7 @@ class _Room:
 
     @contextlib.contextmanager
     def taken(self, wanted: int) -> Iterator[None]:
-        """Hold so many bytes, or all there are."""
+        """Reserve so many bytes, at most the whole memory."""
         wanted = min(wanted, self.size)
         with self._changed:
             self._changed.wait_for(lambda: self.free >= wanted)
@@ -86,7 +85,7 @@ _ROOM = _Room(DEEP_MOST)
 
 
 def room_for(size: int, *, deep: bool) -> contextlib.AbstractContextManager[None]:
-    """Return room in memory for a file that is read wholly; blocks need none."""
+    """Return a reservation of memory for a file that is read wholly; blocks need none."""
     return _ROOM.taken(size) if is_read_wholly(size, deep=deep) and size > 2 * BLOCK else contextlib.nullcontext()
 
 
@@ -102,7 +101,7 @@ def _exactly(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def judge(extension: str, parts: Parts) -> Verdict:
-    """Say what is wrong with a content; one with an extension that has no rule is only told from nothing."""
+    """Return what is wrong with the contents; for an extension without a rule, only whether the file is empty."""
     if not parts.size:
         return Verdict(EMPTY)
     rule = _RULES.get(extension)
@@ -130,7 +129,7 @@ def _pdf(parts: Parts) -> Verdict:
     tables = _STARTXREF.findall(tail[:place])
     if not tables:
         return Verdict(DAMAGED, "no_table")
-    # Offsets count from the header, which some writers do not put first.
+    # Offsets count from the header, which some programs do not put first.
     for offset in (int(tables[-1]), int(tables[-1]) + begins):
         found = parts.at(offset, 40)
         if found is None or (found and _XREF.match(found)):

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Judge a CSV: text in UTF-8, UTF-16 or CP949, closed quotes, and the same number of columns in every line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from .content_parts import (
 
 
 def judge_csv(parts: Parts) -> Verdict:
+    """Return the verdict about a CSV: encoding, quotes and columns."""
     kind = kind_of(parts.head)
     if kind != "text":
         return Verdict(DAMAGED, "binary") if kind == "binary" else Verdict(WRONG_TYPE, "", kind)
@@ -39,14 +40,14 @@ def judge_csv(parts: Parts) -> Verdict:
         return _even(rows)
     tail = _whole_lines(parts.tail).decode(encoding, "ignore")
     if '"' in head or '"' in tail:
-        return _even(rows)  # a quoted field may hold line ends, so a line in the middle may be none
-    # Where not even the first line ends in the first block, its sign between columns is still known.
+        return _even(rows)  # a quoted field may contain line ends, so the last block may begin within a line
+    # The first block shows the delimiter even where it does not contain the end of the first line.
     more = _rows(tail, cut=False, delimiter=_delimiter(head))
     return _even([*rows, *(more or [])])
 
 
 def _csv_by_lines(data: bytes) -> Verdict:
-    """Judge a large file line by line: as one text, it would be several times as large in memory."""
+    """Judge a large file line by line; as one text it would need several times the memory."""
     wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     if not wide and b"\0" in data:
         return Verdict(DAMAGED, "binary")
@@ -61,7 +62,7 @@ def _csv_by_lines(data: bytes) -> Verdict:
             except csv.Error:
                 quotes = True
                 while text.read(1 << 20):
-                    pass  # in another encoding, a quote may be half of a sign
+                    pass  # in another encoding, a quote may be half of a character
         except UnicodeError:
             continue
         return Verdict(DAMAGED, "quotes") if quotes else _even(sorted(columns))
@@ -69,7 +70,7 @@ def _csv_by_lines(data: bytes) -> Verdict:
 
 
 def _whole_lines(tail: bytes) -> bytes:
-    """Return what of the last block is seen whole: what stands in front of its first line's end belongs to a longer line."""
+    """Return the complete lines of the last block; the text before its first line end belongs to a longer line."""
     place = tail.find(b"\n")
     return tail[place + 1 :] if place >= 0 else b""
 
@@ -85,7 +86,7 @@ def _encoding(parts: Parts) -> str:
 
 
 def _decodes(data: bytes, encoding: str, whole: bool) -> bool:
-    """Whether bytes are text; where they are the beginning of more, the last sign may be cut."""
+    """Whether bytes are text in an encoding; of the beginning of a file, the last character may be cut off."""
     for cut in range(1 if whole else 4):
         try:
             data[: len(data) - cut].decode(encoding)
@@ -96,14 +97,14 @@ def _decodes(data: bytes, encoding: str, whole: bool) -> bool:
 
 
 def _rows(text: str, *, cut: bool, delimiter: str = "") -> list[int] | None:
-    """Return the number of columns of each line that is not blank, None where quotes are wrong; ``cut``: the last line may go on."""
+    """Return the number of columns of each line that is not blank, None for unclosed quotes; ``cut``: the last line may continue."""
     lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
     rows: list[int] = []
     try:
         for row in csv.reader(lines, delimiter=delimiter or _delimiter(text), strict=True):
             rows += [len(row)] if row else []
     except csv.Error:
-        # A quote that is open at the end of the first block is closed behind it; the line that it stands in is not among these.
+        # A quote that is open at the end of the first block is closed after it; the line with it is left out.
         return rows if cut and not lines.read(1) else None
     return rows[:-1] if cut else rows
 

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Judge spreadsheets: XLSX is a zip archive with a directory at its end, XLS an OLE compound file with a table of sectors."""
 
 from __future__ import annotations
 
@@ -23,22 +23,12 @@ from .content_parts import (
     other_type,
 )
 
-_DIFAT_MARK = 0xFFFFFFFC  # from here on numbers of sectors are marks: free, end of chain, table
-
-
+_DIFAT_MARK = 0xFFFFFFFC  # sector numbers from here on are marks: free, end of chain, table
 _END_OF_CHAIN = 0xFFFFFFFE
-
-
 _MOST_DIRECTORY = 64  # sectors of a directory that are followed
-
-
 _ZIP_END, _ZIP_ENTRY, _ZIP_LOCAL = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
-
-
 _ZIP64 = 0xFFFFFFFF
-
-
-# NotImplementedError: a way of packing that Excel does not use; it is a RuntimeError, and UnicodeError a ValueError.
+# RuntimeError covers NotImplementedError (a compression that Excel does not use), ValueError covers UnicodeError.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -52,14 +42,13 @@ _ZIP_ERRORS = (
     LookupError,
     struct.error,
 )
-
-
 _BIFF_BEGINS = (b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08")
 
 
 def judge_xlsx(parts: Parts) -> Verdict:
+    """Return the verdict about an XLSX: its end and its directory, with ``deep`` the checksums too."""
     if parts.head.startswith(OLE_MAGIC):
-        # With a password the archive lies in an OLE container.
+        # An XLSX with a password is an archive in an OLE container.
         return _ole(parts, (("EncryptedPackage",),))
     if not parts.head.startswith(_ZIP_LOCAL):
         return other_type(parts)
@@ -72,7 +61,7 @@ def judge_xlsx(parts: Parts) -> Verdict:
     ends = parts.size - len(parts.tail) + place
     if offset + size > ends or place + 22 + comment > len(parts.tail):
         return Verdict(DAMAGED, "no_directory")
-    # A program that wrote something in front moved everything by as much.
+    # Data in front of the archive shifts all offsets by its length.
     directory = parts.at(ends - size, size)
     if directory is None:
         return _unpacked(parts) if parts.deep else FINE
@@ -85,7 +74,7 @@ def judge_xlsx(parts: Parts) -> Verdict:
 
 
 def _zip_names(directory: bytes, entries: int, before: int) -> list[str] | None:
-    """Return the names in a zip directory, None where it is damaged: every entry must begin in front of the directory."""
+    """Return the names in a zip directory, None for a damaged one; every entry must begin before the directory."""
     names, place = [], 0
     for _entry in range(entries):
         if directory[place : place + 4] != _ZIP_ENTRY or len(directory) - place < 46:
@@ -100,7 +89,7 @@ def _zip_names(directory: bytes, entries: int, before: int) -> list[str] | None:
 
 
 def _unpacked(parts: Parts) -> Verdict:
-    """Unpack everything and compare the checksums; what unpacks to very much is not read to its end."""
+    """Unpack everything and compare the checksums, up to DEEP_MOST bytes."""
     left = DEEP_MOST
     try:
         with zipfile.ZipFile(io.BytesIO(parts.head)) as archive:
@@ -119,6 +108,7 @@ def _unpacked(parts: Parts) -> Verdict:
 
 
 def judge_xls(parts: Parts) -> Verdict:
+    """Return the verdict about an XLS: its header, its table of sectors, and whether it holds a workbook."""
     if parts.head.startswith(OLE_MAGIC):
         return _ole(parts, (("Workbook",), ("Book",)))
     if parts.head[:2] in _BIFF_BEGINS and parts.size >= 8 and struct.unpack_from("<H", parts.head, 2)[0] in (4, 6, 8, 16):
@@ -127,7 +117,7 @@ def judge_xls(parts: Parts) -> Verdict:
 
 
 def _ole(parts: Parts, streams: Sequence[Sequence[str]]) -> Verdict:
-    """Judge a compound file: its header, that every sector in its table lies in the file, and that a wanted stream is there."""
+    """Judge a compound file: its header, that every sector in its table lies in the file, and that it has one of the streams."""
     if parts.size < 1024 or len(parts.head) < 512:
         return Verdict(DAMAGED, "no_table")
     order, shift = struct.unpack_from("<HH", parts.head, 28)
@@ -135,7 +125,7 @@ def _ole(parts: Parts, streams: Sequence[Sequence[str]]) -> Verdict:
     if order != 0xFFFE or shift not in (9, 12) or not tables:
         return Verdict(DAMAGED, "header")
     sector = 1 << shift
-    # The header has a sector of its own, and the last one may be cut short by some writers.
+    # The header has a sector of its own, and some programs cut the last sector short.
     count = -(-(parts.size - sector) // sector)
     listed = [number for number in struct.unpack_from(f"<{min(tables, 109)}I", parts.head, 76) if number < _DIFAT_MARK]
     if not listed or directory >= count or any(number >= count for number in listed):
@@ -148,14 +138,14 @@ def _ole(parts: Parts, streams: Sequence[Sequence[str]]) -> Verdict:
 
 
 def _is_table(table: bytes, first: int, count: int) -> bool:
-    """Whether a piece of the sector table speaks of sectors that exist only; ``first`` is the sector of its first entry."""
-    used = -(-len(table.rstrip(b"\xff")) // 4)  # behind it, all are free
+    """Whether a piece of the sector table only names sectors that exist; ``first`` is the sector of its first entry."""
+    used = -(-len(table.rstrip(b"\xff")) // 4)  # all entries behind it are free
     entries = set(struct.unpack_from(f"<{min(used, len(table) // 4)}I", table))
     return first + used <= count and all(entry < count or entry >= _DIFAT_MARK for entry in entries)
 
 
 def _streams(parts: Parts, directory: int, sector: int, listed: Sequence[int], wanted: Sequence[Sequence[str]]) -> Verdict:
-    """Judge the directory, as much of it as was read: it names the streams."""
+    """Judge the part of the directory that was read; it names the streams."""
     begin = parts.at((directory + 1) * sector, sector)
     if begin is None:
         return FINE
@@ -171,7 +161,7 @@ def _streams(parts: Parts, directory: int, sector: int, listed: Sequence[int], w
 
 
 def _directory(parts: Parts, first: int, sector: int, listed: Sequence[int]) -> tuple[bytes, bool]:
-    """Follow the sectors of a directory as far as they were read; returns these, and whether they are all."""
+    """Return the sectors of a directory as far as they were read, and whether these are all."""
     found, number, each = [], first, sector // 4
     for _sector in range(_MOST_DIRECTORY):
         data = parts.at((number + 1) * sector, sector)
