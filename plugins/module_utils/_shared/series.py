@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from .units import DAY, KOREA, is_number, size_text, stamp
 
 MOST_POINTS = 120
 LONGEST = 60 * 86400.0  # seconds that points are kept
 FITTED = 60  # points of a fit
 CLEANED = 0.02  # a fall by this part of the size is a clean-up
 STEADY = 0.1  # of the growth that a line predicts, that each third of the time must show
-DAY = 86400.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,6 @@ class Forecast:
     full_at: float
     since: float
     points: int
-
-
-def is_number(value: Any) -> bool:
-    """Whether something is a finite number (JSON knows others)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def usable(points: Any, now: float) -> list[list[float]]:
@@ -128,3 +125,16 @@ def growth(points: Any, now: float, present: float) -> tuple[float, float] | Non
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return a dictionary, an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def trend_of(trend: Forecast | None, now: float) -> dict[str, Any]:
+    """Return what is said of a forecast: how much a day, and when the file system is full."""
+    if trend is None or stamp(trend.full_at) is None:
+        return {}
+    return {
+        "per_day": size_text(trend.per_day),
+        "full_at": stamp(trend.full_at),
+        "full_at_kst": datetime.fromtimestamp(trend.full_at, tz=KOREA).strftime("%Y-%m-%d %H:%M KST"),
+        "hours": round((now - trend.since) / 3600, 1),
+        "runs": trend.points,
+    }

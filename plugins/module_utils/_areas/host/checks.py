@@ -11,19 +11,18 @@ disks over 80 %; section 7: disks that batches write to. Product facts: logs hav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import series
+from ..._shared.series import trend_of
+from ..._shared.units import DAY, size_text, stamp
 from .faults import fault
 from .read_network import parse_ports, within
 
 MEGABYTE = 1024 * 1024
-DAY = 86400.0
-END_OF_TIME = 1e11  # epoch seconds; what is later is no time
 OLDEST_REFERENCE = 2 * DAY  # seconds: an earlier run that is older says nothing about now
 THROTTLED = 0.5  # part of a cgroup's periods in which its quota ran out, from which it is saturated
 IO_PRESSURE = 20.0  # % of the time that tasks wait for disks, from which the load is no matter of the CPU
@@ -32,7 +31,6 @@ SWAPPING = 100.0  # pages a second from and to swap
 SPARE_POINTS = 4
 MEMORY_POINT_EVERY = 1800.0
 MEMORY_POINTS = 120
-KOREA = timezone(timedelta(hours=9))
 
 _CGROUP: dict[str, dict[str, Any]] = {
     "cgroup": {
@@ -535,19 +533,6 @@ def _inodes(entry: Mapping[str, Any]) -> float | None:
     return round(100 * entry["files_used"] / room, 1) if entry["files"] > 0 and room > 0 else None
 
 
-def trend_of(trend: series.Forecast | None, now: float) -> dict[str, Any]:
-    """Return what is said of a forecast: how much a day, and when the file system is full."""
-    if trend is None or stamp(trend.full_at) is None:
-        return {}
-    return {
-        "per_day": size_text(trend.per_day),
-        "full_at": stamp(trend.full_at),
-        "full_at_kst": datetime.fromtimestamp(trend.full_at, tz=KOREA).strftime("%Y-%m-%d %H:%M KST"),
-        "hours": round((now - trend.since) / 3600, 1),
-        "runs": trend.points,
-    }
-
-
 # --- host.logs
 
 
@@ -683,22 +668,3 @@ def _open_port(entry: Mapping[str, Any]) -> Finding:
     if not entry["process"]:
         evidence["not_asked"] = ["its process: only root may see it, or it is in another namespace"]
     return fault("host.port_open", "host.ports", f"{entry['port']}/tcp", evidence=evidence)
-
-
-# --- shared
-
-
-def size_text(size: float) -> str:
-    """Return a number of bytes as people read it: ``1.2 GB``."""
-    for unit, factor in (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20)):
-        if abs(size) >= factor:
-            number = size / factor
-            return f"{number:.0f} {unit}" if number >= 100 else f"{number:.1f} {unit}"
-    return f"{size / 1024:.0f} kB"
-
-
-def stamp(moment: Any) -> str | None:
-    """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
-    if not series.is_number(moment) or not 0 < moment < END_OF_TIME:
-        return None
-    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

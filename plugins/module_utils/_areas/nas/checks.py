@@ -18,7 +18,8 @@ from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from ..._shared import series
 from ..._shared.dated_paths import day_of, roots_of
-from ..host.checks import DAY, size_text, trend_of
+from ..._shared.series import trend_of
+from ..._shared.units import DAY, size_text
 from .faults import fault
 
 WITHOUT_ANSWER = "without answer"  # the key, besides those of file systems, of what was silent
