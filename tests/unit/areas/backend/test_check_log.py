@@ -32,7 +32,7 @@ def test_why_an_application_does_not_start(name, detail, code, said):
 
 def test_a_process_that_is_online_without_working_is_told_so():
     (finding,) = backend({"backend": about(group("backend_module", details={"pg": 1}), status="online", started=NOW - 100)})
-    assert "online all the same" in words(finding)
+    assert "nevertheless shows backend as online" in words(finding)
 
 
 def port_conflict(ports, **more):
@@ -53,14 +53,14 @@ def test_a_holder_that_may_not_be_seen_is_not_asked():
     assert "A process of www-data" in words(finding)
     (finding,) = port_conflict(Outcome(error=TooSlow("no answer within 1 s")))
     assert finding.evidence["not_asked"] == ["who holds port 3000: no answer within 1 s"]
-    assert "could not be seen" in words(finding)
+    assert "could not be determined" in words(finding)
 
 
 def test_a_process_that_has_its_port_by_now_is_well():
     (finding,) = port_conflict({"3000": {"pid": 7, "user": "tankmail", "program": "node"}}, status="online", started=NOW - 4)
     assert finding.status == "ok"
     (finding,) = port_conflict({})
-    assert "Nobody listens there any more" in words(finding)
+    assert "No process listens there any more" in words(finding)
 
 
 def test_an_error_that_is_over_is_no_finding():

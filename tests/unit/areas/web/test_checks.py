@@ -88,11 +88,11 @@ def test_an_ill_backend(answer, code):
 NO_ANSWERS = {
     "name": "not known here",
     "tls": "no encrypted connection",
-    "unreachable": "no way through the network",
+    "unreachable": "no network route",
     "nonsense": "does not speak HTTP",
     "refused": "nothing listens",
     "silent": "hangs",
-    "closed": "dies under the request",
+    "closed": "dies while it handles the request",
 }
 
 
