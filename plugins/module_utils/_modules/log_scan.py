@@ -23,7 +23,7 @@ from .._core.errors import RemediationError, WrongQuestion
 from .._core.finding import Finding, area_of, from_error, ok, reporter, unknown
 from .._core.source import Asked
 from .._core.state import State
-from .._shared import pm2_list
+from .._shared import pm2_list, pm2_rpc
 from .._shared.logs import ports
 from .._shared.logs.applications import empty_memory, read_applications, read_process, usable
 from .._shared.logs.facts import ApplicationLogs, FileFacts, GroupFacts, NamedLogs, ProcessLogs
@@ -136,7 +136,7 @@ def read_paths(options: Mapping[str, Any], memory: Any, now: float) -> NamedLogs
     for path in paths:
         errors = read_process(path, [path], [], remembered, kept, limits, now, float(options["quiet"]))
         processes[path] = {"entries": [], "outputs": [], "unlogged": False, **errors}
-    return {"state": pm2_list.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
+    return {"state": pm2_rpc.UP, "problem": "", "user": "", "processes": processes, "left_out": left_out, "read_at": now, "memory": kept}
 
 
 def _take(name: str, outcomes: Mapping[Any, Outcome], options: Mapping[str, Any], now: float, result: Scan, asked_from: str) -> None:

@@ -73,7 +73,7 @@ def _anything(_line: str) -> bool:
 def _recent(line: str, not_before: float | None) -> bool:
     if not_before is None:
         return True
-    moment = _moment(line, None)
+    moment = moment_of(line, None)
     return moment is None or moment >= not_before
 
 
@@ -115,10 +115,10 @@ def _message(line: str, following: Iterable[str]) -> str:
     return " ".join([message, "; ".join(continued)]).strip()
 
 
-_QUARTER = 900  # zones differ by multiples of a quarter of an hour
+QUARTER = 900  # zones differ by multiples of a quarter of an hour
 
 
-_WIDEST_ZONE = 14 * 3600
+WIDEST_ZONE = 14 * 3600
 
 
 _EARLIEST_YEAR = 1970  # an earlier one is no date of a log, and year 0 none at all
@@ -127,7 +127,7 @@ _EARLIEST_YEAR = 1970  # an earlier one is no date of a log, and year 0 none at 
 _DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
 
 
-def _naive(line: str) -> tuple[int, str] | None:
+def naive_date(line: str) -> tuple[int, str] | None:
     """Return the date of a line as if it were UTC, and the zone written behind it ('' for none)."""
     match = _DATE.match(line)
     if not match:
@@ -138,8 +138,8 @@ def _naive(line: str) -> tuple[int, str] | None:
     return calendar.timegm((year, month, day, hour, minute, int(match.group(6) or 0))), match.group(7) or ""
 
 
-def _moment(line: str, offset: float | None) -> float | None:
-    date = _naive(line)
+def moment_of(line: str, offset: float | None) -> float | None:
+    date = naive_date(line)
     if date is None:
         return None
     seconds, zone = date

@@ -21,14 +21,13 @@ from difflib import get_close_matches
 from shlex import quote
 from typing import Any
 
-from ..._areas.pm2 import commands as _pm2_words
-from ..._areas.pm2 import saved as _pm2_saved
 from ..._core.children import Program, call, run, user_name
 from ..._core.errors import ActionFailed, CannotRead, NeedsUser, RemediationError, WrongQuestion
 from ..._core.masking import mask
 from ..._shared import health as _pm2_health
-from ..._shared import pm2_list
-from ..._shared import pm2_list as _pm2_list
+from ..._shared import pm2_list, pm2_rpc
+from . import dumps as _pm2_saved
+from . import processes as _pm2_words
 from . import request as _pm2_request
 from .request import Request
 
@@ -139,12 +138,12 @@ class Control:
     def _list(self) -> dict[str, Any]:
         request = self.request
         if not os.path.lexists(request.pm2_home):
-            return {"state": _pm2_list.STOPPED, "problem": "no PM2 daemon runs", "processes": [], "orphans": [], "daemon": None}
+            return {"state": pm2_rpc.STOPPED, "problem": "no PM2 daemon runs", "processes": [], "orphans": [], "daemon": None}
         within = min(request.answer_within, max(0.5, self._left(request.answer_within)))
         listed = self._as_owner(lambda: pm2_list.read_list(request.pm2_home, request.user, within), 2 * within + 3)
-        if listed["state"] == _pm2_list.DENIED:
+        if listed["state"] == pm2_rpc.DENIED:
             raise NeedsUser(listed.get("keeper") or user_name(self.uid), listed["problem"])
-        if listed["state"] == _pm2_list.HUNG:
+        if listed["state"] == pm2_rpc.HUNG:
             raise ActionFailed(
                 f"{listed['problem']}; let it go on or end it first (sudo kill -CONT or kill -9 {_pm2_words.daemon_pid(listed)}), then resurrect"
             )
@@ -167,7 +166,7 @@ class Control:
         return [dict(one) for one in processes if not one["module"] and (everything or one["name"] == request.name)]
 
     def _up(self) -> bool:
-        return bool(self.listed["state"] == _pm2_list.UP)
+        return bool(self.listed["state"] == pm2_rpc.UP)
 
     # --- plans: what has to be done, and the processes that should run afterwards
 
@@ -392,9 +391,9 @@ class Control:
 
         def tell() -> str:
             try:
-                pm2_list.call(home, method, argument, within=within)
-            except pm2_list.DaemonAway as away:
-                if away.details["state"] != _pm2_list.HUNG:
+                pm2_rpc.call(home, method, argument, within=within)
+            except pm2_rpc.DaemonAway as away:
+                if away.details["state"] != pm2_rpc.HUNG:
                     raise
             return ""
 

@@ -18,7 +18,7 @@ from shlex import quote
 from ..._core.children import user_name
 from ..._core.errors import ActionFailed, CannotRead, WrongQuestion
 from ..._core.masking import mask
-from ..._shared import pm2_list
+from ..._shared import pm2_list, pm2_rpc
 
 STATES = ("started", "stopped", "restarted", "reloaded", "absent", "saved", "resurrected")
 _NAMED = ("started", "stopped", "restarted", "reloaded", "absent")
@@ -47,7 +47,7 @@ class Request:
     path_prefix: Sequence[str] = ()
     deadline: float = 120.0
     orphans: str = "refuse"
-    answer_within: float = pm2_list.ANSWER_WITHIN
+    answer_within: float = pm2_rpc.ANSWER_WITHIN
 
 
 def validate(request: Request) -> None:

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import Any
 
-from ..._areas.pm2 import commands as _pm2_words
 from ..._core.children import call, user_name
 from ..._core.errors import ActionFailed, RemediationError, TooSlow
 from ..._core.masking import mask
-from ..._shared import commands, pm2_list
+from ..._shared import commands, pm2_list, pm2_rpc
 from ..._shared import health as _pm2_health
-from ..._shared import pm2_list as _pm2_list
 from ..pm2_control import control as _pm2_control
+from ..pm2_control import processes as _pm2_words
 from ..pm2_control.request import Request
 from .layout import LINK, SCRIPTS, Place, Refused
 
@@ -93,19 +92,19 @@ class Pm2Applications:
         settings, uid = self.settings, self.uid
 
         def read() -> dict[str, Any]:
-            found = pm2_list.read_list(settings.pm2_home, settings.user, pm2_list.ANSWER_WITHIN)
-            if found["state"] == _pm2_list.UP:
+            found = pm2_list.read_list(settings.pm2_home, settings.user, pm2_rpc.ANSWER_WITHIN)
+            if found["state"] == pm2_rpc.UP:
                 folders = _folders(settings.pm2_home)
                 for one in found["processes"]:
                     one["cwd"] = folders.get(one["pm_id"], "")
             return found
 
         for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
-            outcome = call(read, 2 * pm2_list.ANSWER_WITHIN + 3, user=lambda: uid)
-            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == _pm2_list.HUNG)):
+            outcome = call(read, 2 * pm2_rpc.ANSWER_WITHIN + 3, user=lambda: uid)
+            if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == pm2_rpc.HUNG)):
                 break
         found = outcome.get()
-        if found["state"] != _pm2_list.UP:
+        if found["state"] != pm2_rpc.UP:
             raise ActionFailed(str(found["problem"]))
         return [one for one in found["processes"] if not one["module"]]
 
@@ -329,7 +328,7 @@ class Pm2Applications:
             pm2_executable=settings.pm2_executable,
             path_prefix=settings.path_prefix,
             deadline=deadline,
-            answer_within=UNHEALTHY_FOR_GOOD * pm2_list.ANSWER_WITHIN,
+            answer_within=UNHEALTHY_FOR_GOOD * pm2_rpc.ANSWER_WITHIN,
         )
 
     def _request(self, part: str, script: str, state: str) -> Request:
@@ -339,7 +338,7 @@ class Pm2Applications:
 
 def _folders(pm2_home: str) -> dict[int, str]:
     """Return the working directory of each process by its number in PM2's list."""
-    entries = pm2_list.call(pm2_home, "getMonitorData", {})
+    entries = pm2_rpc.call(pm2_home, "getMonitorData", {})
     found = {}
     for entry in entries if isinstance(entries, list) else []:
         env = entry.get("pm2_env") if isinstance(entry, dict) else None

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from ..._core.masking import strip_ansi
 from ..._core.source import Source
-from ..._shared import pm2_list, text_files
+from ..._shared import pm2_list, proc, text_files
 from ..._shared.logs.dates import Clock, clock_of
 
 TAILS = (1024 * 1024, 8 * 1024 * 1024)  # bytes of a log that are read; the second when the first hold no line of interest
@@ -98,7 +98,7 @@ def read_rhythm(
         "status": running[0]["status"],
         "pid": running[0]["pid"],
         "started_at": max(entry["started_at"] for entry in running),
-        "frozen": all(pm2_list.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
+        "frozen": all(proc.state_of(entry["pid"]) in ("T", "t") for entry in running if entry["pid"]) and bool(running[0]["pid"]),
         "logs": logs,
         **_rhythms(logs, _clock(logs, running[0]["pid"]), job_text, scheduler_text),
     }

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..._core.children import user_name
 from ..._core.source import Source
-from .. import pm2_list, text_files
+from .. import pm2_list, pm2_rpc, text_files
 from .dates import Clock, clock_of
 from .facts import ApplicationLogs, Entry, Errors, FileFacts, GroupFacts, Memory
 from .limits import MEGABYTE, Limits
@@ -78,7 +78,7 @@ def read_applications(
         "read_at": now,
         "memory": remembered,
     }
-    if listed["state"] != pm2_list.UP:
+    if listed["state"] != pm2_rpc.UP:
         return answer
     limits = limits or Limits((first_read_mb or FIRST_READ_MB) * MEGABYTE, READ_MB * MEGABYTE, time.monotonic() + WITHIN)
     kept = empty_memory()

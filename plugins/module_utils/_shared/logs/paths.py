@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._core.errors import WrongQuestion
-from .. import pm2_list
+from .. import pm2_list, pm2_rpc
 from .facts import Entry, Listing
 
 PACKED = (".gz",)
@@ -30,10 +30,10 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     app_dir: the installation; logs in its folders ``<name>/logs`` are added. within: seconds for PM2's answer.
     modules: include PM2's own modules.
     """
-    known: Listing = {"state": pm2_list.UP, "problem": "", "processes": {}}
+    known: Listing = {"state": pm2_rpc.UP, "problem": "", "processes": {}}
     try:
-        listed = pm2_list.processes(pm2_list.call(pm2_home, "getMonitorData", {}, within=within))
-    except pm2_list.DaemonAway as away:
+        listed = pm2_list.processes(pm2_rpc.call(pm2_home, "getMonitorData", {}, within=within))
+    except pm2_rpc.DaemonAway as away:
         return {"state": away.details["state"], "problem": away.message, "processes": {}}
     for entry in listed:
         if entry["module"] and not modules:

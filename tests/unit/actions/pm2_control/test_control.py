@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import dumps as _pm2_saved
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import saved as _pm2_saved
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import health as _pm2_health
 from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list

@@ -17,8 +17,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._actions.release.l
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.pm2 import Pm2Applications, Settings
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, user_name
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, TooSlow, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
-from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list as _pm2_list
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list, pm2_rpc
 
 from ...areas.pm2.helpers import entry
 
@@ -158,9 +157,9 @@ def test_a_worker_works_when_its_log_has_a_new_line_that_says_so(tmp_path):
 def test_one_slow_answer_of_pm2_is_not_taken_for_an_end(monkeypatch, slow, good, how):
     hung = {
         "late": Outcome(error=TooSlow("no answer within 13 s")),
-        "hung": Outcome({"state": _pm2_list.HUNG, "problem": "it hangs", "processes": []}),
+        "hung": Outcome({"state": pm2_rpc.HUNG, "problem": "it hangs", "processes": []}),
     }
-    answers = [hung[how]] * slow + [Outcome({"state": _pm2_list.UP, "processes": both(process())})] * 5
+    answers = [hung[how]] * slow + [Outcome({"state": pm2_rpc.UP, "processes": both(process())})] * 5
     monkeypatch.setattr(_release_pm2, "call", lambda *_arguments, **_options: answers.pop(0))
     host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
     host._uid = os.geteuid()
@@ -176,7 +175,7 @@ def test_a_daemon_that_is_away_is_not_asked_again(monkeypatch):
 
     def call(*_arguments, **_options):
         asked.append(1)
-        return Outcome({"state": _pm2_list.STOPPED, "problem": "no PM2 daemon runs", "processes": []})
+        return Outcome({"state": pm2_rpc.STOPPED, "problem": "no PM2 daemon runs", "processes": []})
 
     monkeypatch.setattr(_release_pm2, "call", call)
     host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))

@@ -10,14 +10,15 @@ import os
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.checks import PROCESSES_PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read_log
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2.check_processes import PARAMETERS
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
-from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list, pm2_rpc
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 VERSIONS = ("5", "6", "7")
@@ -55,12 +56,12 @@ def entry(name="backend", pm_id=0, status="online", *, pid=0, exec_mode="fork_mo
 
 def log(text, modified):
     """Return a value of the source pm2.log."""
-    return {"present": True, "since": None, "last_write": modified, "events": _pm2_log.parse_events(text, modified)}
+    return {"present": True, "since": None, "last_write": modified, "events": read_log.parse_events(text, modified)}
 
 
 def asked(now=2000.0, remembered=None, parameters=None, **sources):
     """Ask with values: sources pm2_list, pm2_log, pm2_dump, pm2_startup (an exception is raised on reading)."""
-    given = {name: spec["default"] for name, spec in PROCESSES_PARAMETERS.items() if "default" in spec}
+    given = {name: spec["default"] for name, spec in PARAMETERS.items() if "default" in spec}
     given.update({"pm2_home": HOME, **(parameters or {})})
     outcomes = {}
     for name, value in sources.items():
@@ -76,7 +77,7 @@ def codes(findings):
 
 def frame(value, request=b"s:1"):
     """Return one frame as the daemon sends it."""
-    return pm2_list.pack(b"j:" + json.dumps(value).encode(), request)
+    return pm2_rpc.pack(b"j:" + json.dumps(value).encode(), request)
 
 
 @contextmanager
@@ -138,3 +139,40 @@ def _request(connection):
         data += piece
         if len(data) >= 5 and len(data) >= 5 + struct.unpack(">I", data[1:5])[0]:
             return json.loads(data[7 : 5 + struct.unpack(">I", data[1:5])[0]])
+
+
+def dated(second, text):
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}: PM2 log: {text}"
+
+
+def ends(first, count, step=10.0, name="backend", pm_id=0, start=True):
+    lines = []
+    for number in range(count):
+        lines.append(dated(first + number * step, f"App [{name}:{pm_id}] exited with code [1] via signal [SIGINT]"))
+        if start:
+            lines.append(dated(first + number * step, f"App [{name}:{pm_id}] starting in -fork mode-"))
+    return lines
+
+
+def saved(name="backend", status="online", exec_mode="fork_mode", script=None):
+    return {
+        "name": name,
+        "script": script or f"/opt/app/{name}.js",
+        "exec_mode": pm2_list.exec_mode_of(exec_mode),
+        "status": status,
+        "module": False,
+    }
+
+
+def dump(*entries, **more):
+    file = {
+        "path": f"{HOME}/dump.pm2",
+        "present": True,
+        "problem": "",
+        "mode": "0600",
+        "owner": "tank",
+        "exposed": False,
+        "saved_at": 1500.0,
+    }
+    backup = {**file, "path": f"{HOME}/dump.pm2.bak", "present": False, "entries": []}
+    return {"dump": {**file, "entries": list(entries), **more}, "backup": backup}

@@ -11,11 +11,9 @@ import socket
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import checks as _pm2_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import log as _pm2_log
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
+from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import check_processes, read_dump, read_log
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
-from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list
+from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list, pm2_rpc
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +97,7 @@ def sent(data):
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
         try:
-            return pm2_list._message(ours, time.monotonic() + 1.0)
+            return pm2_rpc.read_message(ours, time.monotonic() + 1.0)
         except CannotRead:
             return None
 
@@ -151,9 +149,9 @@ def test_a_list_becomes_plain_processes(entries):
 @QUICK
 @given(st.lists(ENTRIES, max_size=3), st.lists(EVENT_LINES, max_size=6))
 def test_whatever_is_listed_and_logged_gets_findings(entries, lines):
-    log = {"present": True, "since": None, "last_write": NOW, "events": _pm2_log.parse_events("\n".join(lines), NOW)}
+    log = {"present": True, "since": None, "last_write": NOW, "events": read_log.parse_events("\n".join(lines), NOW)}
     asked = h.asked(now=NOW, pm2_list=h.listed(entries, now=NOW), pm2_log=log)
-    findings = _pm2_checks.processes(asked)
+    findings = check_processes.judge(asked)
     assert findings
     for finding in findings:
         json.dumps(finding.as_dict())
@@ -163,7 +161,7 @@ def test_whatever_is_listed_and_logged_gets_findings(entries, lines):
 @given(st.lists(EVENT_LINES, max_size=8), st.floats(0, 4e9))
 @example(["0000-01-01T00:00:00: App [x:0] online"], 5.0)
 def test_a_log_becomes_events(lines, modified):
-    for event in _pm2_log.parse_events("\n".join(lines), modified):
+    for event in read_log.parse_events("\n".join(lines), modified):
         assert event["event"]
         assert event["time"] is None or math.isfinite(event["time"])
         json.dumps(event)
@@ -172,7 +170,7 @@ def test_a_log_becomes_events(lines, modified):
 @QUICK
 @given(st.text(max_size=400), st.floats(0, 4e9))
 def test_any_text_may_be_a_log(text, modified):
-    _pm2_log.parse_events(text, modified)
+    read_log.parse_events(text, modified)
 
 
 @QUICK
@@ -193,7 +191,7 @@ def dump(tmp_path):
 
     def read(data):
         path.write_bytes(data)
-        return _pm2.read_dump(str(tmp_path))["dump"]
+        return read_dump.read_dump(str(tmp_path))["dump"]
 
     return read
 

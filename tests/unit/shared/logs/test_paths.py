@@ -16,7 +16,7 @@ def test_which_logs_get_no_errors(monkeypatch):
     paths = {"pm_err_log_path": "/l/backend-error.log", "pm_out_log_path": "/l/backend-out.log"}
     both = {"pm_err_log_path": "/l/worker.log", "pm_out_log_path": "/l/worker.log"}
     listed = [pm2_helpers.entry("backend", **paths), pm2_helpers.entry("worker", **both)]
-    monkeypatch.setattr(_paths.pm2_list, "call", lambda *_arguments, **_options: listed)
+    monkeypatch.setattr(_paths.pm2_rpc, "call", lambda *_arguments, **_options: listed)
     processes = _paths.application_logs("/home/tankmail/.pm2", None, 1.0)["processes"]
     assert processes["backend"]["paths"] == ["/l/backend-error.log", "/l/backend-out.log"]
     assert (processes["backend"]["outputs"], processes["worker"]["outputs"]) == (["/l/backend-out.log"], [])

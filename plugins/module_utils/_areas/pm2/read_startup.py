@@ -1,167 +1,26 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Talk to a PM2 daemon through its socket, and read the files of a PM2_HOME. Never starts a daemon.
-
-Every PM2 command starts a daemon when none runs, and hangs when it hangs; the socket does neither. Secrets stand
-twice in PM2's own list and in its dumps, so only named fields are taken from them. Works with PM2 5, 6 and 7.
-Everything here runs as the owner of the PM2_HOME, in a child with a deadline. Times are epoch seconds (only
-``created_at`` stays in PM2's milliseconds: it is an identity more than a time), sizes are bytes.
-"""
+"""Read the systemd unit that starts PM2 at boot, without systemctl."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import pwd
 import re
 import shlex
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..._core.children import user_name
 from ..._core.errors import CannotRead, NeedsUser
-from ..._shared.pm2_list import MAX_PATH, _mode, _text, owner
-from ..._shared.text_files import reachable_by_others, tail
-from . import log as _pm2_log
+from ..._core.source import Source
+from ..._shared.pm2_list import owner
+from ..._shared.text_files import tail
 
-MAX_DUMP = 16 * 1024 * 1024
-DAEMON_LOG_TAIL = 1024 * 1024
-MAX_EVENTS = 4000
 DEFAULT_UNIT_DIRECTORY = "/etc/systemd/system"
-
-
-# --- whose daemon
-
-
-# --- the daemon's socket
-
-
-# --- source pm2.list
-
-
-# --- what /proc knows
-
-
-# --- why an application ended
-
-
-# --- source pm2.log
-
-
-def read_daemon_log(pm2_home: str, **_others: Any) -> dict[str, Any]:
-    """Return the events of the end of pm2.log: ``present``, ``since`` (time of the oldest event read), ``events``.
-
-    See :func:`_pm2_log.parse_events` for an event. A log that was rotated lately is read together with what it
-    was rotated to. An absent log has no events; the memory of the last run has to do then.
-    """
-    path = os.path.join(pm2_home, "pm2.log")
-    text, modified = tail(path, DAEMON_LOG_TAIL)
-    events = _pm2_log.parse_events(text, modified) if text else []
-    if len(text) < DAEMON_LOG_TAIL // 2:
-        older, then = tail(_rotated(pm2_home), DAEMON_LOG_TAIL)
-        events = (_pm2_log.parse_events(older, then) if older else []) + events
-    events = events[-MAX_EVENTS:]
-    times = [event["time"] for event in events if event["time"] is not None]
-    return {"present": bool(modified), "since": min(times) if times else None, "last_write": modified or None, "events": events}
-
-
-def _rotated(pm2_home: str) -> str:
-    """Return the newest readable file that pm2.log was rotated to (logrotate, pm2-logrotate), "" for none."""
-    home = glob.escape(pm2_home)
-    names = [name for pattern in ("pm2.log.*", "pm2.log-*", "pm2__*.log") for name in glob.glob(os.path.join(home, pattern))]
-    dated = []
-    for name in names:
-        if not name.endswith((".gz", ".bz2", ".xz", ".zst")):
-            try:
-                dated.append((os.stat(name).st_mtime, name))
-            except OSError:
-                continue
-    return max(dated)[1] if dated else ""
-
-
-# --- source pm2.dump
-
-
-def read_dump(pm2_home: str, **_others: Any) -> dict[str, Any]:
-    """Return what a reboot would bring back: ``dump`` and ``backup`` (dump.pm2, dump.pm2.bak).
-
-    Each: ``path present problem`` ("" or why its content is of no use) ``kind`` (file, link or other) ``mode``
-    ("0644", "" unless it is a file) ``owner`` ``exposed``
-    (other users can really read it: the folders above let them through) ``saved_at`` (epoch seconds)
-    ``entries`` (``name script exec_mode status module``, one for each instance).
-    """
-    path = os.path.join(pm2_home, "dump.pm2")
-    return {"dump": _dump(path), "backup": _dump(path + ".bak")}
-
-
-def _dump(path: str) -> dict[str, Any]:
-    known: dict[str, Any] = {"path": path, "present": False, "problem": "", "kind": "", "mode": "", "owner": ""}
-    known.update(exposed=False, saved_at=None, entries=[])
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return known
-    except OSError as error:
-        return {**known, "present": True, "problem": f"cannot be looked at ({error.strerror})"}
-    known.update(present=True, kind=_kind(found.st_mode), owner=user_name(found.st_uid), saved_at=found.st_mtime)
-    if known["kind"] != "file":
-        # What a link leads to may be anybody's file: nothing is read through it, and no mode is asked for.
-        return {**known, "problem": "is a symbolic link" if known["kind"] == "link" else "is not a regular file"}
-    known.update(
-        mode=f"{stat.S_IMODE(found.st_mode):04o}",
-        exposed=bool(found.st_mode & stat.S_IROTH) and reachable_by_others(path),
-    )
-    try:
-        known["entries"] = [_dump_entry(entry) for entry in load_dump(path)]
-    except CannotRead as error:
-        known["problem"] = error.message
-    return known
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return "link"
-    return "file" if stat.S_ISREG(mode) else "other"
-
-
-def load_dump(path: str) -> list[dict[str, Any]]:
-    """Return the raw entries of a dump, secrets and all; raises CannotRead. Follows no link and waits for no pipe."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise CannotRead(f"cannot be read ({error.strerror})") from error
-    with open(descriptor, encoding="utf-8", errors="replace") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise CannotRead("is not a regular file")
-        if found.st_size > MAX_DUMP:
-            raise CannotRead(f"has {found.st_size} bytes, over {MAX_DUMP}")
-        try:
-            saved = json.load(file)
-        except OSError as error:
-            raise CannotRead(f"cannot be read ({error.strerror})") from error
-        except (ValueError, RecursionError) as error:
-            raise CannotRead("is not JSON") from error
-    if not isinstance(saved, list):
-        raise CannotRead("is not a list of processes")
-    return [entry for entry in saved if isinstance(entry, dict)]
-
-
-def _dump_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": _text(entry.get("name")),
-        "script": _text(entry.get("pm_exec_path"), MAX_PATH),
-        "exec_mode": _mode(entry.get("exec_mode")),
-        "status": _text(entry.get("status")),
-        "module": bool(entry.get("pmx_module")),
-    }
-
-
-# --- source pm2.startup
 
 
 def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = None) -> dict[str, Any]:
@@ -318,3 +177,6 @@ def _words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+STARTUP = Source("pm2.startup", read_startup, ("pm2_home", "user", "unit_dir"))

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daemon's socket, with a stand-in that speaks the framing, and with what speaks something else."""
+"""PM2's list of processes, from a stand-in that speaks the daemon's framing, and from what speaks something else."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import os
 import random
 import shutil
 import socket
-import struct
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.pm2 import read as _pm2
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import call
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared import last_words, pm2_list, text_files
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list, pm2_rpc
+from ansible_collections.ops.remediation.plugins.module_utils._shared import pm2_list as _pm2_list
 
-from . import helpers as h
+from ..areas.pm2 import helpers as h
 
 
 @pytest.fixture
@@ -69,13 +68,6 @@ def test_a_daemon_that_does_not_answer_is_hung_within_its_time(home):
     assert value["daemon"]["pid"] == os.getpid()
 
 
-def test_a_daemon_that_drips_is_hung_too(home):
-    with h.daemon(home, lambda *_: None):
-        connection = pm2_list._connect(home, time.monotonic() + 1)
-        with connection, pytest.raises(TimeoutError):
-            pm2_list._exactly(connection, 4, time.monotonic() + 0.1)
-
-
 GARBAGE = {
     "nothing": b"",
     "text": b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -84,15 +76,15 @@ GARBAGE = {
     "cut head": b"\x12\x00\x00",
     "cut payload": b"\x12\x00\x00\x00\x20j:{}",
     "huge": b"\x12\xff\xff\xff\xffj:",
-    "truncated JSON": pm2_list.pack(b'j:{"args":[[{"name":', b"s:1"),
-    "not JSON": pm2_list.pack(b"j:hello", b"s:1"),
-    "deep JSON": pm2_list.pack(b"j:" + b"[" * 100000, b"s:1"),
-    "a string": pm2_list.pack(b"s:hello", b"s:1"),
-    "a number": pm2_list.pack(b"j:7", b"s:1"),
-    "an error": pm2_list.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
-    "no list": pm2_list.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
-    "no values": pm2_list.pack(b'j:{"args":[]}', b"s:1"),
-    "bad utf-8": pm2_list.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
+    "truncated JSON": pm2_rpc.pack(b'j:{"args":[[{"name":', b"s:1"),
+    "not JSON": pm2_rpc.pack(b"j:hello", b"s:1"),
+    "deep JSON": pm2_rpc.pack(b"j:" + b"[" * 100000, b"s:1"),
+    "a string": pm2_rpc.pack(b"s:hello", b"s:1"),
+    "a number": pm2_rpc.pack(b"j:7", b"s:1"),
+    "an error": pm2_rpc.pack(b'j:{"error":"no DB_PASS=planted-secret here"}', b"s:1"),
+    "no list": pm2_rpc.pack(b'j:{"args":[{"a":1}]}', b"s:1"),
+    "no values": pm2_rpc.pack(b'j:{"args":[]}', b"s:1"),
+    "bad utf-8": pm2_rpc.pack(b'j:{"args":["\xff\xfe"]}', b"s:1"),
 }
 
 
@@ -139,22 +131,6 @@ def test_a_stale_pid_is_not_taken_for_a_running_process():
     assert (process["pid"], process["uid"]) == (0, None)
 
 
-def test_the_user_of_a_process_comes_from_its_status():
-    assert pm2_list.uid_of(os.getpid()) == os.geteuid()
-    assert pm2_list.uid_of(2**22 + 5) is None
-
-
-def test_a_frozen_process_is_seen():
-    with subprocess.Popen(["sleep", "30"]) as child:
-        child.send_signal(19)
-        time.sleep(0.1)
-        assert pm2_list.state_of(child.pid) == "T"
-        child.kill()
-
-
-# --- whose daemon
-
-
 @pytest.mark.parametrize(
     ("given", "problem"), [("/no/such/home", "does not exist"), ("/etc/hostname", "is not a directory"), ("a\0b", "does not exist")]
 )
@@ -186,16 +162,13 @@ def test_without_a_socket_the_reader_is_the_user_who_was_given(home):
     assert pm2_list.reader(home, user="nobody") == 65534
 
 
-# --- why an application ended
-
-
 def ill(folder, text, *, age=0.0, started=None, **more):
     path = folder / "backend-error.log"
     path.write_text(text)
     now = time.time()
     os.utime(path, (now - age, now - age))
     (process,) = pm2_list.processes([h.entry(status="errored", started=started or now, pm_err_log_path=str(path), **more)])
-    pm2_list._add_reasons([process])
+    pm2_list.add_reasons([process])
     return process["log_line"]
 
 
@@ -213,27 +186,6 @@ def test_the_out_log_helps_where_the_error_log_is_empty(tmp_path):
     assert "Cannot find module" in ill(tmp_path, "", pm_out_log_path=str(out))
 
 
-def test_a_log_that_is_a_pipe_blocks_nobody(tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    assert text_files.tail(str(tmp_path / "fifo"), 100) == ("", 0.0)
-    assert text_files.tail(str(tmp_path / "none"), 100) == ("", 0.0)
-    assert text_files.tail("a\0b", 100) == ("", 0.0)
-
-
-def test_the_framing_is_the_recorded_one():
-    assert pm2_list.pack(b"j:{}", b"s:1") == b"\x12" + struct.pack(">I", 4) + b"j:{}" + struct.pack(">I", 3) + b"s:1"
-
-
-def test_a_known_signature_of_an_older_incident_does_not_win_over_what_happens_now():
-    older = "[Nest] 101  - 11/21/2026, 7:16:12 PM   ERROR [Worker] Spool folder not usable: ENOENT: no such file, access '/opt/spool'"
-    now = "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21\n    at read (/opt/worker.js:10:5)"
-    text = "\n".join([older, now, now, now, ""])
-    assert last_words.reason(text) == "Error: /opt/config/holidays.json is damaged: Unterminated string in JSON at position 21"
-
-
-# --- an older Python
-
-
 def old_python():
     """Return a Python 3.9 that runs (a shim of pyenv may not), None where there is none."""
     candidates = [shutil.which("python3.9"), *sorted(Path("~/.pyenv/versions").expanduser().glob("3.9.*/bin/python3.9"))]
@@ -244,6 +196,8 @@ def old_python():
 
 
 OLD_PYTHON = old_python()
+
+
 READ_WITH_OLD = """
 import json, sys
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
@@ -257,7 +211,7 @@ print(json.dumps(pm2_list.read_list(sys.argv[1], answer_within=0.3)))
 @pytest.mark.parametrize(("answer", "state"), [(lambda *_: None, "hung"), (answering([h.entry()]), "up"), (lambda *_: b"\x12", "cut")])
 def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state):
     (tmp_path / "root/ansible_collections/ops").mkdir(parents=True)
-    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(_pm2.__file__).resolve().parents[4])
+    (tmp_path / "root/ansible_collections/ops/remediation").symlink_to(Path(pm2_list.__file__).resolve().parents[3])
     with h.daemon(home, answer):
         ended = subprocess.run(
             [OLD_PYTHON, "-c", READ_WITH_OLD, home],
@@ -272,9 +226,6 @@ def test_the_oldest_python_of_a_host_sees_the_same(home, tmp_path, answer, state
     else:
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout)["state"] == state
-
-
-# --- what a hostile daemon may say
 
 
 def test_hostile_texts_and_numbers_are_made_harmless():
@@ -325,3 +276,12 @@ def test_a_denied_socket_names_its_owner(home):
         value = call(lambda: pm2_list.read_list(home), 5.0, user=lambda: 65534).get()
     assert (value["state"], value["keeper"]) == ("denied", "root")
     assert "belongs to root" in value["problem"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[{"nam": "x"}], [{"name": "x", "instances": 0}], [{"name": "x", "exec_mode": "forc"}], [3], ["a", "a"], [{"name": "x", "port": 1}]],
+)
+def test_a_wrong_list_of_processes_is_refused(given):
+    with pytest.raises(WrongQuestion, match="processes"):
+        _pm2_list.wanted({"processes": given})

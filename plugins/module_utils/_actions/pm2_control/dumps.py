@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
 
+from ..._areas.pm2.read_dump import load_dump, read_dump
 from ..._core.errors import ActionFailed, CannotRead
-from ..._shared import pm2_list
-from . import read as _pm2
+from ..._shared import pm2_list, pm2_rpc
 
 SAVED_MODE = 0o600
 
@@ -26,7 +26,7 @@ SAVED_MODE = 0o600
 def keep_broken_dump(home: str) -> None:
     """Keep a copy of a dump that is no JSON: PM2 deletes it when it resurrects from the backup."""
     path = os.path.join(home, "dump.pm2")
-    found = _pm2.read_dump(home)["dump"]
+    found = read_dump(home)["dump"]
     if found["present"] and found["problem"] and found["kind"] == "file":
         handle, copy = tempfile.mkstemp(dir=home, prefix="dump.pm2.broken-")
         with open(path, "rb") as source, os.fdopen(handle, "wb") as target:
@@ -88,17 +88,17 @@ def fewer(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]
 
 
 def read_dumps(home: str) -> dict[str, Any]:
-    """Return what :func:`_pm2.read_dump` does, without modules, and a fingerprint of each dump's content."""
-    files = _pm2.read_dump(home)
+    """Return what :func:`read_dump` does, without modules, and a fingerprint of each dump's content."""
+    files = read_dump(home)
     for file in files.values():
-        file["fingerprint"] = fingerprint(_pm2.load_dump(file["path"])) if file["entries"] else ""
+        file["fingerprint"] = fingerprint(load_dump(file["path"])) if file["entries"] else ""
         file["entries"] = [entry for entry in file["entries"] if not entry["module"]]
     return files
 
 
 def entries_of_list(home: str, within: float) -> list[dict[str, Any]]:
     """Return what PM2's daemon would save."""
-    listed = pm2_list.call(home, "getMonitorData", {}, within=within)
+    listed = pm2_rpc.call(home, "getMonitorData", {}, within=within)
     return [entry["pm2_env"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("pm2_env"), dict)]
 
 

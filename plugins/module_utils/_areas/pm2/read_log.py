@@ -1,22 +1,28 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Understand the texts that PM2 and its applications write: events of pm2.log, and the line that says why.
+"""Read pm2.log and parse its events.
 
-Pure functions over text. pm2.log has the same wording in PM2 5, 6 and 7; its timestamps are local time of the
-daemon without a zone, unless PM2_LOG_DATE_FORMAT says otherwise.
+pm2.log has the same wording in PM2 5, 6 and 7. Its timestamps are local time of the daemon without a zone, unless
+PM2_LOG_DATE_FORMAT says otherwise.
 """
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..._core.masking import strip_ansi
-from ..._shared.last_words import _QUARTER, _WIDEST_ZONE, _moment, _naive
+from ..._core.source import Source
+from ..._shared.last_words import QUARTER, WIDEST_ZONE, moment_of, naive_date
+from ..._shared.pm2_list import reader
+from ..._shared.text_files import tail
 
 _SAME_MOMENT = 90  # seconds between the last line of a log and the file's own time
+
 
 _EVENTS = (
     (
@@ -37,7 +43,11 @@ _EVENTS = (
     ("daemon_started", re.compile(r"New PM2 Daemon started")),
     ("daemon_stopped", re.compile(r"pm2 has been killed by signal|PM2 successfully stopped")),
 )
+
+
 _PERHAPS = re.compile(r"App \[|Stopping app|had too many|restarted because|still alive|New PM2|killed by signal|successfully stopped")
+
+
 _NUMBERS = ("code", "count", "current", "limit", "pid", "after_ms")
 
 
@@ -55,7 +65,7 @@ def parse_events(text: str, modified: float) -> list[dict[str, Any]]:
     for line in lines:
         event = _event(line)
         if event is not None:
-            event["time"] = _moment(line, offset)
+            event["time"] = moment_of(line, offset)
             found.append(event)
     return found
 
@@ -82,10 +92,50 @@ def _zone_offset(lines: Sequence[str], modified: float) -> float | None:
     The daemon's zone may be another one than ours, and the log does not say which.
     """
     for line in reversed(lines[-50:]):
-        date = _naive(line)
+        date = naive_date(line)
         if date is None:
             continue
-        offset = round((modified - date[0]) / _QUARTER) * _QUARTER
-        fits = abs(modified - date[0] - offset) <= _SAME_MOMENT and abs(offset) <= _WIDEST_ZONE
+        offset = round((modified - date[0]) / QUARTER) * QUARTER
+        fits = abs(modified - date[0] - offset) <= _SAME_MOMENT and abs(offset) <= WIDEST_ZONE
         return float(offset) if fits and not date[1] else None
     return None
+
+
+DAEMON_LOG_TAIL = 1024 * 1024
+
+
+MAX_EVENTS = 4000
+
+
+def read_daemon_log(pm2_home: str, **_others: Any) -> dict[str, Any]:
+    """Return the events of the end of pm2.log: ``present``, ``since`` (time of the oldest event read), ``events``.
+
+    See :func:`parse_events` for an event. A log that was rotated lately is read together with what it
+    was rotated to. An absent log has no events; the memory of the last run has to do then.
+    """
+    path = os.path.join(pm2_home, "pm2.log")
+    text, modified = tail(path, DAEMON_LOG_TAIL)
+    events = parse_events(text, modified) if text else []
+    if len(text) < DAEMON_LOG_TAIL // 2:
+        older, then = tail(_rotated(pm2_home), DAEMON_LOG_TAIL)
+        events = (parse_events(older, then) if older else []) + events
+    events = events[-MAX_EVENTS:]
+    times = [event["time"] for event in events if event["time"] is not None]
+    return {"present": bool(modified), "since": min(times) if times else None, "last_write": modified or None, "events": events}
+
+
+def _rotated(pm2_home: str) -> str:
+    """Return the newest readable file that pm2.log was rotated to (logrotate, pm2-logrotate), "" for none."""
+    home = glob.escape(pm2_home)
+    names = [name for pattern in ("pm2.log.*", "pm2.log-*", "pm2__*.log") for name in glob.glob(os.path.join(home, pattern))]
+    dated = []
+    for name in names:
+        if not name.endswith((".gz", ".bz2", ".xz", ".zst")):
+            try:
+                dated.append((os.stat(name).st_mtime, name))
+            except OSError:
+                continue
+    return max(dated)[1] if dated else ""
+
+
+LOG = Source("pm2.log", read_daemon_log, ("pm2_home", "user"), owner=reader)

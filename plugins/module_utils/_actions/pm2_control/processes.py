@@ -12,7 +12,7 @@ from typing import Any
 
 from ..._core.children import Program
 from ..._core.masking import mask
-from ..._shared import pm2_list
+from ..._shared import proc
 
 MOST_NAMES = 20  # in one line
 LAUNCHES_WITHIN = 10.0
@@ -90,7 +90,7 @@ def just_launched(one: Mapping[str, Any]) -> bool:
 
 def stable(one: Mapping[str, Any], wait: float) -> bool:
     """Whether a process has lived long enough."""
-    return bool(one["status"] == "online" and pm2_list.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
+    return bool(one["status"] == "online" and proc.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
 
 
 def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:
