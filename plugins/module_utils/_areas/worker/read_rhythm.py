@@ -35,9 +35,10 @@ LINE_HEAD = 200  # characters of a line that may contain its date
 
 
 class Rhythm(TypedDict):
-    """Lines of one kind: ``undated`` is how many have no date, ``last`` the time of the last, ``gaps`` how many intervals, ``usual`` the usual one.
+    """The rhythm of the lines of one kind.
 
-    usual: seconds, None when the intervals are too few.
+    undated: lines without a date. last: time of the last line. gaps: number of intervals. usual: the usual interval, None
+    when the intervals are too few.
     """
 
     count: int

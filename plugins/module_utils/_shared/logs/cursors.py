@@ -24,11 +24,7 @@ from .limits import Limits
 from .paths import PACKED
 
 HEAD = 1024  # bytes of the beginning of a file that go into its fingerprint
-
-
 IDLE_AFTER = 8 * 86400  # seconds without a write after which a first run does not read a file
-
-
 STILL_WRITING = 5.0  # seconds without a write after which a last line without an end counts as complete
 
 

@@ -17,21 +17,13 @@ from ..._core.masking import strip_ansi
 
 _EARLIEST_YEAR = 1970  # earlier dates are not those of a log
 QUARTER = 900  # zones differ by multiples of a quarter of an hour
-
-
 WIDEST_ZONE = 14 * 3600
-
-
 SAME_MOMENT = 90  # seconds between the last line of a file and the file's own time
-
-
 _DATE = re.compile(
     r"(?P<a>\d{1,4})[./-] ?(?P<b>\d{1,2})[./-] ?(?P<c>\d{1,4})\.?(?:,? +|T)"
     r"(?:(?P<before>오전|오후|午前|午後|上午|下午) ?)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d))?(?:[.,]\d+)?"
     r"(?:[ \u00a0\u202f]?(?P<after>[AaPp]\.?[ \u00a0]?[Mm]\.?(?![A-Za-z])))?(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?!\d))?"
 )
-
-
 _ISO = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
 _AFTERNOON = ("오후", "午後", "下午")
 

@@ -22,11 +22,7 @@ from .records import Collector
 from .signatures import LITERALS, extended_regex
 
 PIECE = MEGABYTE
-
-
 GREP_MEMORY = 256 * MEGABYTE
-
-
 _NEEDLES = tuple(literal.encode() for literal in LITERALS)
 
 

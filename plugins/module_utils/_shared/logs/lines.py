@@ -17,26 +17,12 @@ _HEADER = re.compile(
     r"(?:\[(?P<context>[^\]\n]{0,100})\]\s*)?(?P<message>.*)$",
     re.S,
 )
-
-
 _STAMP = re.compile(r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z| ?[+-]\d\d:?\d\d)?): ")
-
-
 _RAW = re.compile(r"^(?:Uncaught )?(?:[\w$]+\.)*(?P<name>\w*(?:Error|Exception))(?: \[\w+\])?: (?P<message>.*)$", re.S)
-
-
 _NGINX = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:error|crit|alert|emerg)\] (?:\d+#\d+: )?(?:\*\d+ )?(?P<message>.*)$", re.S)
-
-
 _LEVEL_WORD = re.compile(r"^.{0,60}?\b(?:ERROR|FATAL)\b[\]:]*\s*(?P<message>.*)$", re.S)
-
-
 _CALM_LEVEL = re.compile(r"^.{0,60}?\b(?:INFO|LOG|WARN|WARNING|DEBUG|TRACE|VERBOSE)\b")
-
-
 _ERROR_NAME = re.compile(r"^(?:[\w$]+\.)*\w*(?:Error|Exception)(?: \[\w+\])?: ")
-
-
 _SHAPES = (
     (re.compile(r"[\w.+%-]*\*{0,3}[\w.+%-]*@[\w.-]+"), "<address>"),
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"),]+"), "<url>"),

@@ -19,8 +19,6 @@ from .. import pm2_list, pm2_rpc
 from .facts import Entry, Listing
 
 PACKED = (".gz",)
-
-
 MAX_FILES = 60
 
 

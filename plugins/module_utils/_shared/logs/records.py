@@ -31,15 +31,6 @@ SAMPLE = 300
 _BEHIND_A_STACK = ("Node.js v", "Require stack:")
 
 
-# --- dates
-
-
-# --- one line
-
-
-# --- records and groups
-
-
 @dataclass
 class Record:
     """One error that may still get further lines."""

@@ -14,8 +14,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb impo
 from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import mails as _logsdb_mails
 from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import read_aws as _ses_ask
 from ansible_collections.ops.remediation.plugins.module_utils._areas.ses import spf as _ses_spf
-from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log as _log_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_ses
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log, check_ses
 from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
@@ -95,7 +94,7 @@ def test_a_quota_that_is_used_up_is_no_throttling():
 
 def test_bad_addresses_explain_the_workers_errors_although_they_are_milder():
     answer = log_answer("SES send error: InvalidParameterValue: Missing final (k***@b.example.com)")
-    findings = [*of_the_log(check_ses.judge, answer), *of_the_log(_log_checks.judge, answer)]
+    findings = [*of_the_log(check_ses.judge, answer), *of_the_log(check_log.judge, answer)]
     folded = folding.fold([{**finding.as_dict(), "host": "tank-app", "site": ""} for finding in findings])
     assert [(finding["code"], bool(finding["follows_from"])) for finding in folded] == [
         ("ses.invalid_address", False),
@@ -107,7 +106,7 @@ def test_errors_of_several_causes_stay_the_workers_own():
     answer = log_answer(
         "SES send error: InvalidParameterValue: Missing final", "SES send error: MessageRejected: Email address is not verified."
     )
-    (finding,) = of_the_log(_log_checks.judge, answer)
+    (finding,) = of_the_log(check_log.judge, answer)
     assert "caused_by" not in finding.evidence
 
 

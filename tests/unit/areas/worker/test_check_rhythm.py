@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_rhythm as worker
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_rhythm
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
@@ -48,8 +48,8 @@ def about(jobs=None, scheduler=None, started=90000.0, **more):
 
 
 def findings(facts, **parameters):
-    given_ = {name: spec.get("default") for name, spec in worker.PARAMETERS.items()}
-    return worker.judge(Asked({**given_, "pm2_home": "/h/.pm2", **parameters}, NOW, {"worker.rhythm": Outcome(value=facts)}))
+    given_ = {name: spec.get("default") for name, spec in check_rhythm.PARAMETERS.items()}
+    return check_rhythm.judge(Asked({**given_, "pm2_home": "/h/.pm2", **parameters}, NOW, {"worker.rhythm": Outcome(value=facts)}))
 
 
 def one(facts, **parameters):

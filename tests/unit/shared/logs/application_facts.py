@@ -14,11 +14,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.source impor
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
 NOW = 1_795_260_000.0
-
-
 LOG = "/home/tankmail/.pm2/logs/backend-error.log"
-
-
 OUT = "/home/tankmail/.pm2/logs/backend-out.log"
 
 

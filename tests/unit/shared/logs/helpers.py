@@ -55,8 +55,6 @@ def counts(groups):
 
 
 ORACLE, FILE = nest("Oracle connection failed: NJS-503"), nest("File not found: A.pdf (NOT_FOUND: x)")
-
-
 CALM = nest("Processing job 7", level="LOG")
 
 

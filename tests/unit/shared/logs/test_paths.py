@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import paths as _paths
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import paths
 
 from ...areas.pm2 import helpers as pm2_helpers
 
 
 def test_which_logs_get_no_errors(monkeypatch):
-    paths = {"pm_err_log_path": "/l/backend-error.log", "pm_out_log_path": "/l/backend-out.log"}
+    files = {"pm_err_log_path": "/l/backend-error.log", "pm_out_log_path": "/l/backend-out.log"}
     both = {"pm_err_log_path": "/l/worker.log", "pm_out_log_path": "/l/worker.log"}
-    listed = [pm2_helpers.entry("backend", **paths), pm2_helpers.entry("worker", **both)]
-    monkeypatch.setattr(_paths.pm2_rpc, "call", lambda *_arguments, **_options: listed)
-    processes = _paths.application_logs("/home/tankmail/.pm2", None, 1.0)["processes"]
+    listed = [pm2_helpers.entry("backend", **files), pm2_helpers.entry("worker", **both)]
+    monkeypatch.setattr(paths.pm2_rpc, "call", lambda *_arguments, **_options: listed)
+    processes = paths.application_logs("/home/tankmail/.pm2", None, 1.0)["processes"]
     assert processes["backend"]["paths"] == ["/l/backend-error.log", "/l/backend-out.log"]
     assert (processes["backend"]["outputs"], processes["worker"]["outputs"]) == (["/l/backend-out.log"], [])
 
@@ -25,19 +25,19 @@ def test_which_logs_get_no_errors(monkeypatch):
 def test_paths_must_be_absolute_and_patterns_are_expanded(tmp_path):
     for name in ("a.log", "b.log", "b.log.gz"):
         (tmp_path / name).write_text("x")
-    found, left = _paths.expand([f"{tmp_path}/*.log*"])
+    found, left = paths.expand([f"{tmp_path}/*.log*"])
     assert (sorted(found), left) == ([f"{tmp_path}/a.log", f"{tmp_path}/b.log"], {})
-    assert _paths.expand([f"{tmp_path}/absent.log"]) == ([f"{tmp_path}/absent.log"], {})
+    assert paths.expand([f"{tmp_path}/absent.log"]) == ([f"{tmp_path}/absent.log"], {})
     with pytest.raises(WrongQuestion):
-        _paths.expand(["a.log"])
+        paths.expand(["a.log"])
 
 
 def test_what_paths_leave_out_is_named(tmp_path):
-    for number in range(_paths.MAX_FILES + 2):
+    for number in range(paths.MAX_FILES + 2):
         (tmp_path / f"{number}.txt").write_text("x")
     (tmp_path / "old.gz").write_text("x")
-    found, left = _paths.expand([f"{tmp_path}/*.log", f"{tmp_path}/old.gz", f"{tmp_path}/one.log", f"{tmp_path}/*.txt"])
-    assert len(found) == _paths.MAX_FILES
+    found, left = paths.expand([f"{tmp_path}/*.log", f"{tmp_path}/old.gz", f"{tmp_path}/one.log", f"{tmp_path}/*.txt"])
+    assert len(found) == paths.MAX_FILES
     assert "no file matches" in left.pop(f"{tmp_path}/*.log")
     assert "is packed" in left.pop(f"{tmp_path}/old.gz")
     assert "62 files match" in left.pop(f"{tmp_path}/*.txt")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 
-from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import ports as _log_ports
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import ports
 
 
 def test_the_holder_of_a_port_is_seen():
@@ -17,6 +17,6 @@ def test_the_holder_of_a_port_is_seen():
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         port = str(listening.getsockname()[1])
-        holder = _log_ports.read_holders()[port]
+        holder = ports.read_holders()[port]
     assert holder["pid"] == os.getpid()
-    assert port not in _log_ports.read_holders()
+    assert port not in ports.read_holders()

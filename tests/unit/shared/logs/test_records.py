@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import dates
-from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import records as t
+from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import dates, records
 
 from . import helpers as h
 from .helpers import EVENING
@@ -142,7 +141,7 @@ def test_unknown_errors_are_grouped_by_shape():
 def test_shapes_are_bounded():
     words = ["".join(chr(97 + int(digit)) for digit in f"{number:05}") for number in range(400)]
     groups = h.collect(*[h.nest(f"{word} broke") for word in words])
-    assert len(groups) <= t.MAX_SHAPES + 1
+    assert len(groups) <= records.MAX_SHAPES + 1
     assert sum(group.count for group in groups.values()) == 400
 
 
