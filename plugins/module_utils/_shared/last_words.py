@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the line of a log that says why a process ended."""
+"""Find the line of a log that gives the reason why a process ended."""
 
 from __future__ import annotations
 
@@ -21,40 +21,31 @@ _SIGNATURES = re.compile(
     r"|Unknown system error -\d+|\b(?:EACCES|EIO|ENOENT|EROFS|ENOSPC|ENOTCONN|EHOSTDOWN|ECONNREFUSED)[: ]"
     r"|Oracle connection failed|SES send error|Template variable mismatch"
 )
-
-
 _ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\b(?:ERROR|FATAL|panic|Unhandled)\b|\b[Ee]rror: ")
-
-
 _TRAILER = re.compile(r"^Node\.js v\d+")
-
-
 _NOISE = re.compile(  # stack frames, carets, brackets, properties of an error object, source lines
     r"^\s*$|^\s+at |^\s*at (?:async )?\S+ \(|^\s*\^+\s*$|^\s*[{}\]]|^\s*\[\s*$|^Node\.js v\d+"
     r"|^\s+\w+: .*,?$|^\s*\"?\w+\"?: .*,$|^\s*(?:throw |\.\.\. )|^(?:file://)?/\S+:\d+$|^node:\S+:\d+$"
 )
-
-
 _LINE_PREFIX = re.compile(
     r"^(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?:?\s+)?(?:\[Nest\]\s+\d+\s+-\s+.*?\b(?:ERROR|WARN|LOG|FATAL|DEBUG|VERBOSE)\s+)?"
 )
-
-
 _DIGITS = re.compile(r"\d+")
-
-
 _FRAGMENT_LINES = 40
-
-
 _CONTINUED_LINES = 3
+QUARTER = 900  # seconds: zones differ by multiples of a quarter of an hour
+WIDEST_ZONE = 14 * 3600  # seconds
+_EARLIEST_YEAR = 1970  # an earlier year is not the date of a log
+_DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
 
 
 def reason(text: str, not_before: float | None = None, *, any_line: bool = True) -> str:
-    """Return the line of an error log's tail that says why the application ended, masked; "" when there is none.
+    """Return the line at the end of a log that gives the reason why the application ended, masked; "" when there is none.
 
-    The message is wanted, not a frame of its stack. A line that matches a known signature wins over another
-    error of the same fragment. not_before: lines dated earlier (where lines are dated) are not considered.
-    any_line: without any error, take the last line; right for an error log, wrong for ordinary output.
+    The line is the message of an error, not a frame of its stack. A line that matches a known signature wins over
+    another error of the same fragment.
+    not_before: epoch seconds; lines with an earlier date are skipped.
+    any_line: return the last line when there is no error; right for an error log, wrong for ordinary output.
     """
     lines = [line for line in strip_ansi(text).split("\n") if _recent(line, not_before)]
     fragment = _last_fragment(lines)
@@ -78,7 +69,7 @@ def _recent(line: str, not_before: float | None) -> bool:
 
 
 def _last_fragment(lines: list[str]) -> list[str]:
-    """Return the lines around the last end of the application: up to Node's trailer, after the one before it."""
+    """Return the lines of the last end of the application: those between Node's last two trailers."""
     tail = lines[-_FRAGMENT_LINES:]
     trailers = [number for number, line in enumerate(tail) if _TRAILER.match(line)]
     if not trailers:
@@ -88,9 +79,9 @@ def _last_fragment(lines: list[str]) -> list[str]:
 
 
 def _start_of_last_end(lines: Sequence[str]) -> int:
-    """Return where the last end begins: after a line that comes again later, which is the end before it.
+    """Return the index at which the last end begins: after a line that is repeated later, which belongs to the end before.
 
-    Without this, a known signature of an older incident would win over what happens now.
+    Otherwise a known signature of an older incident would win over the current error.
     """
     seen: set[str] = set()
     for number in range(len(lines) - 1, -1, -1):
@@ -107,7 +98,7 @@ def _message(line: str, following: Iterable[str]) -> str:
     message = _LINE_PREFIX.sub("", line, count=1).strip()
     if not message.endswith(":"):
         return message
-    continued = []
+    continued: list[str] = []
     for more in following:
         if _NOISE.match(more) or len(continued) == _CONTINUED_LINES:
             break
@@ -115,20 +106,8 @@ def _message(line: str, following: Iterable[str]) -> str:
     return " ".join([message, "; ".join(continued)]).strip()
 
 
-QUARTER = 900  # zones differ by multiples of a quarter of an hour
-
-
-WIDEST_ZONE = 14 * 3600
-
-
-_EARLIEST_YEAR = 1970  # an earlier one is no date of a log, and year 0 none at all
-
-
-_DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
-
-
 def naive_date(line: str) -> tuple[int, str] | None:
-    """Return the date of a line as if it were UTC, and the zone written behind it ('' for none)."""
+    """Return the date of a line as if it were UTC (epoch seconds) and its written zone ("" for none); None without a date."""
     match = _DATE.match(line)
     if not match:
         return None
@@ -139,6 +118,10 @@ def naive_date(line: str) -> tuple[int, str] | None:
 
 
 def moment_of(line: str, offset: float | None) -> float | None:
+    """Return the time of a line (epoch seconds), None without a date.
+
+    offset: seconds to add to a date without a zone; None takes it as local time.
+    """
     date = naive_date(line)
     if date is None:
         return None

@@ -1,16 +1,19 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a PM2 daemon through its socket for its list of processes. Never starts a daemon."""
+"""Read PM2's list of processes from the daemon's socket. Never starts a daemon.
+
+PM2 stores secrets twice in each entry of its list, so only named fields are taken. Works with PM2 5, 6 and 7. The readers run as
+the owner of the PM2_HOME, in a child with a deadline. Times are epoch seconds, except ``created_at``, which stays in PM2's
+milliseconds because it serves as an identity. Sizes are bytes.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import glob
 import math
 import os
 import pwd
-import signal
 import socket
 import stat
 import struct
@@ -18,42 +21,146 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from .._core.children import call as bounded
 from .._core.children import user_name
 from .._core.errors import CannotRead, NeedsUser, WrongQuestion
 from . import last_words
+from .pm2_orphans import Orphan, read_orphans
 from .pm2_rpc import ANSWER_WITHIN, KILLED, STOPPED, UP, DaemonAway, ask, connect, nearest_owner, plain_text, socket_path
-from .proc import _oom_kills, state_of, text_of_process, uid_of
+from .proc import oom_kill_count, state_of, uid_of
 from .text_files import reachable_by_others, tail
 
-ERROR_LOG_TAIL = 16 * 1024
-
-
-MAX_PATH = 4096
-
-
-MAX_NUMBER = 2**53  # what JavaScript counts to
-
-
+ERROR_LOG_TAIL = 16 * 1024  # bytes
+MAX_PATH = 4096  # characters
+MAX_NUMBER = 2**53  # the largest whole number that JavaScript counts exactly
 MAX_REASONS = 12  # processes whose error log is read
-
-
-REASONS_WITHIN = 1.5  # seconds for all error logs together: they may lie on a dead mount
-
-
-FRESH_REASON = 3.0  # seconds that the last word in an error log may be older than the last start
-
-
+REASONS_WITHIN = 1.5  # seconds for all error logs together, which may be on a dead mount
+FRESH_REASON = 3.0  # seconds by which the last line of an error log may be older than the last start
+END_OF_TIME = 1e11  # epoch seconds; a later time is not a time
+NO_DAEMON = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}  # state of the daemon: its fault
 _HOME_REMEDY = "give the PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2"
+
+HOME_PARAMETERS: dict[str, dict[str, Any]] = {
+    "pm2_home": {
+        "type": "path",
+        "required": True,
+        "variable": "stack_pm2_home",
+        "description": "The PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2.",
+    },
+    "user": {
+        "type": "str",
+        "variable": "stack_pm2_user",
+        "description": "The user that runs PM2. Default: the owner of the PM2_HOME.",
+    },
+}
+LIST_PARAMETERS: dict[str, dict[str, Any]] = {
+    **HOME_PARAMETERS,
+    "answer_within": {
+        "type": "float",
+        "default": 3.0,
+        "description": "Seconds that the PM2 daemon may take to answer before it counts as hung; less than the deadline of the check.",
+    },
+}
+WANTED_PARAMETERS: dict[str, dict[str, Any]] = {
+    "processes": {
+        "type": "list",
+        "elements": "raw",
+        "default": ["backend", "worker"],
+        "variable": "stack_pm2_processes",
+        "description": (
+            "The processes that must run: names, or dictionaries with name and, optionally, instances (the minimum"
+            " number) and exec_mode (fork or cluster)."
+        ),
+    },
+}
+
+
+class Process(TypedDict):
+    """One process of PM2's list.
+
+    pid: 0 unless it runs. exec_mode: fork or cluster. module: a module of PM2, not an application.
+    created_at: milliseconds; an operator's restart renews it. started_at: epoch seconds.
+    restart_delay, kill_timeout, listen_timeout: seconds. cpu: percent. memory, max_memory: bytes.
+    uid: the effective user of the running process, None when it does not run. run_as: the user that PM2 was given, "" for none.
+    log_line: the reason of the last end from the logs, "" when there is none.
+    """
+
+    name: str
+    pm_id: int
+    pid: int
+    status: str
+    restarts: int
+    unstable_restarts: int
+    exit_code: int | None
+    exec_mode: str
+    script: str
+    namespace: str
+    autorestart: bool
+    module: bool
+    created_at: int
+    started_at: float
+    restart_delay: float
+    kill_timeout: float
+    listen_timeout: float
+    cpu: int
+    memory: int
+    max_memory: int
+    out_log: str
+    err_log: str
+    uid: int | None
+    run_as: str
+    log_line: str
+
+
+class Daemon(TypedDict):
+    """The daemon; frozen: a signal stopped it (state T in /proc)."""
+
+    pid: int
+    uid: int
+    frozen: bool
+
+
+class SocketMode(TypedDict):
+    """The daemon's socket; open: every user of the host can command PM2 through it."""
+
+    path: str
+    mode: str
+    owner: str
+    open: bool
+
+
+class _Always(TypedDict):
+    state: str
+    problem: str
+    user: str
+    read_at: float
+    version: str
+    processes: list[Process]
+    orphans: list[Orphan]
+    daemon: Daemon | None
+    socket: SocketMode
+
+
+class Listed(_Always, total=False):
+    """PM2's list and the state of the daemon.
+
+    state: up, stopped (clean), killed (left its socket behind), denied, or hung (accepts the connection and does not answer).
+    problem: the same in a sentence, "" when it is up. user: the user that the PM2_HOME serves. read_at: epoch seconds.
+    orphans: applications that outlived their daemon. keeper: the owner of a daemon that denies access.
+    oom_kills: processes that the kernel killed for memory since boot, None where the kernel does not count them.
+    """
+
+    keeper: str
+    oom_kills: int | None
 
 
 def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
     """Return the user id to become: the given user, else the owner of the socket, else of the PM2_HOME.
 
-    Raises WrongQuestion for a PM2_HOME that is no directory or a user that does not exist, NeedsUser where the
-    PM2_HOME cannot even be seen.
+    Raises WrongQuestion for a PM2_HOME that is not a directory or a user that does not exist, NeedsUser when this process may not
+    see the PM2_HOME.
     """
     try:
         found = os.stat(pm2_home)
@@ -73,9 +180,9 @@ def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
 
 
 def reader(pm2_home: str, user: str | None = None, **_others: Any) -> int:
-    """Return the user id to become for reading: like :func:`owner`, but root asks a daemon as whoever runs it.
+    """Return the user id to become for reading: as :func:`owner`, but root becomes the owner of the daemon's socket.
 
-    A daemon that somebody started as root in the application's PM2_HOME answers root alone; only so can it be named.
+    A daemon that root started in the application's PM2_HOME answers only root.
     """
     uid = owner(pm2_home, user)
     if os.geteuid() != 0:
@@ -94,24 +201,28 @@ def _user_id(user: str) -> int:
         raise WrongQuestion("user", user, "does not exist on this host", remedy) from error
 
 
-def read_list(pm2_home: str, user: str | None = None, answer_within: float | None = None) -> dict[str, Any]:
-    """Return the state of the daemon and its processes, without ever starting one.
+def read_list(pm2_home: str, user: str | None = None, answer_within: float | None = None) -> Listed:
+    """Return the state of the daemon and its processes.
 
-    ``state``: up, stopped (clean), killed (its socket is left behind), denied, hung (connects, no answer within
-    ``answer_within`` seconds); ``problem``: the same in a sentence; ``user``: whom the PM2_HOME serves;
-    ``keeper``: where it is denied, whose daemon it is; ``socket``: see :func:`_socket_mode`;
-    ``daemon``: ``pid uid frozen`` (frozen: stopped by a signal, state T in /proc); ``version``; ``orphans``:
-    applications that outlived their daemon; ``processes``: see :func:`_process`. ``oom_kills``: processes that the
-    kernel killed for memory since boot, None where it does not count them. ``read_at``: epoch seconds.
-    Raises CannotRead when what listens there is not PM2.
+    answer_within: seconds that the daemon may take to answer.
+    Raises CannotRead when the program that listens there is not PM2, WrongQuestion for an answer_within of 0 or less.
     """
     within = ANSWER_WITHIN if answer_within is None else answer_within
     if not (math.isfinite(within) and within > 0):
         raise WrongQuestion(
             "answer_within", answer_within, "is no time to wait", "give more than 0 seconds, less than the check's deadline"
         )
-    known: dict[str, Any] = {"user": user or _served(pm2_home), "read_at": time.time(), "problem": "", "version": ""}
-    known.update(processes=[], orphans=[], daemon=None, socket=_socket_mode(pm2_home))
+    known: Listed = {
+        "state": UP,
+        "problem": "",
+        "user": user or _served(pm2_home),
+        "read_at": time.time(),
+        "version": "",
+        "processes": [],
+        "orphans": [],
+        "daemon": None,
+        "socket": _socket_mode(pm2_home),
+    }
     end = time.monotonic() + within
     try:
         with connect(pm2_home, end) as connection:
@@ -119,18 +230,17 @@ def read_list(pm2_home: str, user: str | None = None, answer_within: float | Non
             version = ask(connection, end, "getVersion", {})
             entries = ask(connection, end, "getMonitorData", {})
     except DaemonAway as away:
-        known.update(state=away.details["state"], problem=away.message, keeper=away.details.get("keeper", ""))
+        known.update({"state": away.details["state"], "problem": away.message, "keeper": away.details.get("keeper", "")})
         if known["state"] in (STOPPED, KILLED):
             known["orphans"] = read_orphans(pm2_home)
         return known
-    known.update(state=UP, version=plain_text(version), processes=processes(entries))
-    known["oom_kills"] = _oom_kills()
+    known.update({"version": plain_text(version), "processes": processes(entries), "oom_kills": oom_kill_count()})
     add_reasons(known["processes"])
     return known
 
 
 def _served(pm2_home: str) -> str:
-    """Return whom a PM2_HOME serves: the user that reads it, but its owner where root reads what root runs there."""
+    """Return the user that a PM2_HOME serves: the user of this process, or the owner of the PM2_HOME when this process is root."""
     uid = os.geteuid()
     if uid == 0:
         with contextlib.suppress(OSError):
@@ -138,8 +248,7 @@ def _served(pm2_home: str) -> str:
     return user_name(uid)
 
 
-def _socket_mode(pm2_home: str) -> dict[str, Any]:
-    """Return ``path mode owner open`` of the socket; open: every user of the host may command PM2 through it."""
+def _socket_mode(pm2_home: str) -> SocketMode:
     path = socket_path(pm2_home)
     try:
         found = os.lstat(path)
@@ -149,22 +258,14 @@ def _socket_mode(pm2_home: str) -> dict[str, Any]:
     return {"path": path, "mode": f"{stat.S_IMODE(found.st_mode):04o}", "owner": user_name(found.st_uid), "open": is_open}
 
 
-def processes(entries: Any) -> list[dict[str, Any]]:
-    """Return the named fields of PM2's own list; raises CannotRead when it is none."""
+def processes(entries: Any) -> list[Process]:
+    """Return the named fields of PM2's own list; raises CannotRead when it is not a list."""
     if not isinstance(entries, list):
         raise CannotRead("PM2's answer is not a list of processes")
     return [_process(entry) for entry in entries if isinstance(entry, dict)]
 
 
-def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one process, named fields only.
-
-    ``name pm_id pid status restarts unstable_restarts exit_code exec_mode (fork or cluster) script namespace
-    autorestart module`` (a PM2 module, no application) ``created_at`` (ms, also of the last restart by hand)
-    ``started_at`` (epoch seconds) ``restart_delay kill_timeout listen_timeout`` (seconds) ``cpu`` (%)
-    ``memory max_memory`` (bytes) ``out_log err_log uid`` (of the running process, else None) ``run_as`` (what PM2
-    was told) ``log_line``.
-    """
+def _process(entry: Mapping[str, Any]) -> Process:
     env = entry.get("pm2_env")
     env = env if isinstance(env, dict) else {}
     monit = entry.get("monit")
@@ -201,7 +302,7 @@ def _process(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any, default: int = 0) -> int:
-    """Return a whole number; PM2 writes some of them as text or null, and a number beyond all sense is none."""
+    """Return a whole number, the default for any other value or a number that is too large; PM2 writes some numbers as text."""
     try:
         number = default if isinstance(value, bool) else int(value)
     except (TypeError, ValueError, OverflowError):
@@ -209,72 +310,22 @@ def _number(value: Any, default: int = 0) -> int:
     return number if abs(number) <= MAX_NUMBER else default
 
 
-def asleep(status: str) -> bool:
-    """Whether a process of PM2's list with this status is one that need not be saved as running."""
-    return status in ("stopped", "errored")
-
-
-def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether more instances of one name are saved as stopped (a reboot leaves them so) than are asleep now."""
-    return sum(entry["status"] == "stopped" for entry in kept) > sum(asleep(entry["status"]) for entry in running)
-
-
 def exec_mode_of(value: Any) -> str:
+    """Return PM2's exec_mode in short: fork or cluster."""
     return plain_text(value).replace("_mode", "") or "fork"
 
 
-def _listener(connection: socket.socket) -> dict[str, Any]:
-    """Return who listens on a socket; the kernel tells, so it works for a daemon that hangs."""
+def _listener(connection: socket.socket) -> Daemon:
+    """Return the process that listens on a socket, from the kernel: this works for a daemon that hangs, too."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _gid = struct.unpack("3i", credentials)
     return {"pid": pid, "uid": uid, "frozen": state_of(pid) in ("T", "t")}
 
 
-def read_orphans(pm2_home: str) -> list[dict[str, Any]]:
-    """Return applications of this PM2_HOME that still run without a daemon: a resurrect would start them twice."""
-    found = []
-    home = os.path.abspath(pm2_home)
-    for path in sorted(glob.glob(os.path.join(glob.escape(home), "pids", "*.pid")))[:200]:
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                pid = int(file.read(32).strip() or 0)
-        except (OSError, ValueError):
-            continue
-        environment = text_of_process(pid, "environ").split("\0") if pid > 1 and state_of(pid) not in ("", "Z") else []
-        if any(_same_file(variable[12:], path) for variable in environment if variable.startswith("pm_pid_path=")):
-            names = [variable[5:] for variable in environment if variable.startswith("name=")]
-            found.append({"name": plain_text(names[0]) if names else "", "pid": pid})
-    return found
+def add_reasons(listed: Sequence[Process]) -> None:
+    """Set ``log_line`` of each process that ended at least once.
 
-
-def _same_file(one: str, other: str) -> bool:
-    """Whether two paths lead to one place: a PM2_HOME may be reached through a link."""
-    if os.path.basename(one.rstrip("/")) != os.path.basename(other.rstrip("/")):
-        return False
-    return os.path.realpath(one) == os.path.realpath(other)
-
-
-def end_orphans(pm2_home: str, patience: float) -> list[dict[str, Any]]:
-    """End applications that outlived their daemon: as PM2 does, SIGINT first, SIGKILL after ``patience`` seconds.
-
-    Returns those that are still there.
-    """
-    for number in (signal.SIGINT, signal.SIGKILL):
-        for orphan in read_orphans(pm2_home):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(orphan["pid"], number)
-        give_up = time.monotonic() + (patience if number == signal.SIGINT else 1.0)
-        while read_orphans(pm2_home):
-            if time.monotonic() >= give_up:
-                break
-            time.sleep(0.1)
-    return read_orphans(pm2_home)
-
-
-def add_reasons(listed: Sequence[dict[str, Any]]) -> None:
-    """Put the line that says why into each process that ended at least once.
-
-    Error logs are read in a child of their own: on a dead mount they must not take the list with them.
+    A child of its own reads the error logs, so that a dead mount under them does not block the list.
     """
     ill = [process for process in listed if process["status"] != "online" or process["restarts"] > 0][:MAX_REASONS]
     if not ill:
@@ -284,8 +335,8 @@ def add_reasons(listed: Sequence[dict[str, Any]]) -> None:
         process["log_line"] = reason
 
 
-def _reason(process: Mapping[str, Any]) -> str:
-    """Return the last reason in the logs of a process, unless it is older than its last run."""
+def _reason(process: Process) -> str:
+    """Return the last reason in the logs of a process, "" when it is older than the last run."""
     not_before = process["started_at"] - process["restart_delay"] - FRESH_REASON if process["started_at"] else 0.0
     for path, any_line in ((process["err_log"], True), (process["out_log"], False)):
         text, modified = tail(path, ERROR_LOG_TAIL)
@@ -297,54 +348,19 @@ def _reason(process: Mapping[str, Any]) -> str:
     return ""
 
 
-END_OF_TIME = 1e11  # epoch seconds; what is later is no time
+def asleep(status: str) -> bool:
+    """Whether a process with this status does not count as running when the list is saved."""
+    return status in ("stopped", "errored")
 
 
-HOME_PARAMETERS: dict[str, dict[str, Any]] = {
-    "pm2_home": {
-        "type": "path",
-        "required": True,
-        "variable": "stack_pm2_home",
-        "description": "The PM2_HOME of the user that runs the applications, usually /home/<user>/.pm2.",
-    },
-    "user": {
-        "type": "str",
-        "variable": "stack_pm2_user",
-        "description": "The user that runs PM2; the owner of the PM2_HOME when not given.",
-    },
-}
-
-
-LIST_PARAMETERS: dict[str, dict[str, Any]] = {
-    **HOME_PARAMETERS,
-    "answer_within": {
-        "type": "float",
-        "default": 3.0,
-        "description": "Seconds that the PM2 daemon may take to answer before it counts as hung; less than the deadline of the check.",
-    },
-}
-
-
-WANTED_PARAMETERS: dict[str, dict[str, Any]] = {
-    "processes": {
-        "type": "list",
-        "elements": "raw",
-        "default": ["backend", "worker"],
-        "variable": "stack_pm2_processes",
-        "description": (
-            "The processes that must run: names, or dictionaries with name and optionally instances (the least number)"
-            " and exec_mode (fork or cluster)."
-        ),
-    },
-}
-
-
-NO_DAEMON = {"stopped": "pm2.daemon_down", "killed": "pm2.daemon_down", "hung": "pm2.daemon_hung"}
+def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether more instances of one name are saved as stopped than do not run now; after a reboot they stay stopped."""
+    return sum(entry["status"] == "stopped" for entry in kept) > sum(asleep(entry["status"]) for entry in running)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A process that must run: its name, the least number of instances, and its mode ("" for any)."""
+    """A process that must run: its name, its minimum number of instances, and its mode ("" for any)."""
 
     name: str
     instances: int = 1
@@ -352,7 +368,7 @@ class Wanted:
 
 
 def wanted(parameters: Mapping[str, Any]) -> list[Wanted]:
-    """Return the processes that must run; raises WrongQuestion for an entry that is none."""
+    """Return the processes that must run, from the parameter ``processes``; raises WrongQuestion for a malformed entry."""
     found = [_wanted(number, entry) for number, entry in enumerate(parameters.get("processes") or [])]
     if not found:
         raise WrongQuestion(

@@ -21,13 +21,10 @@ from .._core.children import user_name
 from .._core.errors import CannotRead
 from .._core.masking import mask, strip_ansi
 
-ANSWER_WITHIN = 5.0  # seconds a daemon may take to answer
-
-
-MAX_FRAME = 16 * 1024 * 1024
-
-
-MAX_TEXT = 200  # characters of a name and the like
+ANSWER_WITHIN = 5.0  # seconds that a daemon may take to answer
+MAX_FRAME = 16 * 1024 * 1024  # bytes
+MAX_TEXT = 200  # characters of a name
+UP, STOPPED, KILLED, DENIED, HUNG = "up", "stopped", "killed", "denied", "hung"  # states of a daemon
 
 
 class DaemonAway(CannotRead):
@@ -38,8 +35,13 @@ class Refused(CannotRead):
     """The daemon answered with an error of its own."""
 
 
+def socket_path(pm2_home: str) -> str:
+    """Return the path of the daemon's socket."""
+    return os.path.join(pm2_home, "rpc.sock")
+
+
 def nearest_owner(path: str) -> str:
-    """Return the owner of the nearest folder above a path that can be seen."""
+    """Return the name of the owner of the nearest folder above a path that this process can read."""
     while True:
         path = os.path.dirname(path) or "/"
         try:
@@ -50,16 +52,12 @@ def nearest_owner(path: str) -> str:
             return "root"
 
 
-def socket_path(pm2_home: str) -> str:
-    return os.path.join(pm2_home, "rpc.sock")
-
-
 def call(pm2_home: str, method: str, *arguments: Any, within: float = ANSWER_WITHIN) -> Any:
     """Call one method of the daemon and return the first value of its answer.
 
-    The daemon speaks axon-rpc; the framing is the same in PM2 5, 6 and 7. within: seconds, connecting included.
-    Raises DaemonAway when there is no daemon or no answer, Refused when it answers with an error, CannotRead
-    when what answers is not PM2.
+    within: seconds, connecting included.
+    Raises DaemonAway when there is no daemon or no answer, Refused when the daemon answers with an error, CannotRead
+    when the answer is not PM2's.
     """
     end = time.monotonic() + within
     with connect(pm2_home, end) as connection:
@@ -67,6 +65,7 @@ def call(pm2_home: str, method: str, *arguments: Any, within: float = ANSWER_WIT
 
 
 def connect(pm2_home: str, end: float) -> socket.socket:
+    """Return a connection to the daemon; end: monotonic time at which to give up. Raises DaemonAway or CannotRead."""
     path = socket_path(pm2_home)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -79,9 +78,9 @@ def connect(pm2_home: str, end: float) -> socket.socket:
 
 
 def _away(path: str, error: OSError) -> CannotRead:
-    # Before Python 3.10 a time that is over is socket.timeout, and that is no TimeoutError.
+    # Before Python 3.10, socket.timeout is no TimeoutError.
     if isinstance(error, (TimeoutError, socket.timeout)) or error.errno in (errno.EAGAIN, errno.EINPROGRESS):
-        return _hung(path)
+        return DaemonAway(f"the PM2 daemon behind {path} does not answer", state=HUNG)
     if error.errno == errno.ENOENT:
         return DaemonAway(f"no PM2 daemon runs: {path} does not exist", state=STOPPED)
     if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE):
@@ -94,18 +93,15 @@ def _away(path: str, error: OSError) -> CannotRead:
 
 
 def _socket_keeper(path: str) -> str:
-    """Return whose socket it is, else whose the first folder is that lets nobody through."""
+    """Return the owner of a socket, or of the first folder above it where its owner cannot be read."""
     try:
         return user_name(os.lstat(path).st_uid)
     except OSError:
         return nearest_owner(path)
 
 
-def _hung(path: str) -> DaemonAway:
-    return DaemonAway(f"the PM2 daemon behind {path} does not answer", state=HUNG)
-
-
 def ask(connection: socket.socket, end: float, method: str, *arguments: Any) -> Any:
+    """Call one method over a connection and return the first value of the answer; end and errors as in :func:`call`."""
     path = str(connection.getpeername())
     request = {"type": "call", "method": method, "args": list(arguments)}
     try:
@@ -123,11 +119,12 @@ def ask(connection: socket.socket, end: float, method: str, *arguments: Any) -> 
 
 
 def pack(*parts: bytes) -> bytes:
-    """Build one frame: a byte with version and count, then each part behind its length (big-endian)."""
+    """Build one frame: a byte with version and number of parts, then each part after its length (big-endian)."""
     return bytes([0x10 | len(parts)]) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
 def read_message(connection: socket.socket, end: float) -> Any:
+    """Return the JSON of one frame, None for a frame of another kind; raises CannotRead, or OSError from the socket."""
     head = read_exactly(connection, 1, end)[0]
     if head >> 4 != 1 or not head & 0x0F:
         raise CannotRead(
@@ -146,6 +143,7 @@ def read_message(connection: socket.socket, end: float) -> Any:
 
 
 def read_exactly(connection: socket.socket, size: int, end: float) -> bytes:
+    """Return so many bytes; raises TimeoutError after ``end``, CannotRead when the peer closes the connection earlier."""
     data = bytearray()
     while len(data) < size:
         left = end - time.monotonic()
@@ -160,11 +158,8 @@ def read_exactly(connection: socket.socket, size: int, end: float) -> bytes:
 
 
 def plain_text(value: Any, limit: int = MAX_TEXT) -> str:
-    """Return a text that can be printed and sent on: no colours, control characters or broken Unicode, and not endless."""
+    """Return a value of PM2 as printable text of limited length: no colours, control characters or broken Unicode."""
     if value is None or isinstance(value, (dict, list)):
         return ""
     clean = strip_ansi(str(value)[: limit * 4].encode("utf-8", "replace").decode("utf-8"))
     return "".join(letter if letter.isprintable() else "?" for letter in clean)[:limit]
-
-
-UP, STOPPED, KILLED, DENIED, HUNG = "up", "stopped", "killed", "denied", "hung"

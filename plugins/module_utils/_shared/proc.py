@@ -1,16 +1,17 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What /proc says of a process."""
+"""Read /proc: the label, user and state of a process, and the kernel's count of kills for memory."""
 
 from __future__ import annotations
 
 import os
 import re
 
-from .text_files import text_of
+from .text_files import SMALL, text_of
 
 PROC = "/proc"
+_SCRIPT = re.compile(r"([^/\s]+\.(?:[cm]?js|py|jar|sh|pl|rb|php))$")
 
 
 def label(pid: int, name: str) -> str:
@@ -23,33 +24,27 @@ def label(pid: int, name: str) -> str:
     return name
 
 
-_SCRIPT = re.compile(r"([^/\s]+\.(?:[cm]?js|py|jar|sh|pl|rb|php))$")
-
-
 def uid_of(pid: int) -> int | None:
-    """Return the effective user id of a process; the owner of /proc/<pid> is root for some, so its status is read."""
+    """Return the effective user id of a process, None when there is no such process.
+
+    Reads the status file: /proc/<pid> itself belongs to root for some processes of other users.
+    """
     match = re.search(r"^Uid:\s+\d+\s+(\d+)", text_of_process(pid, "status"), re.M)
     return int(match.group(1)) if match else None
 
 
 def state_of(pid: int) -> str:
-    """Return the state letter of a process (R S D T Z ...), "" when there is none."""
+    """Return the state letter of a process (R, S, D, T, Z ...), "" when there is no such process."""
     match = re.search(r"^State:\s+(\w)", text_of_process(pid, "status"), re.M)
     return match.group(1) if match else ""
 
 
 def text_of_process(pid: int, name: str) -> str:
-    try:
-        with open(f"/proc/{int(pid)}/{name}", encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
-    except OSError:
-        return ""
+    """Return a file of /proc/<pid> as text, "" when this process may not read it."""
+    return text_of(os.path.join(PROC, str(int(pid)), name)) or ""
 
 
-def _oom_kills() -> int | None:
-    try:
-        with open("/proc/vmstat", encoding="ascii", errors="replace") as file:
-            match = re.search(r"^oom_kill (\d+)$", file.read(65536), re.M)
-    except OSError:
-        return None
+def oom_kill_count() -> int | None:
+    """Return how many processes the kernel has killed for memory since boot, None where it does not count them."""
+    match = re.search(r"^oom_kill (\d+)$", text_of(os.path.join(PROC, "vmstat"), SMALL) or "", re.M)
     return int(match.group(1)) if match else None

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read ends of text files and small files of the kernel, and whether other users can reach a file."""
+"""Read the ends of text files and small files of the kernel; check whether other users can reach a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import re
 import stat
 from typing import Any
+
+SMALL = 64 * 1024  # bytes: larger than the files of /proc that are read here, except /proc/stat of a very large machine
 
 
 def tail(path: str, size: int) -> tuple[str, float]:
@@ -34,7 +36,7 @@ def tail(path: str, size: int) -> tuple[str, float]:
 
 
 def reachable_by_others(path: str) -> bool:
-    """Whether every folder above a file lets other users through; a 0644 file in a 0700 home is out of reach."""
+    """Whether other users may enter every folder above a file; they cannot reach a 0644 file in a 0700 home."""
     folder = os.path.dirname(os.path.realpath(path))
     while True:
         try:
@@ -47,11 +49,8 @@ def reachable_by_others(path: str) -> bool:
         folder = os.path.dirname(folder)
 
 
-SMALL = 64 * 1024  # bytes: more than any single file of /proc read here, but /proc/stat of a very large machine
-
-
 def text_of(path: str, size: int = SMALL) -> str | None:
-    """Return the beginning of a file as text, None when it cannot be read (or does not exist in this kernel)."""
+    """Return the beginning of a file as text, None when it cannot be read (or this kernel does not have it)."""
     try:
         with open(path, "rb") as file:
             return file.read(size).decode("utf-8", "replace")
@@ -60,6 +59,6 @@ def text_of(path: str, size: int = SMALL) -> str | None:
 
 
 def whole(text: Any, default: int = 0) -> int:
-    """Return a whole number of at most 20 digits."""
+    """Return the whole number that a text holds, the default for any other text; at most 20 digits."""
     found = re.fullmatch(r"\s*(-?\d{1,20})\s*", str(text))
     return int(found.group(1)) if found else default

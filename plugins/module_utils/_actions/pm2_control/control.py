@@ -27,6 +27,7 @@ from ..._core.masking import mask
 from ..._shared import health as _pm2_health
 from ..._shared import pm2_list, pm2_rpc
 from . import dumps as _pm2_saved
+from . import orphans
 from . import processes as _pm2_words
 from . import request as _pm2_request
 from .request import Request
@@ -346,7 +347,7 @@ class Control:
         home = self.request.pm2_home
 
         def do() -> None:
-            left = self._as_owner(lambda: pm2_list.end_orphans(home, ORPHANS_END), self._left(ORPHANS_END + 5))
+            left = self._as_owner(lambda: orphans.end_orphans(home, ORPHANS_END), self._left(ORPHANS_END + 5))
             if left:
                 raise ActionFailed(f"these processes do not end: {_pm2_words.orphans({'orphans': left})}")
 

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PM2's saved lists (dump.pm2 and its backup) as an action needs them: what they would bring back, and under which mode."""
+"""PM2's dumps for an action: compare them with the list, copy a broken one, set their mode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAVED_MODE = 0o600
 
 
 def keep_broken_dump(home: str) -> None:
-    """Keep a copy of a dump that is no JSON: PM2 deletes it when it resurrects from the backup."""
+    """Copy a dump that is not JSON to dump.pm2.broken: PM2 deletes it when it resurrects from the backup."""
     path = os.path.join(home, "dump.pm2")
     found = read_dump(home)["dump"]
     if found["present"] and found["problem"] and found["kind"] == "file":
@@ -35,7 +35,7 @@ def keep_broken_dump(home: str) -> None:
 
 
 def tighten_dumps(home: str) -> None:
-    """Set mode 0600 on the dumps themselves, never on what a link leads to."""
+    """Set mode 0600 on the dumps themselves, never on the target of a link."""
     for name in ("dump.pm2", "dump.pm2.bak"):
         try:
             descriptor = os.open(os.path.join(home, name), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -51,7 +51,7 @@ def tighten_dumps(home: str) -> None:
 
 
 def refuse_strange_dump(files: Mapping[str, Any]) -> None:
-    """Refuse to let PM2 write through a link or wait for a pipe. No command is advised that would follow the link."""
+    """Raise ActionFailed for a dump that is a link or a pipe: PM2 would write through it or wait for it."""
     for file in files.values():
         if file["present"] and file["kind"] in ("link", "other"):
             raise ActionFailed(
@@ -61,12 +61,12 @@ def refuse_strange_dump(files: Mapping[str, Any]) -> None:
 
 
 def loose(files: Mapping[str, Any]) -> list[str]:
-    """Return the paths of dumps that others may read."""
+    """Return the paths of dumps whose mode lets other users read them."""
     return [file["path"] for file in files.values() if file["kind"] == "file" and int(file["mode"], 8) & 0o077]
 
 
 def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a reboot would leave something stopped that runs now; the same rule as pm2.dump_differs."""
+    """Whether an application that runs now would stay stopped after a reboot; the same rule as pm2.dump_differs."""
     asleep = {entry["name"] for entry in kept if entry["status"] == "stopped"}
     for name in asleep & {one["name"] for one in running}:
         now, then = ([one for one in some if one["name"] == name] for some in (running, kept))
@@ -76,10 +76,10 @@ def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[st
 
 
 def fewer(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Mapping[str, Any], int]]:
-    """Return {name: (one that runs, number)} of those that run in fewer instances than are saved as running."""
+    """Return {name: (a running instance, saved number)} of applications that run in fewer instances than are saved as running."""
     saved = Counter(entry["name"] for entry in kept if entry["status"] != "stopped")
     here = Counter(one["name"] for one in running)
-    # A name that the command line would take for an option is left alone.
+    # PM2's command line takes a name that begins with a hyphen as an option.
     return {
         one["name"]: (one, saved[one["name"]])
         for one in running
@@ -88,8 +88,8 @@ def fewer(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]
 
 
 def read_dumps(home: str) -> dict[str, Any]:
-    """Return what :func:`read_dump` does, without modules, and a fingerprint of each dump's content."""
-    files = read_dump(home)
+    """Return :func:`read_dump` without PM2's modules, and with a ``fingerprint`` of each dump's content."""
+    files: dict[str, Any] = dict(read_dump(home))
     for file in files.values():
         file["fingerprint"] = fingerprint(load_dump(file["path"])) if file["entries"] else ""
         file["entries"] = [entry for entry in file["entries"] if not entry["module"]]
@@ -97,7 +97,7 @@ def read_dumps(home: str) -> dict[str, Any]:
 
 
 def entries_of_list(home: str, within: float) -> list[dict[str, Any]]:
-    """Return what PM2's daemon would save."""
+    """Return the entries that the daemon would save, with their secrets."""
     listed = pm2_rpc.call(home, "getMonitorData", {}, within=within)
     return [entry["pm2_env"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("pm2_env"), dict)]
 
@@ -110,15 +110,15 @@ _VOLATILE = ("unique_id", "PM2_USAGE", "PM2_INTERACTOR_PROCESSING", "PWD", "OLDP
 
 
 def fingerprint(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return a hash of what a resurrect would bring back: applications, their settings and environment.
+    """Return a hash of the applications that a resurrect would start, with their settings and environment.
 
-    The environment holds secrets, so the hash is keyed with something that never leaves this run.
+    The environment holds secrets, so the key of the hash is random and never leaves this process.
     """
     lines = []
     for entry in entries:
         if not entry.get("pmx_module"):
-            environment = entry.get("env") if isinstance(entry.get("env"), dict) else {}
-            kept = {key: value for key, value in environment.items() if key not in _VOLATILE}
+            environment = entry.get("env")
+            kept = {key: value for key, value in environment.items() if key not in _VOLATILE} if isinstance(environment, dict) else {}
             lines.append(json.dumps([{key: entry.get(key) for key in _COMPARED}, kept], sort_keys=True, default=str))
     return _keyed("\n".join(sorted(lines)))
 

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How processes of PM2 are judged and told: labels, lines before and after, and why one did not stay up."""
+"""Processes of PM2 in the results of an action: fields, labels, lines of a diff, and why a process did not stay up."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..._shared import proc
 MOST_NAMES = 20  # in one line
 LAUNCHES_WITHIN = 10.0
 LONGEST_LAUNCH = 60.0
-LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes what a process said before its end
+LAST_WORDS_WITHIN = 0.5  # seconds in which PM2 writes the last output of a process that ended
 
 
 def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the module tells of each process."""
+    """Return the fields of each process that the module returns."""
     now = time.time()
     return [
         {
@@ -48,7 +48,7 @@ def label(one: Mapping[str, Any]) -> str:
 
 
 def future(name: str, mode: str) -> dict[str, Any]:
-    """Return a process that will be there, for check mode."""
+    """Return a process that will start, for check mode."""
     return {"name": name, "pm_id": "new", "status": "online", "exec_mode": mode, "pid": "new"}
 
 
@@ -69,12 +69,12 @@ def orphans(listed: Mapping[str, Any]) -> str:
 
 
 def daemon_pid(listed: Mapping[str, Any]) -> Any:
-    """Return the pid of the daemon, or a word for it."""
+    """Return the pid of the daemon, a placeholder when it is not known."""
     return (listed.get("daemon") or {}).get("pid", "<its pid>")
 
 
 def short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> str:
-    """Return which name has fewer processes than needed, "" for none."""
+    """Return a sentence about the first name that has fewer processes than needed, "" for none."""
     for name, number in needed.items():
         there = sum(one["name"] == name for one in judged)
         if there < number:
@@ -83,20 +83,20 @@ def short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> str
 
 
 def just_launched(one: Mapping[str, Any]) -> bool:
-    """Whether a process was started a moment ago and may still become ready; one that never does is started anew."""
+    """Whether a process started so lately that it may still become ready."""
     allowed = min(max(LAUNCHES_WITHIN, one["listen_timeout"]), LONGEST_LAUNCH)
     return one["status"] == "launching" and 0 <= time.time() - one["started_at"] < allowed
 
 
 def stable(one: Mapping[str, Any], wait: float) -> bool:
-    """Whether a process has lived long enough."""
+    """Whether a process has been online for the wait (seconds)."""
     return bool(one["status"] == "online" and proc.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
 
 
 def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:
-    """Return why a process ended, from its log, with a colon before it; "" where the log does not say.
+    """Return the reason of an end from the log of a process, after a colon; "" when the log has none.
 
-    PM2 knows of an end before it has written what the process said last, so a log that says nothing is read once more, through a new list.
+    PM2 reports an end before it has written the last output of the process, so a log without a reason is read once more, through a new list.
     """
     if not one["log_line"]:
         sleep(LAST_WORDS_WITHIN)
@@ -105,13 +105,13 @@ def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str
 
 
 def unstable(one: Mapping[str, Any], wait: float) -> str:
-    """Say why a process does not count as started."""
+    """Return a sentence: why a process does not count as started."""
     why = f": {one['log_line']}" if one["log_line"] else ""
     return f"{label(one)} is {one['status']} and did not stay up for {wait:g} s under one pid{why}"
 
 
 def complaint(program: Program) -> str:
-    """Return what a command complained about, masked: its error lines, else its last one."""
+    """Return the error lines of a command's output, else its last line, masked."""
     lines = [line.strip() for line in mask(program.stderr + "\n" + program.stdout, limit=8000).split("\n") if line.strip()]
     if program.code == 127 or any("env: " in line and "node" in line for line in lines):
         return "node is not found; give its folder in path_prefix"

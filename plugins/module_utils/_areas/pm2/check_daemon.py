@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
-from ..._shared.pm2_list import LIST_PARAMETERS
+from ..._shared.pm2_list import LIST_PARAMETERS, Listed
 from .blocked import denied
 from .evidence import MOST_NAMES, dump_problem, read_if_possible, stamp, where_of
 from .faults import fault
@@ -23,23 +22,24 @@ PARAMETERS = LIST_PARAMETERS
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether the daemon runs and answers."""
+    """Report a daemon that does not run (M2-3) or does not answer."""
     check = "pm2.daemon"
-    listed = asked.read("pm2.list")
+    listed: Listed = asked.read("pm2.list")
     where = where_of(asked, listed)
+    about = listed.get("daemon")
     if listed["state"] == "up":
-        evidence = {"version": listed["version"], "pid": listed["daemon"]["pid"], "processes": len(listed["processes"])}
+        evidence = {"version": listed["version"], "pid": about["pid"] if about else None, "processes": len(listed["processes"])}
         return [ok(check, evidence=evidence)]
     if listed["state"] == "hung":
-        about = listed.get("daemon") or {}
-        evidence = {**where, "pid": about.get("pid"), "frozen": bool(about.get("frozen")), "waited": asked.parameters.get("answer_within")}
-        return [fault("pm2.daemon_hung", check, evidence=evidence)]
+        seen = {"pid": about["pid"] if about else None, "frozen": bool(about and about["frozen"])}
+        return [fault("pm2.daemon_hung", check, evidence={**where, **seen, "waited": asked.parameters.get("answer_within")})]
     if listed["state"] == "denied":
         return [denied(check, listed)]
-    return [fault("pm2.daemon_down", check, evidence={**where, "state": listed["state"], **_rest_of_a_daemon(asked, listed)})]
+    return [fault("pm2.daemon_down", check, evidence={**where, "state": listed["state"], **_remains(asked, listed)})]
 
 
-def _rest_of_a_daemon(asked: Asked, listed: Mapping[str, Any]) -> dict[str, Any]:
+def _remains(asked: Asked, listed: Listed) -> dict[str, Any]:
+    """Return what a daemon left: the end of its log, its saved processes, and applications that still run without it."""
     log = read_if_possible(asked, "pm2.log") or {}
     dump = (read_if_possible(asked, "pm2.dump") or {}).get("dump", {})
     names = sorted({entry["name"] for entry in dump.get("entries", []) if not entry["module"]})

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
@@ -14,18 +13,23 @@ from ..._core.finding import Finding, ok
 from ..._core.source import Asked
 from ..._shared.pm2_list import HOME_PARAMETERS
 from .faults import fault
-from .read_startup import STARTUP
+from .read_startup import STARTUP, Startup
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     **HOME_PARAMETERS,
-    "unit_dir": {"type": "path", "default": "/etc/systemd/system", "description": "The folder of the boot units."},
+    "unit_dir": {
+        "type": "path",
+        "default": "/etc/systemd/system",
+        "variable": "stack_pm2_unit_dir",
+        "description": "The folder of the systemd units that start PM2 at boot.",
+    },
 }
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether PM2 comes back after a reboot: an enabled boot unit for this user and this PM2_HOME."""
+    """Report a boot unit that is missing, not enabled, or would not start this user's PM2 with this PM2_HOME (M2-3)."""
     check = "pm2.startup"
-    unit = asked.read("pm2.startup")
+    unit: Startup = asked.read("pm2.startup")
     where = {
         "pm2_home": quote(unit["wanted_home"]),
         "user": unit["wanted_user"],
@@ -42,7 +46,8 @@ def judge(asked: Asked) -> list[Finding]:
     return [ok(check, evidence={"unit": unit["path"]})]
 
 
-def _no_unit(unit: Mapping[str, Any]) -> str:
+def _no_unit(unit: Startup) -> str:
+    """Return why no unit starts PM2 at boot, "" when one does."""
     if not unit["unit_dir_present"]:
         return "no_systemd"
     if not unit["present"]:
@@ -52,7 +57,8 @@ def _no_unit(unit: Mapping[str, Any]) -> str:
     return "" if unit["enabled"] else "not_enabled"
 
 
-def _wrong_unit(unit: Mapping[str, Any]) -> list[str]:
+def _wrong_unit(unit: Startup) -> list[str]:
+    """Return the settings of the unit that are wrong."""
     problems = {
         "user": unit["user"] != unit["wanted_user"],
         "home": not unit["home_matches"],

@@ -1,30 +1,32 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The history of each process, from the events of pm2.log."""
+"""The history of each process since an operator last acted on it, from the events of pm2.log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-RESTART_GAP = 30.0  # seconds: PM2 itself starts an application again sooner than this, an operator may not
+from ..._shared.pm2_list import Process
+from .read_log import Event
+
+RESTART_GAP = 30.0  # seconds: PM2 itself restarts an application sooner than this; a later start is an operator's
 
 
 @dataclass
 class History:
-    """What pm2.log says about one process since an operator last touched it.
+    """The events of one process.
 
-    ends: unintended ends; kills: those by SIGKILL; memory: restarts over the memory limit; last: the last end or
-    intended stop; gave_up: PM2's own giving up. All are events, see ``parse_events``.
+    ends: unintended ends. kills: those by SIGKILL. memory: restarts over the memory limit.
+    last: the last end or intended stop. gave_up: the event with which PM2 gave up.
     """
 
-    ends: list[dict[str, Any]] = field(default_factory=list)
-    kills: list[dict[str, Any]] = field(default_factory=list)
-    memory: list[dict[str, Any]] = field(default_factory=list)
-    last: dict[str, Any] | None = None
-    gave_up: dict[str, Any] | None = None
+    ends: list[Event] = field(default_factory=list)
+    kills: list[Event] = field(default_factory=list)
+    memory: list[Event] = field(default_factory=list)
+    last: Event | None = None
+    gave_up: Event | None = None
     stopping: bool = False
     over_memory: bool = False
     ended: bool = False
@@ -37,31 +39,36 @@ class History:
         self.memory.clear()
         self.gave_up = None
 
+    @property
+    def last_time(self) -> float | None:
+        """The time of the last end or intended stop (epoch seconds), None when it is not known."""
+        return self.last["time"] if self.last else None
 
-def read_histories(events: Sequence[Mapping[str, Any]], listed: Sequence[Mapping[str, Any]]) -> dict[int, History]:
+
+def read_histories(events: Sequence[Event], listed: Sequence[Process]) -> dict[int, History]:
     """Return the history of each process by its pm_id.
 
-    A stop that someone asked for, a start without an end before it, and a start long after an end are an
-    operator's: they reset the history. PM2's own restart over the memory limit looks like one and is not.
+    An operator's action resets the history: a requested stop, a start without an end before it, or a start long after
+    an end. PM2's own restart over the memory limit has the same events and does not reset it.
     """
     about = {entry["pm_id"]: entry for entry in listed}
     histories: dict[int, History] = {}
     ended_last: int | None = None
     for event in events:
+        pm_id = event.get("pm_id")
         if event["event"] == "daemon_started":
             histories.clear()
         elif event["event"] == "gave_up":
             if ended_last in histories:
-                histories[ended_last].gave_up = dict(event)
-        elif isinstance(event.get("pm_id"), int):
-            history = histories.setdefault(event["pm_id"], History())
-            _take(history, dict(event), about.get(event["pm_id"], {}))
+                histories[ended_last].gave_up = event
+        elif isinstance(pm_id, int):
+            _take(histories.setdefault(pm_id, History()), event, about.get(pm_id))
             if event["event"] == "exited":
-                ended_last = event["pm_id"]
+                ended_last = pm_id
     return histories
 
 
-def _take(history: History, event: dict[str, Any], entry: Mapping[str, Any]) -> None:
+def _take(history: History, event: Event, entry: Process | None) -> None:
     kind = event["event"]
     if kind == "memory_restart":
         history.memory.append(event)
@@ -78,7 +85,7 @@ def _take(history: History, event: dict[str, Any], entry: Mapping[str, Any]) -> 
         history.started, history.ended, history.stopping, history.over_memory = True, False, False, False
 
 
-def _take_end(history: History, event: dict[str, Any]) -> None:
+def _take_end(history: History, event: Event) -> None:
     history.ended = True
     if history.stopping:
         return
@@ -88,12 +95,12 @@ def _take_end(history: History, event: dict[str, Any]) -> None:
         history.kills.append(event)
 
 
-def _started_by_operator(history: History, event: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
-    if history.gave_up is not None or entry.get("autorestart") is False:
+def _started_by_operator(history: History, event: Event, entry: Process | None) -> bool:
+    if history.gave_up is not None or (entry is not None and entry["autorestart"] is False):
         return True
     if not history.ended:
         return history.started
-    last = history.last or {}
-    if event["time"] is None or last.get("time") is None:
+    if event["time"] is None or history.last_time is None:
         return False
-    return event["time"] - last["time"] > RESTART_GAP + entry.get("restart_delay", 0.0)
+    delay = entry["restart_delay"] if entry is not None else 0.0
+    return event["time"] - history.last_time > RESTART_GAP + delay

@@ -1,28 +1,74 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run keeps of PM2's list for the next run, and what it shows: restart counts and kills by the kernel."""
+"""What a run keeps of PM2's list for the next run: restart counts, and the kernel's count of kills for memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
-BASELINE_AGE = 6 * 3600.0  # seconds: a loop too slow for one interval between runs shows against an older count
+from ..._shared.pm2_list import Listed, Process
 
-
+BASELINE_AGE = 6 * 3600.0  # seconds: an older count shows a loop that is too slow for the interval between two runs
 MOST_REMEMBERED = 500  # processes
-
-
 MOST_RISES = 20
 
 
-def number(value: Any) -> float:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+class Counts(TypedDict):
+    """Restart counts of one run, by :func:`identity`; at: epoch seconds."""
+
+    at: float
+    restarts: dict[str, int]
 
 
-def watched_oom(listed: Mapping[str, Any], former: Any) -> dict[str, Any]:
-    """Return ``count`` (since boot) ``since`` (from when it is watched) ``rises`` ([from, to, number]) of the kernel's count."""
+class OomCount(TypedDict):
+    """The kernel's count of kills for memory.
+
+    count: since boot, None where the kernel does not count. at: epoch seconds of the count. since: start of the period that the
+    runs cover. rises: [from, to, number] of each rise between two runs.
+    """
+
+    count: int | None
+    at: float
+    since: float | None
+    rises: list[list[float]]
+
+
+class ListMemory(Counts):
+    """The restart counts of this run and of earlier ones.
+
+    baseline: some hours old. pending: replaces the baseline when it is old enough.
+    """
+
+    baseline: Any
+    pending: Any
+    oom: OomCount
+
+
+def remember_list(listed: Listed, former: Any = None) -> ListMemory:
+    """Return what the next run needs of a list, given what the former run kept."""
+    known = [entry for entry in listed["processes"] if entry["created_at"]][:MOST_REMEMBERED]
+    now: Counts = {"at": listed["read_at"], "restarts": {identity(entry): entry["restarts"] for entry in known}}
+    former = former if isinstance(former, Mapping) else {}
+    baseline, pending = (_earlier(former.get(name), now["at"]) for name in ("baseline", "pending"))
+    if baseline is None:
+        baseline, pending = now, None
+    elif pending is None and now["at"] - baseline["at"] >= BASELINE_AGE:
+        pending = now
+    elif pending is not None and now["at"] - pending["at"] >= BASELINE_AGE:
+        baseline, pending = pending, now
+    return {**now, "baseline": baseline, "pending": pending, "oom": watched_oom(listed, former)}
+
+
+def _earlier(kept: Any, now: float) -> Any:
+    if not isinstance(kept, Mapping) or not isinstance(kept.get("restarts"), Mapping):
+        return None
+    return dict(kept) if 0 < number(kept.get("at")) <= now else None
+
+
+def watched_oom(listed: Listed, former: Any) -> OomCount:
+    """Return the kernel's count with its rises since the former runs."""
     kept = former.get("oom") if isinstance(former, Mapping) else None
     kept = kept if isinstance(kept, Mapping) else {}
     count, now = listed.get("oom_kills"), listed["read_at"]
@@ -36,30 +82,11 @@ def watched_oom(listed: Mapping[str, Any], former: Any) -> dict[str, Any]:
     return {"count": count, "at": now, "since": since, "rises": rises}
 
 
-def remember_list(listed: Mapping[str, Any], former: Any = None) -> dict[str, Any]:
-    """Return what the next run needs of a list.
-
-    ``at`` (epoch seconds) and ``restarts`` by pm_id and created_at; ``baseline`` and ``pending``: the same of earlier
-    runs (the baseline is some hours old, the pending one takes its place); ``oom``: see :func:`watched_oom`.
-    """
-    known = [entry for entry in listed["processes"] if entry["created_at"]][:MOST_REMEMBERED]
-    now = {"at": listed["read_at"], "restarts": {identity(entry): entry["restarts"] for entry in known}}
-    former = former if isinstance(former, Mapping) else {}
-    baseline, pending = (_earlier(former.get(name), now["at"]) for name in ("baseline", "pending"))
-    if baseline is None:
-        baseline, pending = now, None
-    elif pending is None and now["at"] - baseline["at"] >= BASELINE_AGE:
-        pending = now
-    elif pending is not None and now["at"] - pending["at"] >= BASELINE_AGE:
-        baseline, pending = pending, now
-    return {**now, "baseline": baseline, "pending": pending, "oom": watched_oom(listed, former)}
-
-
-def _earlier(kept: Any, now: float) -> dict[str, Any] | None:
-    if not isinstance(kept, Mapping) or not isinstance(kept.get("restarts"), Mapping):
-        return None
-    return dict(kept) if 0 < number(kept.get("at")) <= now else None
-
-
-def identity(entry: Mapping[str, Any]) -> str:
+def identity(entry: Process) -> str:
+    """Return a text that stays the same while a process restarts by itself: PM2 renews created_at when an operator restarts it."""
     return f"{entry['pm_id']}:{entry['created_at']}"
+
+
+def number(value: Any) -> float:
+    """Return a number of the state file, 0 for anything else."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0

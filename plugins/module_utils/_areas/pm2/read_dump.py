@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.children import user_name
 from ..._core.errors import CannotRead
@@ -21,38 +21,76 @@ from ..._shared.pm2_list import MAX_PATH, exec_mode_of, reader
 from ..._shared.pm2_rpc import plain_text
 from ..._shared.text_files import reachable_by_others
 
-MAX_DUMP = 16 * 1024 * 1024
+MAX_DUMP = 16 * 1024 * 1024  # bytes
 
 
-def read_dump(pm2_home: str, **_others: Any) -> dict[str, Any]:
-    """Return what a reboot would bring back: ``dump`` and ``backup`` (dump.pm2, dump.pm2.bak).
+class DumpEntry(TypedDict):
+    """One saved instance; module: a module of PM2, not an application."""
 
-    Each: ``path present problem`` ("" or why its content is of no use) ``kind`` (file, link or other) ``mode``
-    ("0644", "" unless it is a file) ``owner`` ``exposed``
-    (other users can really read it: the folders above let them through) ``saved_at`` (epoch seconds)
-    ``entries`` (``name script exec_mode status module``, one for each instance).
+    name: str
+    script: str
+    exec_mode: str
+    status: str
+    module: bool
+
+
+class DumpFile(TypedDict):
+    """One dump.
+
+    problem: why its content is of no use, "" when it is usable. kind: file, link or other. mode: such as "0644", "" unless it is a file.
+    exposed: other users can read it, because the folders above let them through. saved_at: epoch seconds.
     """
+
+    path: str
+    present: bool
+    problem: str
+    kind: str
+    mode: str
+    owner: str
+    exposed: bool
+    saved_at: float | None
+    entries: list[DumpEntry]
+
+
+class Dumps(TypedDict):
+    """dump.pm2 and dump.pm2.bak."""
+
+    dump: DumpFile
+    backup: DumpFile
+
+
+def read_dump(pm2_home: str, **_others: Any) -> Dumps:
+    """Return the saved processes that a reboot brings back, and the backup that PM2 keeps of them."""
     path = os.path.join(pm2_home, "dump.pm2")
     return {"dump": _dump(path), "backup": _dump(path + ".bak")}
 
 
-def _dump(path: str) -> dict[str, Any]:
-    known: dict[str, Any] = {"path": path, "present": False, "problem": "", "kind": "", "mode": "", "owner": ""}
-    known.update(exposed=False, saved_at=None, entries=[])
+def _dump(path: str) -> DumpFile:
+    known: DumpFile = {
+        "path": path,
+        "present": False,
+        "problem": "",
+        "kind": "",
+        "mode": "",
+        "owner": "",
+        "exposed": False,
+        "saved_at": None,
+        "entries": [],
+    }
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return known
     except OSError as error:
-        return {**known, "present": True, "problem": f"cannot be looked at ({error.strerror})"}
-    known.update(present=True, kind=_kind(found.st_mode), owner=user_name(found.st_uid), saved_at=found.st_mtime)
+        known.update({"present": True, "problem": f"cannot be read ({error.strerror})"})
+        return known
+    known.update({"present": True, "kind": _kind(found.st_mode), "owner": user_name(found.st_uid), "saved_at": found.st_mtime})
     if known["kind"] != "file":
-        # What a link leads to may be anybody's file: nothing is read through it, and no mode is asked for.
-        return {**known, "problem": "is a symbolic link" if known["kind"] == "link" else "is not a regular file"}
-    known.update(
-        mode=f"{stat.S_IMODE(found.st_mode):04o}",
-        exposed=bool(found.st_mode & stat.S_IROTH) and reachable_by_others(path),
-    )
+        # A link may lead to another user's file: do not read through it and do not report its mode.
+        known["problem"] = "is a symbolic link" if known["kind"] == "link" else "is not a regular file"
+        return known
+    known["mode"] = f"{stat.S_IMODE(found.st_mode):04o}"
+    known["exposed"] = bool(found.st_mode & stat.S_IROTH) and reachable_by_others(path)
     try:
         known["entries"] = [_dump_entry(entry) for entry in load_dump(path)]
     except CannotRead as error:
@@ -67,7 +105,10 @@ def _kind(mode: int) -> str:
 
 
 def load_dump(path: str) -> list[dict[str, Any]]:
-    """Return the raw entries of a dump, secrets and all; raises CannotRead. Follows no link and waits for no pipe."""
+    """Return the raw entries of a dump, including its secrets; raises CannotRead.
+
+    Does not follow a link and does not wait for a pipe.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -89,7 +130,7 @@ def load_dump(path: str) -> list[dict[str, Any]]:
     return [entry for entry in saved if isinstance(entry, dict)]
 
 
-def _dump_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _dump_entry(entry: Mapping[str, Any]) -> DumpEntry:
     return {
         "name": plain_text(entry.get("name")),
         "script": plain_text(entry.get("pm_exec_path"), MAX_PATH),

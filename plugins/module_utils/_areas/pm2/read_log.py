@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read pm2.log and parse its events.
 
-pm2.log has the same wording in PM2 5, 6 and 7. Its timestamps are local time of the daemon without a zone, unless
-PM2_LOG_DATE_FORMAT says otherwise.
+PM2 5, 6 and 7 write the same events. The timestamps are local time of the daemon without a zone, unless
+PM2_LOG_DATE_FORMAT sets another format.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import glob
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.masking import strip_ansi
 from ..._core.source import Source
@@ -21,9 +21,9 @@ from ..._shared.last_words import QUARTER, WIDEST_ZONE, moment_of, naive_date
 from ..._shared.pm2_list import reader
 from ..._shared.text_files import tail
 
+DAEMON_LOG_TAIL = 1024 * 1024  # bytes
+MAX_EVENTS = 4000
 _SAME_MOMENT = 90  # seconds between the last line of a log and the file's own time
-
-
 _EVENTS = (
     (
         "exited",
@@ -43,75 +43,46 @@ _EVENTS = (
     ("daemon_started", re.compile(r"New PM2 Daemon started")),
     ("daemon_stopped", re.compile(r"pm2 has been killed by signal|PM2 successfully stopped")),
 )
-
-
 _PERHAPS = re.compile(r"App \[|Stopping app|had too many|restarted because|still alive|New PM2|killed by signal|successfully stopped")
-
-
 _NUMBERS = ("code", "count", "current", "limit", "pid", "after_ms")
 
 
-def parse_events(text: str, modified: float) -> list[dict[str, Any]]:
-    """Return the events of a piece of pm2.log, oldest first.
+class _Always(TypedDict):
+    event: str
+    time: float | None
 
-    modified: the file's modification time (epoch seconds), which tells the zone of its last line.
-    Each event: ``event``, ``time`` (epoch seconds, None where the log has no dates), and what the line names:
-    ``name pm_id code signal script count current limit pid after_ms``. pm_id is a number, or text (``_old_3``)
-    for a worker that a reload replaces.
+
+class Event(_Always, total=False):
+    """One event of pm2.log; time: epoch seconds, None where the line has no date.
+
+    pm_id: a number, or text (``_old_3``) for a worker that a reload replaces. current, limit: bytes.
     """
-    lines = strip_ansi(text).split("\n")
-    offset = _zone_offset(lines, modified)
-    found = []
-    for line in lines:
-        event = _event(line)
-        if event is not None:
-            event["time"] = moment_of(line, offset)
-            found.append(event)
-    return found
+
+    name: str
+    pm_id: int | str
+    code: int | str
+    signal: str
+    script: str
+    count: int
+    current: int
+    limit: int
+    pid: int
+    after_ms: int
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    if not _PERHAPS.search(line):
-        return None
-    for kind, pattern in _EVENTS:
-        match = pattern.search(line)
-        if match:
-            return {"event": kind, **{key: _typed(key, value) for key, value in match.groupdict().items()}}
-    return None
+class DaemonLog(TypedDict):
+    """The end of pm2.log; since: time of the oldest event; last_write: of the file (epoch seconds); events: oldest first."""
+
+    present: bool
+    since: float | None
+    last_write: float | None
+    events: list[Event]
 
 
-def _typed(key: str, value: str) -> Any:
-    if key in _NUMBERS or key == "pm_id":
-        return int(value) if re.fullmatch(r"-?\d{1,18}", value) else value
-    return value
+def read_daemon_log(pm2_home: str, **_others: Any) -> DaemonLog:
+    """Return the events at the end of pm2.log.
 
-
-def _zone_offset(lines: Sequence[str], modified: float) -> float | None:
-    """Return what to add to the log's dates, from its last dated line; None when the file's time does not fit it.
-
-    The daemon's zone may be another one than ours, and the log does not say which.
-    """
-    for line in reversed(lines[-50:]):
-        date = naive_date(line)
-        if date is None:
-            continue
-        offset = round((modified - date[0]) / QUARTER) * QUARTER
-        fits = abs(modified - date[0] - offset) <= _SAME_MOMENT and abs(offset) <= WIDEST_ZONE
-        return float(offset) if fits and not date[1] else None
-    return None
-
-
-DAEMON_LOG_TAIL = 1024 * 1024
-
-
-MAX_EVENTS = 4000
-
-
-def read_daemon_log(pm2_home: str, **_others: Any) -> dict[str, Any]:
-    """Return the events of the end of pm2.log: ``present``, ``since`` (time of the oldest event read), ``events``.
-
-    See :func:`parse_events` for an event. A log that was rotated lately is read together with what it
-    was rotated to. An absent log has no events; the memory of the last run has to do then.
+    A log that was rotated lately is read together with the file that it was rotated to. An absent log has no events.
     """
     path = os.path.join(pm2_home, "pm2.log")
     text, modified = tail(path, DAEMON_LOG_TAIL)
@@ -125,7 +96,7 @@ def read_daemon_log(pm2_home: str, **_others: Any) -> dict[str, Any]:
 
 
 def _rotated(pm2_home: str) -> str:
-    """Return the newest readable file that pm2.log was rotated to (logrotate, pm2-logrotate), "" for none."""
+    """Return the newest readable file that logrotate or pm2-logrotate made of pm2.log, "" for none."""
     home = glob.escape(pm2_home)
     names = [name for pattern in ("pm2.log.*", "pm2.log-*", "pm2__*.log") for name in glob.glob(os.path.join(home, pattern))]
     dated = []
@@ -136,6 +107,54 @@ def _rotated(pm2_home: str) -> str:
             except OSError:
                 continue
     return max(dated)[1] if dated else ""
+
+
+def parse_events(text: str, modified: float) -> list[Event]:
+    """Return the events of a part of pm2.log, oldest first.
+
+    modified: the file's modification time (epoch seconds), which gives the zone of the last line.
+    """
+    lines = strip_ansi(text).split("\n")
+    offset = _zone_offset(lines, modified)
+    found = []
+    for line in lines:
+        event = _event(line)
+        if event is not None:
+            event["time"] = moment_of(line, offset)
+            found.append(event)
+    return found
+
+
+def _event(line: str) -> Event | None:
+    if not _PERHAPS.search(line):
+        return None
+    for kind, pattern in _EVENTS:
+        match = pattern.search(line)
+        if match:
+            event: Any = {"event": kind, **{key: _typed(key, value) for key, value in match.groupdict().items()}}
+            return event
+    return None
+
+
+def _typed(key: str, value: str) -> int | str:
+    if key in _NUMBERS or key == "pm_id":
+        return int(value) if re.fullmatch(r"-?\d{1,18}", value) else value
+    return value
+
+
+def _zone_offset(lines: Sequence[str], modified: float) -> float | None:
+    """Return the seconds to add to the log's dates, from its last dated line; None when the file's own time does not fit.
+
+    The daemon's zone may differ from the zone of this process, and the log does not name it.
+    """
+    for line in reversed(lines[-50:]):
+        date = naive_date(line)
+        if date is None:
+            continue
+        offset = round((modified - date[0]) / QUARTER) * QUARTER
+        fits = abs(modified - date[0] - offset) <= _SAME_MOMENT and abs(offset) <= WIDEST_ZONE
+        return float(offset) if fits and not date[1] else None
+    return None
 
 
 LOG = Source("pm2.log", read_daemon_log, ("pm2_home", "user"), owner=reader)

@@ -11,8 +11,8 @@ import os
 import pwd
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypedDict
 
 from ..._core.children import user_name
 from ..._core.errors import CannotRead, NeedsUser
@@ -23,14 +23,62 @@ from ..._shared.text_files import tail
 DEFAULT_UNIT_DIRECTORY = "/etc/systemd/system"
 
 
-def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = None) -> dict[str, Any]:
-    """Return the boot unit that serves a PM2_HOME (manual 2, section 3: ``pm2 startup``), without systemctl.
+class Unit(TypedDict):
+    """The settings of a unit and its drop-ins.
 
-    ``present path enabled masked user pm2_home home_matches path_dirs command command_exists resurrects node_found`` and
-    ``expected`` (name of the unit that ``pm2 startup`` writes) ``wanted_user wanted_home unit_dir_present``.
-    The wanted user is the owner of the PM2_HOME, whoever started the daemon that runs now. Only PM2_HOME and PATH
-    are taken from the unit's environment. Root reads the unit, which a strict umask keeps from others; what the unit names
-    is looked at as its user would. Raises NeedsUser for any third user, CannotRead for a unit that may not be read.
+    pm2_home: from its environment, else of its user. path_dirs: the folders of its PATH. resurrects: it calls ``pm2 resurrect``.
+    """
+
+    masked: bool
+    user: str
+    pm2_home: str
+    path_dirs: list[str]
+    command: str
+    resurrects: bool
+
+
+class Reachable(TypedDict):
+    """Whether the unit's user may run its command and finds node in its PATH."""
+
+    command_exists: bool
+    node_found: bool
+
+
+class _Always(TypedDict):
+    expected: str
+    unit_dir: str
+    unit_dir_present: bool
+    wanted_user: str
+    wanted_home: str
+    present: bool
+
+
+class Startup(_Always, total=False):
+    """The boot unit of a PM2_HOME: what is wanted, and the unit that was found (fields of :class:`Unit` and :class:`Reachable`).
+
+    expected: name of the unit that ``pm2 startup`` writes. wanted_user: the given user, else the owner of the PM2_HOME.
+    home_matches: the unit has this PM2_HOME.
+    """
+
+    path: str
+    enabled: bool
+    home_matches: bool
+    masked: bool
+    user: str
+    pm2_home: str
+    path_dirs: list[str]
+    command: str
+    resurrects: bool
+    command_exists: bool
+    node_found: bool
+
+
+def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = None) -> Startup:
+    """Return the boot unit that serves a PM2_HOME (M2-3: ``pm2 startup``).
+
+    Only PM2_HOME and PATH are taken from the unit's environment. Root reads the unit, because a strict umask hides it from
+    other users, and checks the programs that the unit names as the unit's user.
+    Raises NeedsUser for any third user, CannotRead for a unit that this process may not read.
     """
     uid = owner(pm2_home, user)
     if os.geteuid() not in (0, uid):
@@ -38,7 +86,7 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
     directory = unit_dir or DEFAULT_UNIT_DIRECTORY
     wanted_user = user or user_name(os.stat(pm2_home).st_uid)
     expected = f"pm2-{wanted_user}.service"
-    known: dict[str, Any] = {
+    known: Startup = {
         "expected": expected,
         "unit_dir": directory,
         "unit_dir_present": os.path.isdir(directory),
@@ -53,9 +101,8 @@ def read_startup(pm2_home: str, user: str | None = None, unit_dir: str | None = 
     if os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
         raise CannotRead(f"{path} may not be read by {user_name(os.geteuid())}; run the check as root, or: chmod 644 {path}")
     unit = _unit(path)
-    unit.update(_reachable(unit, uid))
-    same = _serves(unit["pm2_home"], pm2_home)
-    return {**known, "present": True, "path": path, "enabled": _enabled(directory, name), **unit, "home_matches": same}
+    known.update({"present": True, "path": path, "enabled": _enabled(directory, name), "home_matches": _serves(unit["pm2_home"], pm2_home)})
+    return {**known, **unit, **_reachable(unit, uid)}
 
 
 def _serves(unit_home: str, pm2_home: str) -> bool:
@@ -63,7 +110,7 @@ def _serves(unit_home: str, pm2_home: str) -> bool:
 
 
 def _unit_name(directory: str, expected: str, pm2_home: str) -> str:
-    """Return the usual unit, else another one that serves this PM2_HOME (``pm2 startup --service-name``)."""
+    """Return the name of the usual unit, else of one that serves this PM2_HOME (``pm2 startup --service-name``), "" for none."""
     if os.path.lexists(os.path.join(directory, expected)):
         return expected
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), "*.service")))[:500]:
@@ -78,12 +125,12 @@ def _enabled(directory: str, name: str) -> bool:
 
 
 def _dangling(pattern: str) -> bool:
-    # glob follows links in its last part: a link that was made in an image and points elsewhere counts as well.
+    # glob follows links in its last part; a link that was made in an image and leads nowhere here counts as well.
     folders = glob.glob(os.path.dirname(pattern))
     return any(os.path.islink(os.path.join(folder, os.path.basename(pattern))) for folder in folders)
 
 
-def _unit(path: str) -> dict[str, Any]:
+def _unit(path: str) -> Unit:
     masked = os.path.realpath(path) == os.devnull
     settings = _unit_settings(path)
     run_as = settings.get("User", [""])[-1]
@@ -102,8 +149,7 @@ def _unit(path: str) -> dict[str, Any]:
     }
 
 
-def _reachable(unit: Mapping[str, Any], uid: int) -> dict[str, bool]:
-    """Return ``command_exists node_found``: whether the unit's user may run its command, and a node in its PATH."""
+def _reachable(unit: Unit, uid: int) -> Reachable:
 
     def may_run(path: str) -> bool:
         return os.access(path, os.X_OK, effective_ids=True)
@@ -115,7 +161,7 @@ def _reachable(unit: Mapping[str, Any], uid: int) -> dict[str, bool]:
 
 @contextlib.contextmanager
 def _seen_by(uid: int) -> Iterator[None]:
-    """Have files judged as a user sees them: to root all is open."""
+    """Check access to files as a user for the length of this block; root itself may access everything."""
     if os.geteuid() != 0 or uid == 0:
         yield
         return
@@ -139,7 +185,7 @@ def _default_pm2_home(run_as: str) -> str:
 
 
 def _unit_settings(path: str) -> dict[str, list[str]]:
-    """Return the [Service] settings of a unit and its drop-ins; an empty assignment clears, as in systemd."""
+    """Return the [Service] settings of a unit and its drop-ins; as in systemd, an empty assignment clears a setting."""
     settings: dict[str, list[str]] = {}
     for name in [path, *sorted(glob.glob(os.path.join(glob.escape(path) + ".d", "*.conf")))]:
         section = ""
@@ -158,7 +204,7 @@ def _unit_settings(path: str) -> dict[str, list[str]]:
 
 
 def _unit_environment(settings: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return PM2_HOME and PATH, and nothing else: the rest may hold secrets."""
+    """Return PM2_HOME and PATH of a unit's environment; the other variables may hold secrets."""
     assignments = []
     for name in settings.get("EnvironmentFile", []):
         assignments += [word for line in tail(name.lstrip("-"), 65536)[0].split("\n") for word in _words(line)[:1]]
@@ -167,12 +213,13 @@ def _unit_environment(settings: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {**direct, **from_files}
 
 
-def _wanted_variables(assignments: Any) -> dict[str, str]:
+def _wanted_variables(assignments: Iterable[str]) -> dict[str, str]:
     pairs = (assignment.partition("=") for assignment in assignments)
     return {key: value for key, _equals, value in pairs if key in ("PM2_HOME", "PATH")}
 
 
 def _words(text: str) -> list[str]:
+    """Return the words of a setting as a shell splits them."""
     try:
         return shlex.split(text)
     except ValueError:

@@ -18,6 +18,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import dumps as _pm2_saved
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import orphans
 from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import health as _pm2_health
@@ -324,7 +325,7 @@ def test_orphans_are_found_and_ended(home, stubborn):
         try:
             listed = pm2_list.read_list(home)
             assert [(one["name"], one["pid"]) for one in listed["orphans"]] == [("worker", orphan.pid)]
-            assert pm2_list.end_orphans(home, 0.5) == []
+            assert orphans.end_orphans(home, 0.5) == []
         finally:
             orphan.kill()
 
