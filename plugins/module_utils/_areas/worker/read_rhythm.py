@@ -13,9 +13,9 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from ..._core.masking import strip_ansi
@@ -60,7 +60,7 @@ class Rhythms(TypedDict):
     scheduler: Rhythm
 
 
-class Listed(TypedDict):
+class WorkerState(TypedDict):
     """PM2's state (as in pm2.list), and the worker's status, "" when PM2 does not list it."""
 
     state: str
@@ -69,8 +69,8 @@ class Listed(TypedDict):
     status: str
 
 
-class WorkerRhythm(Listed, Rhythms, total=False):
-    """The rhythms of a worker that PM2 lists; a worker that it does not list has only :class:`Listed`. frozen: stopped by a signal."""
+class WorkerRhythm(WorkerState, Rhythms, total=False):
+    """The rhythms of a worker that PM2 lists; a worker that it does not list has only :class:`WorkerState`. frozen: stopped by a signal."""
 
     pid: int
     started_at: float
@@ -85,10 +85,10 @@ def read_rhythm(
     process: str = "worker",
     job_text: str = "Processing job",
     scheduler_text: str = "Scheduler",
-) -> Listed | WorkerRhythm:
+) -> WorkerState | WorkerRhythm:
     """Return the state of the worker and the rhythms of its logs. Raises the errors of :func:`pm2_list.read_list`."""
     listed = _settled(pm2_home, user, answer_within, process)
-    known: Listed = {"state": listed["state"], "problem": listed["problem"], "user": listed["user"], "status": ""}
+    known: WorkerState = {"state": listed["state"], "problem": listed["problem"], "user": listed["user"], "status": ""}
     entries = [entry for entry in listed["processes"] if entry["name"] == process and not entry["module"]]
     if not entries:
         return known
@@ -106,7 +106,7 @@ def read_rhythm(
     return found
 
 
-def _settled(pm2_home: str, user: str | None, answer_within: float | None, process: str) -> dict[str, Any]:
+def _settled(pm2_home: str, user: str | None, answer_within: float | None, process: str) -> pm2_list.Listed:
     """Return PM2's list; read it again while the process may be starting, which PM2 shows as stopped."""
     for _look in range(LOOKS):
         listed = pm2_list.read_list(pm2_home, user, answer_within)
@@ -117,8 +117,8 @@ def _settled(pm2_home: str, user: str | None, answer_within: float | None, proce
     return listed
 
 
-def _paths(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = [entry[kind] for entry in entries for kind in ("out_log", "err_log")]
+def _paths(entries: Sequence[pm2_list.Process]) -> list[str]:
+    found = [path for entry in entries for path in (entry["out_log"], entry["err_log"])]
     return [path for path in dict.fromkeys(found) if path and path != os.devnull]
 
 

@@ -28,7 +28,7 @@ _ISO = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d
 _AFTERNOON = ("오후", "午後", "下午")
 
 
-def naive(text: str) -> tuple[dict[str, int], str] | None:
+def naive_times(text: str) -> tuple[dict[str, int], str] | None:
     """Return the possible naive times of the first date of a text by order (``ymd``, ``mdy``, ``dmy``), and its zone ("" for none).
 
     The more likely order comes first: month first with AM or PM, otherwise day first. None when the text has no date.
@@ -75,7 +75,7 @@ class Clock:
 
     def moment(self, text: str) -> float | None:
         """Return the time of the first date of a text, None when it has none."""
-        found = naive(text)
+        found = naive_times(text)
         if found is None:
             return None
         meant, zone = found[0], found[1]
@@ -109,7 +109,7 @@ def clock_of(tail: str, modified: float) -> Clock | None:
     for line in reversed(strip_ansi(tail).split("\n")[-200:]):
         if not line.strip() or line[0] in " \t{}]-":
             continue
-        found = naive(line[:200])
+        found = naive_times(line[:200])
         if found is None:
             return None  # the last line has no date, so the file's time says nothing about the zone
         meant, zone = found[0], found[1]

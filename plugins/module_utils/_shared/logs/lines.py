@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ..._core.masking import mask
-from .dates import naive
+from .dates import naive_times
 
 _HEADER = re.compile(
     r"^\[(?P<app>[^\]\n]{1,60})\]\s+(?P<pid>\d+)\s+-\s+(?P<date>[^A-Za-z\n][^\n]{6,40}?)\s+(?P<level>LOG|ERROR|WARN|DEBUG|VERBOSE|FATAL)\s+"
@@ -69,7 +69,7 @@ def start_of(line: str) -> Start | None:
         return None
     worded = _LEVEL_WORD.match(line)
     if worded and not _CALM_LEVEL.match(line):
-        found = naive(line[:60])
+        found = naive_times(line[:60])
         return Start(worded["message"].strip() or line.strip(), date or (line[:60] if found else ""))
     return None
 

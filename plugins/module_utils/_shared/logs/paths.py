@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..._core.errors import WrongQuestion
 from .. import pm2_list, pm2_rpc
@@ -52,7 +51,7 @@ def application_logs(pm2_home: str, app_dir: str | None, within: float, modules:
     return known
 
 
-def _entry(entry: Mapping[str, Any]) -> Entry:
+def _entry(entry: pm2_list.Process) -> Entry:
     return {
         "pid": entry["pid"],
         "status": entry["status"],

@@ -30,7 +30,7 @@ from .helpers import EVENING
     ],
 )
 def test_dates_of_many_locales_are_one_moment(text):
-    found = dates.naive(text)
+    found = dates.naive_times(text)
     meant, zone = found[0], found[1]
     assert EVENING in meant.values()
     assert next(iter(meant.values())) == EVENING
@@ -56,3 +56,17 @@ def test_an_ambiguous_date_is_read_as_the_files_own_time_says():
 
 def test_a_file_that_ends_without_a_date_tells_no_zone():
     assert dates.clock_of(h.nest("x") + "Error: something\n    at main.js:1:1\n", EVENING - 9 * 3600.0) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "zone"), [("2026-11-21T19:16:12: x", ""), ("2026-11-21 19:16:12,345 x", ""), ("2026-11-21T19:16:12.3+0900 x", "+0900")]
+)
+def test_a_leading_iso_date_and_its_zone(line, zone):
+    assert dates.leading_iso(line) == (EVENING, zone)
+    assert dates.leading_time(line, -9 * 3600.0) == EVENING - 9 * 3600
+
+
+@pytest.mark.parametrize("line", ["", "x 2026-11-21T19:16:12", "0000-11-21T19:16:12", "2026-13-21T19:16:12", "11/21/2026 19:16:12"])
+def test_what_is_no_leading_iso_date(line):
+    assert dates.leading_iso(line) is None
+    assert dates.leading_time(line, None) is None

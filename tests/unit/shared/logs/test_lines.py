@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 def test_no_line_breaks_what_understands_lines(text):
     start = lines.start_of(text)
     assert start is None or isinstance(start.message, str)
-    dates.naive(text)
+    dates.naive_times(text)
     dates.clock_of(text, 1e9)
     assert len(lines.shape(text)) <= 160
 
