@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from ..._core.check import Check
 from ..._core.source import Source
-from ..._shared import http_client as _web
 from ..._shared.logs import applications as _log_area
 from ..._shared.logs import ports as _log_ports
-from ..web import checks as _web_checks
 from ..worker import check_log as _log_checks
+from . import check_health
 
 PORTS = Source("log.ports", _log_ports.read_holders)
-HEALTH = Source("backend.health", _web.read_health, ("url", "timeout", "requests"))
 ENV_FILE = Source("backend.env_file", _log_checks.read_env_file, ("env_file",))
 
 CHECKS: tuple[Check, ...] = (
-    Check("backend.health", "Does the health API answer, well and fast?", _web_checks.health, (HEALTH,), _web_checks.HEALTH_PARAMETERS),
+    check_health.CHECK,
     Check(
         "backend.log",
         "Do the logs say why an application does not start?",

@@ -1,120 +1,47 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read mounts, how full they are, and what lies in log folders. Runs in a bounded child; walks no whole disks.
-
-Times are epoch seconds, sizes are bytes.
-"""
+"""FIXME: say what this file holds."""
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from typing import Any
 
 from ..._core.children import call as bounded
 from ..._core.children import user_name
 from ..._core.errors import RemediationError
+from ..._core.source import Source
 from ..._shared import pm2_list, text_files
 from ..._shared.kernel_log import syslog_time
-from ..._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, _filled, _plain, choose_mounts, parse_mounts
-from ..._shared.text_files import text_of, whole
+from ..._shared.mounts import _plain
+from ..._shared.text_files import whole
+from .logrotate import LOGROTATE, covers, rotated_from, rotation_rules
+from .read_disks import MAX_ENTRIES
 
 PM2_WITHIN = 1.5  # seconds for the list of log paths
-MAX_ENTRIES = 20000  # files looked at in one log folder
-FOLDERS_WITHIN = 2.0  # seconds for the sizes of all log folders
-DEEP = 3  # levels below a log folder that count for its size
+
+
 MAX_FILES = 300  # files of one log folder that are returned
+
+
 HEAD = 2048
-LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d")
 
 
-_LEFTOVER = (
-    re.compile(r"^(?P<base>.+?)\.(?:\d{1,4})(?:\.(?:gz|bz2|xz|zst))?$"),
-    re.compile(r"^(?P<base>.+?)[-.]\d{4}-?\d\d-?\d\d[-_.\dT]*(?:\.log)?(?:\.(?:gz|bz2|xz|zst))?$"),
-    re.compile(r"^(?P<base>.+?)__\d{4}-\d\d-\d\d_[-\d]+\.log(?:\.gz)?$"),
-    re.compile(r"^(?P<base>.+?)\.(?:old|gz|bz2|xz|zst)$"),
-)
 _DATES = (
     re.compile(r"(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"),
     re.compile(r"\[(?P<day>\d\d)/(?P<name>[A-Z][a-z]{2})/(?P<year>\d{4}):(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"),
     re.compile(r" - +(?P<month>\d\d)/(?P<day>\d\d)/(?P<year>\d{4}), +(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)"),
 )
+
+
 _MONTHS = {
     name: number for number, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
-
-
-# --- mounts
-
-
-# --- source host.disks
-
-
-def read_disks(only: Sequence[str] | None = None, paths: Sequence[str] | None = None, log_folders: Sequence[str] | None = None) -> Any:
-    """Return how full the file systems are, and how large the log folders.
-
-    ``at``; ``disks``: ``mount device type size used free files files_used files_free error``, used and free as df shows
-    them (what is kept for root counts as neither); ``missing``: mounts of ``only`` that are not mounted; ``folders``:
-    ``path size whole largest`` (``name size``), whole is False where the limits of the walk cut it short.
-    """
-    mounts = parse_mounts(text_of(MOUNTS, MAX_MOUNTS_TEXT) or "")
-    chosen, missing = choose_mounts(mounts, only or [], paths or [])
-    return {
-        "at": time.time(),
-        "disks": [{**_without_number(entry), **_filled(entry)} for entry in chosen],
-        "missing": missing,
-        "folders": folder_sizes(log_folders or []),
-    }
-
-
-def _without_number(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry[key] for key in ("mount", "device", "type")}
-
-
-def folder_sizes(folders: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what log folders hold on the disk, as far as two seconds reach; a folder that is absent is left out."""
-    end = time.monotonic() + FOLDERS_WITHIN
-    return [entry for entry in (_folder_size(folder, end) for folder in folders) if entry]
-
-
-def _folder_size(folder: str, end: float) -> dict[str, Any] | None:
-    waiting, size, seen, largest = [(folder, 0)], 0, 0, []
-    if not os.path.isdir(folder):
-        return None
-    while waiting and seen < MAX_ENTRIES and time.monotonic() < end:
-        path, level = waiting.pop()
-        for entry, found in _entries(path, MAX_ENTRIES - seen):
-            seen += 1
-            if stat.S_ISDIR(found.st_mode) and level < DEEP:
-                waiting.append((entry, level + 1))
-            elif stat.S_ISREG(found.st_mode):
-                size += found.st_blocks * 512
-                largest = sorted([*largest, (found.st_blocks * 512, entry)], reverse=True)[:3]
-    names = [{"name": os.path.relpath(path, folder), "size": held} for held, path in largest]
-    return {"path": folder, "size": size, "whole": not waiting and seen < MAX_ENTRIES, "largest": names}
-
-
-def _entries(folder: str, most: int) -> Iterable[tuple[str, os.stat_result]]:
-    try:
-        with os.scandir(folder) as listing:
-            for number, entry in enumerate(listing):
-                if number >= most:
-                    return
-                try:
-                    yield entry.path, entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue
-    except (OSError, ValueError):
-        return
-
-
-# --- source host.log_files
 
 
 def read_logs(
@@ -167,9 +94,7 @@ def _log_folder(folder: str, rules: Sequence[str], now: float) -> dict[str, Any]
     files.sort(key=lambda one: (not one["exposed"], -one["size"]))
     for entry in files:
         path = os.path.join(folder, entry["name"])
-        entry["ruled"] = any(
-            _covers(rule, path) or (entry["base"] and _covers(rule, os.path.join(folder, entry["base"]))) for rule in rules
-        )
+        entry["ruled"] = any(covers(rule, path) or (entry["base"] and covers(rule, os.path.join(folder, entry["base"]))) for rule in rules)
     return {"problem": "", "files": files[:MAX_FILES], "more": max(0, len(files) - MAX_FILES) + max(0, len(names) - MAX_ENTRIES)}
 
 
@@ -192,16 +117,6 @@ def _log_file(folder: str, name: str, now: float) -> dict[str, Any] | None:
         "base": base,
         "oldest": None if base or not found.st_size else first_date(path, now),
     }
-
-
-def rotated_from(name: str) -> str:
-    """Return the log that a file name says it is a rotated part of (``worker.log`` for ``worker.log.2.gz``), else ""."""
-    for pattern in _LEFTOVER:
-        found = pattern.match(name)
-        if found:
-            base = found.group("base")
-            return base if base.endswith((".log", ".err", ".out")) else f"{base}.log" if name.endswith((".log", ".log.gz")) else base
-    return ""
 
 
 def first_date(path: str, now: float) -> float | None:
@@ -242,46 +157,4 @@ def _local(parts: Sequence[int]) -> float:
         return 0.0
 
 
-# --- logrotate
-
-
-def rotation_rules(places: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the patterns that logrotate rotates, and the files of its configuration that may not be read."""
-    rules: list[str] = []
-    unread = []
-    for place in places:
-        names = sorted(glob.glob(os.path.join(glob.escape(place), "*")))[:500] if os.path.isdir(place) else [place]
-        for name in names:
-            text = text_of(name)
-            if text is not None:
-                rules += parse_rules(text)
-            elif os.path.exists(name) and not os.path.isdir(name):
-                unread.append(name)
-    return rules[:2000], unread
-
-
-def parse_rules(text: str) -> list[str]:
-    """Return the patterns of one file of logrotate: the absolute paths in front of each ``{``."""
-    rules: list[str] = []
-    waiting: list[str] = []
-    inside = False
-    for line in text.split("\n"):
-        line = line.strip()
-        if inside or line.startswith("#"):
-            inside = inside and not line.startswith("}")
-            continue
-        before, brace, after = line.partition("{")
-        words = [single or double or bare for single, double, bare in re.findall(r"'([^']*)'|\"([^\"]*)\"|(\S+)", before)]
-        if words and not words[0].startswith("/"):
-            waiting = []
-        waiting += [word for word in words if word.startswith("/")]
-        if brace:
-            rules += waiting
-            waiting, inside = [], "}" not in after
-    return rules
-
-
-def _covers(rule: str, path: str) -> bool:
-    """Whether a pattern names a path; a star does not reach over a slash."""
-    rule_parts, path_parts = rule.split("/"), path.split("/")
-    return len(rule_parts) == len(path_parts) and all(fnmatchcase(part, pattern) for part, pattern in zip(path_parts, rule_parts))
+LOG_FILES = Source("host.log_files", read_logs, ("log_folders", "pm2_home", "user", "logrotate"))
