@@ -1,12 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask over HTTP as a browser would: a health API, a page with all its assets, certificates.
+"""An HTTP client for checks: one GET request, bounded in time and in bytes as a whole.
 
-Standard library only, no proxy from the environment, every answer bounded in bytes and in time as a whole: a server
-that drips a byte a second is cut off. A broken React build hides (a missing asset is answered with index.html and
-200), so every file that the page names is asked for. Times are seconds, sizes are bytes. Everything here runs in a
-child with a deadline; a page is never returned, only what was found in it.
+Standard library only; no proxy of the environment is used. A server that sends a byte a second is cut off. Certificates are not judged unless
+the caller gives a context that does. Times are seconds, sizes are bytes.
 """
 
 from __future__ import annotations
@@ -21,40 +19,37 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote, urljoin, urlsplit
 
 from .._core.errors import WrongQuestion
 from .._core.masking import mask
+from . import tcp
 
 TIMEOUT = 5.0  # seconds for one answer
-ALL_WITHIN = 8.0  # seconds for all requests of one reading, below the usual deadline of 10
 MAX_BODY = 8 * 1024 * 1024
 MAX_SHORT = 64 * 1024  # of an answer of an API
 MAX_REDIRECTS = 3
+# Why there is no answer that can be used.
 REFUSED, SILENT, CLOSED, UNREACHABLE, NAME, TLS, NONSENSE = "refused", "silent", "closed", "unreachable", "name", "tls", "nonsense"
+_PROBLEMS: dict[tcp.State, str] = {
+    "name": NAME,
+    "timeout": SILENT,
+    "refused": REFUSED,
+    "denied": UNREACHABLE,
+    "unreachable": UNREACHABLE,
+}
 
 _URL_REMEDY = "give an address such as https://tank.example.com/ without user and password"
 KEPT_HEADERS = ("content-type", "server", "x-powered-by", "x-frame-options", "x-content-type-options", "content-security-policy")
 
 
-END_OF_TIME = 253402300799  # the last second of the year 9999
-
-
-def stamp(moment: Any) -> str | None:
-    """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
-    if not isinstance(moment, (int, float)) or not 0 < moment <= END_OF_TIME:
-        return None
-    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-# --- one request
-
-
 @dataclass
 class Answer:
-    """What came back. problem: "" or one of the words above; status 0 where there is none; ms: until the last byte."""
+    """The answer to a request.
+
+    problem: "" or one of the words above. status: 0 when none was received. whole: false when the body was cut. ms: until the last byte.
+    """
 
     url: str
     status: int = 0
@@ -71,8 +66,20 @@ class Answer:
         return self.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
+class AnswerFacts(TypedDict):
+    """An answer without its body, as a source returns it."""
+
+    status: int
+    content_type: str
+    problem: str
+    detail: str
+    ms: float
+    whole: bool
+    digest: str  # of the beginning of the body
+
+
 class _Reader(io.RawIOBase):
-    """Bytes of a socket until a moment (monotonic seconds): each wait gets only what is left of the time."""
+    """Read a socket until a moment (monotonic seconds): each wait gets only the time that is left."""
 
     def __init__(self, connection: socket.socket, end: float) -> None:
         super().__init__()
@@ -87,12 +94,12 @@ class _Reader(io.RawIOBase):
 
 
 class _Wire:
-    """As much of a socket as http.client needs to read an answer."""
+    """The part of a socket that http.client needs to read an answer."""
 
     def __init__(self, connection: socket.socket, end: float) -> None:
         self._reader = io.BufferedReader(_Reader(connection, end))
 
-    def makefile(self, *_arguments: Any, **_options: Any) -> io.BufferedReader:
+    def makefile(self, *_arguments: Any, **_options: Any) -> io.BufferedIOBase:
         return self._reader
 
 
@@ -104,18 +111,24 @@ def _left(end: float) -> float:
 
 
 def get(
-    url: str, *, within: float = TIMEOUT, address: str | None = None, max_body: int = MAX_BODY, redirects: int = MAX_REDIRECTS
+    url: str,
+    *,
+    within: float = TIMEOUT,
+    address: str | None = None,
+    max_body: int = MAX_BODY,
+    redirects: int = MAX_REDIRECTS,
+    context: ssl.SSLContext | None = None,
 ) -> Answer:
-    """Ask for an address and return the answer, following redirects within the same time.
+    """Request an address and return the answer; redirects are followed within the same time.
 
-    within: seconds for everything. redirects: how many are followed; with 0 a redirect is an answer as any other.
-    address: connect there instead of to the host of the address (its name is still sent). max_body: longer bodies are cut (``whole`` is
-    then false). Certificates are not judged here.
-    Never raises for what a server does; raises WrongQuestion for an address that is none.
+    within: seconds for everything. address: connect to this address instead of to the host of the url; the host's name is still sent.
+    max_body: a longer body is cut. redirects: how many are followed; with 0, a redirect is an answer like any other. context: judges the
+    certificate of the server; without it, any certificate is accepted.
+    Never raises for what a server does; raises WrongQuestion for a url that is not a web address.
     """
     started = time.monotonic()
     end = started + within
-    answer = _get_once(url, end, address, max_body)
+    answer = _get_once(url, end, address, max_body, context)
     followed = 0
     while redirects and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
         if followed == redirects:
@@ -124,7 +137,7 @@ def get(
         followed += 1
         target = urljoin(answer.url, answer.headers["location"])
         try:
-            answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body)
+            answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body, context)
         except WrongQuestion:
             answer.problem, answer.detail = NONSENSE, "a redirect to what is no address of the web"
             break
@@ -133,7 +146,7 @@ def get(
 
 
 def split(url: Any) -> tuple[str, str, int, str]:
-    """Return scheme, host, port and request target of an address; raises WrongQuestion for what is none."""
+    """Return scheme, host, port and request target of a web address; raises WrongQuestion for any other text."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -154,11 +167,11 @@ def _same_host(one: str, other: str) -> bool:
     return urlsplit(one).hostname == urlsplit(other).hostname
 
 
-def _get_once(url: str, end: float, address: str | None, max_body: int) -> Answer:
+def _get_once(url: str, end: float, address: str | None, max_body: int, context: ssl.SSLContext | None) -> Answer:
     scheme, host, port, target = split(url)
     answer = Answer(url)
     try:
-        with open_connection(scheme, host, port, end, address) as connection:
+        with open_connection(scheme, host, port, end, address, context) as connection:
             _send(connection, host, port if port != {"http": 80, "https": 443}[scheme] else None, target, end)
             _receive(connection, answer, end, max_body)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -167,10 +180,13 @@ def _get_once(url: str, end: float, address: str | None, max_body: int) -> Answe
 
 
 def open_connection(
-    scheme: str, host: str, port: int, end: float, address: str | None, context: ssl.SSLContext | None = None
+    scheme: str, host: str, port: int, end: float, address: str | None = None, context: ssl.SSLContext | None = None
 ) -> socket.socket:
-    """Return a connection, with TLS where the scheme says so; the given context judges the certificate, none does not."""
-    connection = socket.create_connection((address or host, port), timeout=_left(end))
+    """Return a connection, with TLS where the scheme is https; raises OSError.
+
+    end: monotonic seconds. address: connect there instead of to the host. context: judges the certificate; without it, any is accepted.
+    """
+    connection, _address = tcp.connect(address or host, port, end)
     if scheme != "https":
         return connection
     try:
@@ -182,7 +198,7 @@ def open_connection(
 
 
 def _any_certificate() -> ssl.SSLContext:
-    """Accept what is presented: a page behind an expired certificate is still read, and web.certificate judges."""
+    """Return a context that accepts any certificate: a page behind an expired one is still read, and web.certificate reports it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -205,7 +221,7 @@ def _send(connection: socket.socket, host: str, port: int | None, target: str, e
 
 
 def _receive(connection: socket.socket, answer: Answer, end: float, max_body: int) -> None:
-    response = http.client.HTTPResponse(_Wire(connection, end), method="GET")  # type: ignore[arg-type]
+    response = http.client.HTTPResponse(_Wire(connection, end), method="GET")  # type: ignore[arg-type]  # it needs no more of a socket
     response.begin()
     answer.status = response.status
     answer.headers = {name: response.getheader(name, "")[:2000] for name in (*KEPT_HEADERS, "location") if response.getheader(name)}
@@ -223,25 +239,22 @@ def _receive(connection: socket.socket, answer: Answer, end: float, max_body: in
 
 
 def problem_of(error: Exception) -> str:
+    """Return the word for an error of a request."""
+    if isinstance(error, tcp.NotConnected):
+        return _PROBLEMS[error.state]
     if isinstance(error, socket.timeout):
         return SILENT
-    if isinstance(error, socket.gaierror):
-        return NAME
     if isinstance(error, ssl.SSLError):
         return TLS
     if isinstance(error, (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)):
         return CLOSED
-    if isinstance(error, ConnectionRefusedError):
-        return REFUSED
     if isinstance(error, OSError):
         return SILENT if error.errno == errno.ETIMEDOUT else UNREACHABLE
     return NONSENSE
 
 
-# --- source backend.health
-
-
-def summary(answer: Answer) -> dict[str, Any]:
+def summary(answer: Answer) -> AnswerFacts:
+    """Return the facts of an answer."""
     return {
         "status": answer.status,
         "content_type": answer.type[:80],
@@ -251,15 +264,3 @@ def summary(answer: Answer) -> dict[str, Any]:
         "whole": answer.whole,
         "digest": hashlib.sha256(answer.body[:MAX_SHORT]).hexdigest()[:16],
     }
-
-
-# --- source web.paths
-
-
-# --- source web.page
-
-
-# --- source web.build
-
-
-# --- source web.certificate

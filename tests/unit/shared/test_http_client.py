@@ -213,7 +213,7 @@ def test_a_health_answer_is_masked():
 @QUICK
 @given(st.binary(max_size=300))
 def test_any_health_body(body):
-    found = _health._health_body(body)
+    found = _health._body(body)
     assert len(found["said"]) <= 60
 
 
@@ -469,7 +469,7 @@ def test_certificates_that_cannot_be_read(tmp_path):
     assert "presents no certificate" in live["problem"]
     assert read_certificates.read_certificates(url="http://127.0.0.1:1/") == []
     with pytest.raises(WrongQuestion):
-        read_certificates._trust("https", "127.0.0.1", 1, 1, None, str(tmp_path / "none"))
+        read_certificates._trust("127.0.0.1", 1, 1, None, str(tmp_path / "none"))
 
 
 def test_the_first_end_of_a_chain_counts(site, tmp_path):

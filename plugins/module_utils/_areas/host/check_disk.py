@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""host.disk: whether a file system is full or will be full soon, and which log folders grew.
+
+Sources: M1-9, M2-9 (over 80 %), M2-7 (the disks that batches write to).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from ..._shared.series import trend_of
 from ..._shared.units import DAY, size_text
 from .faults import fault
 from .parameters import LOG_FOLDERS
-from .read_disks import DISKS, disk_key
+from .read_disks import DISKS, DiskFacts, DisksFacts, disk_key
 
 MEGABYTE = 1024 * 1024
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -25,13 +28,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "path",
         "default": [],
-        "description": "Mount points to ask instead of all local file systems; each must be mounted.",
+        "variable": "stack_host_mounts",
+        "description": "Mount points to check instead of all local file systems; each must be mounted.",
     },
     "paths": {
         "type": "list",
         "elements": "path",
         "default": [],
-        "description": "Paths whose file systems are asked as well, whatever their type.",
+        "variable": "stack_host_paths",
+        "description": "Paths whose file systems are checked as well, of any type.",
     },
     "disk_warning": {"type": "float", "default": 80, "description": "Percent in use, as df shows it, that is a warning."},
     "disk_critical": {"type": "float", "default": 90, "description": "Percent in use, as df shows it, that is critical."},
@@ -41,15 +46,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 14,
         "description": "Days ahead in which a file system must not become full; 0 for no forecast.",
     },
-    "forecast_points": {"type": "int", "default": 4, "description": "Least number of runs that a forecast is made from."},
+    "forecast_points": {"type": "int", "default": 4, "description": "Least number of runs for a forecast."},
     "forecast_hours": {"type": "float", "default": 6, "description": "Least number of hours between the first and the last of these runs."},
 }
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say for each file system whether it is full, will be, or has no inodes left (M1-9, M2-7, M2-9)."""
+    """Report for each file system whether it is full, will be full soon, or has no inodes left."""
     check = "host.disk"
-    now = asked.read("host.disks")
+    now: DisksFacts = asked.read("host.disks")
     kept = series.mapping(asked.remembered("host.disks"))
     grew = _what_grew(now, kept)
     findings = [_one_disk(asked, entry, kept, grew) for entry in now["disks"]]
@@ -57,14 +62,14 @@ def judge(asked: Asked) -> list[Finding]:
     return findings or [unknown(check, "no local file system was found; name mount points with only")]
 
 
-def _what_grew(now: Mapping[str, Any], kept: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the log folders that grew, most first, or where nothing is known of their growth the largest ones."""
+def _what_grew(now: DisksFacts, kept: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the three log folders that grew most; where their growth is not known, the largest ones."""
     folders = series.mapping(kept.get("folders"))
-    found = []
+    found: list[dict[str, Any]] = []
     for entry in now["folders"]:
         known = series.growth(folders.get(entry["path"]), now["at"], entry["size"])
         largest = entry["largest"][0] if entry["largest"] else None
-        about = {"path": entry["path"], "size": size_text(entry["size"]), "bytes": entry["size"]}
+        about: dict[str, Any] = {"path": entry["path"], "size": size_text(entry["size"]), "bytes": entry["size"]}
         about["largest"] = f"{largest['name']} ({size_text(largest['size'])})" if largest else ""
         if known and known[0] >= MEGABYTE:
             about.update(grown=size_text(known[0]), hours=round(known[1] / 3600, 1), bytes=known[0] * 1e6)
@@ -73,10 +78,10 @@ def _what_grew(now: Mapping[str, Any], kept: Mapping[str, Any]) -> list[dict[str
     return [{key: value for key, value in one.items() if key != "bytes"} for one in found[:3] if one["bytes"] > 0]
 
 
-def _one_disk(asked: Asked, entry: Mapping[str, Any], kept: Mapping[str, Any], grew: Sequence[Mapping[str, Any]]) -> Finding:
+def _one_disk(asked: Asked, entry: DiskFacts, kept: Mapping[str, Any], grew: Sequence[Mapping[str, Any]]) -> Finding:
     check, mount, parameters = "host.disk", entry["mount"], asked.parameters
     if entry["error"]:
-        return unknown(check, f"{mount} cannot be asked: {entry['error']}", subject=mount)
+        return unknown(check, f"{mount} cannot be read: {entry['error']}", subject=mount)
     now = asked.read("host.disks")["at"]
     room = entry["used"] + entry["free"]
     used = round(100 * entry["used"] / room, 1) if room else 0.0
@@ -108,7 +113,7 @@ def _one_disk(asked: Asked, entry: Mapping[str, Any], kept: Mapping[str, Any], g
 def _disk_fault(
     parameters: Mapping[str, Any], used: float, nodes: float | None, trend: series.Forecast | None, now: float
 ) -> tuple[str, float, float]:
-    """Return the worst of one file system: code ("" when it is well), value and threshold."""
+    """Return the worst fault of one file system: code ("" for none), value and threshold."""
     if used >= parameters["disk_critical"]:
         return "host.disk_90", used, parameters["disk_critical"]
     if nodes is not None and nodes >= parameters["inodes_critical"]:
@@ -121,8 +126,8 @@ def _disk_fault(
     return "", used, parameters["disk_warning"]
 
 
-def _inodes(entry: Mapping[str, Any]) -> float | None:
-    """Return the percentage of inodes in use, None for a file system that makes them as they are needed."""
+def _inodes(entry: DiskFacts) -> float | None:
+    """Return the percentage of inodes in use, None for a file system that creates them on demand."""
     room = entry["files_used"] + entry["files_free"]
     return round(100 * entry["files_used"] / room, 1) if entry["files"] > 0 and room > 0 else None
 

@@ -1,11 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""host.logs: are logs rotated, and protected from other users? Sources: M1-9; product facts (mode 600, kept 30 days, rotated)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..._core.check import Check
@@ -14,14 +13,18 @@ from ..._core.source import Asked
 from ..._shared.units import DAY, size_text
 from .faults import fault
 from .parameters import LOG_FOLDERS
-from .read_log_files import LOG_FILES
+from .read_log_files import LOG_FILES, LogFile, LogFilesFacts, LogFolder
 
 MEGABYTE = 1024 * 1024
 PARAMETERS: dict[str, dict[str, Any]] = {
     **LOG_FOLDERS,
-    "pm2_home": {"type": "path", "description": "The PM2_HOME whose processes' log folders are asked as well."},
-    "user": {"type": "str", "description": "The user that runs PM2; the owner of the PM2_HOME when not given."},
-    "log_days": {"type": "int", "default": 30, "description": "Days that a log may reach back where nothing rotates it."},
+    "pm2_home": {
+        "type": "path",
+        "variable": "stack_pm2_home",
+        "description": "The PM2_HOME whose processes' log folders are checked as well.",
+    },
+    "user": {"type": "str", "variable": "stack_pm2_user", "description": "The user that runs PM2, by default the owner of the PM2_HOME."},
+    "log_days": {"type": "int", "default": 30, "description": "Days that a log may reach back when nothing rotates it."},
     "log_megabytes": {"type": "int", "default": 500, "description": "Size in MB from which a log should have been rotated."},
     "logrotate": {
         "type": "list",
@@ -33,20 +36,20 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say for each log folder whether others can read it, and whether it grows without end (M1-9; product facts)."""
+    """Report for each log folder whether other users can read its logs, and whether they grow without limit."""
     check = "host.logs"
-    read = asked.read("host.log_files")
+    read: LogFilesFacts = asked.read("host.log_files")
     if not read["folders"]:
         return [ok(check, evidence={"not_asked": ["log folders: none is named (log_folders, pm2_home)", *read["not_asked"]]})]
     return [finding for folder in read["folders"] for finding in _one_folder(asked, folder, read)]
 
 
-def _one_folder(asked: Asked, folder: Mapping[str, Any], read: Mapping[str, Any]) -> list[Finding]:
+def _one_folder(asked: Asked, folder: LogFolder, read: LogFilesFacts) -> list[Finding]:
     check, path = "host.logs", folder["path"]
     if folder["problem"] == "denied":
-        return [ok(check, path, evidence={"not_asked": [f"{path}: this user may not look into it"]})]
+        return [ok(check, path, evidence={"not_asked": [f"{path}: this user may not read it"]})]
     if folder["problem"]:
-        return [unknown(check, f"the log folder {path} cannot be looked into: {folder['problem']}", subject=path)]
+        return [unknown(check, f"the log folder {path} cannot be read: {folder['problem']}", subject=path)]
     found = []
     exposed = [entry for entry in folder["files"] if entry["exposed"]]
     if exposed:
@@ -56,12 +59,12 @@ def _one_folder(asked: Asked, folder: Mapping[str, Any], read: Mapping[str, Any]
     if grown:
         evidence = {"folder": path, "files": grown[:5], "count": len(grown), "pm2": folder["pm2"]}
         found.append(fault("host.log_not_rotated", check, path, evidence=evidence))
-    evidence = {"files": len(folder["files"]), "not_asked": read["not_asked"], "more": folder["more"]}
-    return found or [ok(check, path, evidence={name: value for name, value in evidence.items() if value or name == "files"})]
+    known: dict[str, Any] = {"files": len(folder["files"]), "not_asked": read["not_asked"], "more": folder["more"]}
+    return found or [ok(check, path, evidence={name: value for name, value in known.items() if value or name == "files"})]
 
 
-def _not_rotated(asked: Asked, entry: Mapping[str, Any], folder: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what is wrong with one file: too large in spite of any rule, or too old without one."""
+def _not_rotated(asked: Asked, entry: LogFile, folder: LogFolder, read: LogFilesFacts) -> dict[str, Any] | None:
+    """Return the evidence of a file that is too large despite any rule, or too old without one; None for any other file."""
     limit = asked.parameters["log_days"] * DAY
     age = read["at"] - min(entry["modified"], entry["oldest"] or entry["modified"])
     ruled = entry["ruled"] or (folder["pm2"] and read["pm2_rotates"])

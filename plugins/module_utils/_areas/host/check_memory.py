@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""host.memory: is there enough memory, and did the kernel kill a process for lack of it? Sources: M1-9, M2-9."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ from typing import Any
 from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
+from ..._shared.kernel_log import Kill
 from ..._shared.units import size_text, stamp
 from .faults import fault
 from .parameters import CGROUP
-from .read_memory import MEMORY, earlier_points
+from .read_memory import MEMORY, MemoryFacts, earlier_points
 
-SWAP_USED = 0.8
-
-
+SWAP_USED = 0.8  # part of the swap
 SWAPPING = 100.0  # pages a second from and to swap
-
-
 PARAMETERS: dict[str, dict[str, Any]] = {
     **CGROUP,
     "memory_free": {"type": "float", "default": 10, "description": "Percent of the memory that must be available."},
     "memory_pressure": {
         "type": "float",
         "default": 10,
-        "description": "Percent of the last five minutes in which everything waited for memory, from which it is too little.",
+        "description": "Percent of the last five minutes in which all tasks waited for memory, from which memory is too small.",
     },
     "memory_look_back": {
         "type": "int",
@@ -39,10 +36,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether memory runs out, and whether the kernel killed something for it (M1-9, M2-9)."""
+    """Report whether memory runs out, and what the kernel killed for lack of memory."""
     check = "host.memory"
-    now = asked.read("host.memory")
-    evidence = {
+    now: MemoryFacts = asked.read("host.memory")
+    evidence: dict[str, Any] = {
         "available": size_text(now["available"]),
         "total": size_text(now["total"]),
         "swap": _swap_text(now),
@@ -63,12 +60,12 @@ def judge(asked: Asked) -> list[Finding]:
     return found or [ok(check, now["group"], evidence=evidence, **measure)]
 
 
-def _swap_text(now: Mapping[str, Any]) -> str:
+def _swap_text(now: MemoryFacts) -> str:
     return f"{size_text(now['swap_total'] - now['swap_free'])} of {size_text(now['swap_total'])}" if now["swap_total"] else ""
 
 
-def _too_little(asked: Asked, now: Mapping[str, Any], free: float) -> str:
-    """Return by which measure memory is too little: available, waiting, swapping; "" when it is enough."""
+def _too_little(asked: Asked, now: MemoryFacts, free: float) -> str:
+    """Return the measure by which memory is too small: available, waiting or swapping; "" when it is enough."""
     if free < asked.parameters["memory_free"]:
         return "available"
     stalled = now["pressure"]["full"].get("300", 0.0) if now["pressure"] and "full" in now["pressure"] else None
@@ -78,13 +75,13 @@ def _too_little(asked: Asked, now: Mapping[str, Any], free: float) -> str:
     return "swapping" if swap_full and _pages_a_second(asked, now) >= SWAPPING else ""
 
 
-def _pages_a_second(asked: Asked, now: Mapping[str, Any]) -> float:
+def _pages_a_second(asked: Asked, now: MemoryFacts) -> float:
     last = next(reversed(earlier_points(asked.remembered("host.memory"), now)), None)
     return max(0.0, (now["paged"] - last[2]) / (now["at"] - last[0])) if last and now["at"] > last[0] else 0.0
 
 
-def _kills(asked: Asked, now: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return number, log entries and time (``count killed since``) of what was killed lately, and what could not be asked."""
+def _kills(asked: Asked, now: MemoryFacts) -> tuple[dict[str, Any], list[str]]:
+    """Return number and log entries (``count killed``) of the recent kills, and what could not be read, with the reason."""
     oldest = now["at"] - asked.parameters["memory_look_back"]
     logged = [kill for kill in now["killed"] or [] if kill["at"] is None or kill["at"] >= oldest]
     count = _counted_kills(asked, now, oldest)
@@ -97,18 +94,18 @@ def _kills(asked: Asked, now: Mapping[str, Any]) -> tuple[dict[str, Any], list[s
     return {"count": count, "killed": logged[-count:] if count else []}, not_asked
 
 
-def _logged_kills(now: Mapping[str, Any], logged: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many of the counted kills the log dates: the counter of the first run already held those that it reported.
+def _logged_kills(now: MemoryFacts, logged: Sequence[Kill]) -> int:
+    """Return how many of the counted kills the log dates: the counter of the first run already included those that it reported.
 
-    The log of a container's own limit is that of the whole machine, so it proves nothing there.
+    A container's own limit has the log of the whole machine, which proves nothing about the container.
     """
     if now["scope"] != "machine" and not now["group"]:
         return 0
     return min(now["kills"] or 0, sum(1 for kill in logged if kill["at"] is not None))
 
 
-def _counted_kills(asked: Asked, now: Mapping[str, Any], oldest: float) -> int | None:
-    """Return how many the kernel counted since a time (or since the earliest run thereafter), None when it cannot be told."""
+def _counted_kills(asked: Asked, now: MemoryFacts, oldest: float) -> int | None:
+    """Return how many kills the kernel counted since a time, or since the earliest run after it; None when that is not known."""
     if now["kills"] is None:
         return None
     points = earlier_points(asked.remembered("host.memory"), now)
@@ -121,6 +118,7 @@ def _counted_kills(asked: Asked, now: Mapping[str, Any], oldest: float) -> int |
 
 
 def _about_kills(kills: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return evidence and measure of the finding."""
     named = [{"name": kill["name"], "pid": kill["pid"], "at": stamp(kill["at"]) or ""} for kill in kills["killed"][-3:]]
     return {"evidence": {**evidence, "killed": named}, "value": kills["count"], "threshold": 1, "unit": "processes"}
 

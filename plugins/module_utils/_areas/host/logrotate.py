@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""What rotates logs: the rules of logrotate, and the names that rotated parts of a log have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from fnmatch import fnmatchcase
 from ..._shared.text_files import text_of
 
 LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d")
-
-
 _LEFTOVER = (
     re.compile(r"^(?P<base>.+?)\.(?:\d{1,4})(?:\.(?:gz|bz2|xz|zst))?$"),
     re.compile(r"^(?P<base>.+?)[-.]\d{4}-?\d\d-?\d\d[-_.\dT]*(?:\.log)?(?:\.(?:gz|bz2|xz|zst))?$"),
@@ -25,7 +23,7 @@ _LEFTOVER = (
 
 
 def rotated_from(name: str) -> str:
-    """Return the log that a file name says it is a rotated part of (``worker.log`` for ``worker.log.2.gz``), else ""."""
+    """Return the log that a file is a rotated part of by its name (``worker.log`` for ``worker.log.2.gz``), "" for none."""
     for pattern in _LEFTOVER:
         found = pattern.match(name)
         if found:
@@ -35,7 +33,7 @@ def rotated_from(name: str) -> str:
 
 
 def rotation_rules(places: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the patterns that logrotate rotates, and the files of its configuration that may not be read."""
+    """Return the patterns of files that logrotate rotates, and the files of its configuration that may not be read."""
     rules: list[str] = []
     unread = []
     for place in places:
@@ -71,6 +69,6 @@ def parse_rules(text: str) -> list[str]:
 
 
 def covers(rule: str, path: str) -> bool:
-    """Whether a pattern names a path; a star does not reach over a slash."""
+    """Whether a pattern of logrotate matches a path; a star does not match a slash."""
     rule_parts, path_parts = rule.split("/"), path.split("/")
     return len(rule_parts) == len(path_parts) and all(fnmatchcase(part, pattern) for part, pattern in zip(path_parts, rule_parts))

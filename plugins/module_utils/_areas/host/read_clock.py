@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read the state of the kernel's clock, and query a time server.
+
+Times are epoch seconds, durations are seconds unless their name ends in ``_ms``.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,16 @@ import secrets
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.errors import CannotRead
 from ..._core.source import Source
 from .places import place_of
 
 UNSYNCHRONISED = 0x40  # STA_UNSYNC of timex.h
-
-
 NTP_EPOCH = 2208988800  # seconds from 1900 to 1970
-
-
 NTP_ERA = 1 << 32
-
-
-NTP_WITHIN = 1.5  # for each of two questions
-
-
+NTP_WITHIN = 1.5  # seconds for each of two queries
 _TIME_SERVICES = (
     ("chrony", "/run/chrony"),
     ("systemd-timesyncd", "/run/systemd/timesync"),
@@ -37,8 +32,28 @@ _TIME_SERVICES = (
 )
 
 
+class ClockFacts(TypedDict):
+    """What the kernel reports of its clock."""
+
+    synchronised: bool | None  # None when the kernel does not report it
+    max_error_ms: float | None
+    service: str  # the time service that seems to run, "" for none that is known
+
+
+class _Measured(TypedDict):
+    offset: float  # seconds to add to our clock
+    delay: float
+    stratum: int
+
+
+class TimeServerFacts(_Measured):
+    """The answer of a time server."""
+
+    server: str
+
+
 class _Timex(ctypes.Structure):
-    """The beginning of the kernel's struct timex; the rest is room."""
+    """The beginning of the kernel's struct timex; room is space for the rest."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -51,11 +66,8 @@ class _Timex(ctypes.Structure):
     )
 
 
-def read_clock() -> dict[str, Any]:
-    """Return what the kernel says of its clock: ``synchronised`` (None when it does not say) ``max_error_ms service``.
-
-    service: the time service that seems to run, "" for none that is known.
-    """
+def read_clock() -> ClockFacts:
+    """Return what the kernel reports of its clock, and the time service that seems to run."""
     state = _kernel_clock()
     service = next((name for name, path in _TIME_SERVICES if os.path.exists(path)), "")
     if state is None:
@@ -64,7 +76,7 @@ def read_clock() -> dict[str, Any]:
 
 
 def _kernel_clock() -> _Timex | None:
-    """Ask adjtimex, with modes 0: that changes nothing and any user may."""
+    """Call adjtimex with modes 0, which changes nothing and needs no rights; None where the kernel refuses."""
     state = _Timex()
     try:
         answer = ctypes.CDLL(None).adjtimex(ctypes.byref(state))
@@ -73,11 +85,10 @@ def _kernel_clock() -> _Timex | None:
     return state if answer >= 0 else None
 
 
-def read_time_server(ntp_server: str | None = None) -> dict[str, Any] | None:
-    """Return the clock's offset against a time server by SNTP (RFC 4330), None when none is given.
+def read_time_server(ntp_server: str | None = None) -> TimeServerFacts | None:
+    """Return the clock's offset from a time server by SNTP (RFC 4330), None when no server is given.
 
-    ``server offset`` (seconds to add to our clock) ``delay stratum``. Raises CannotRead with the reason when there is no
-    usable answer, WrongQuestion for a server that is none.
+    Raises CannotRead with the reason when there is no usable answer, WrongQuestion for a text that is not a server.
     """
     if not ntp_server:
         return None
@@ -90,7 +101,7 @@ def read_time_server(ntp_server: str | None = None) -> dict[str, Any] | None:
     for family, kind, protocol, _name, address in (addresses[:2] * 2)[:2]:
         try:
             with socket.socket(family, kind, protocol) as connection:
-                return {"server": ntp_server, **_asked_time(connection, address)}
+                return {"server": ntp_server, **_query(connection, address)}
         except OSError as error:
             problem = "no answer" if isinstance(error, socket.timeout) else error.strerror or str(error)
         except ValueError as error:
@@ -98,8 +109,8 @@ def read_time_server(ntp_server: str | None = None) -> dict[str, Any] | None:
     raise CannotRead(f"the time server {ntp_server} gave no usable answer within {2 * NTP_WITHIN:g} s ({problem})")
 
 
-def _asked_time(connection: socket.socket, address: Any) -> dict[str, Any]:
-    nonce = secrets.token_bytes(8)  # in place of our time: an answer must carry it, and the server need not know our time
+def _query(connection: socket.socket, address: Any) -> _Measured:
+    nonce = secrets.token_bytes(8)  # instead of our time, which the server need not know: the answer must repeat it
     connection.settimeout(NTP_WITHIN)
     connection.connect(address)
     sent, began = time.time(), time.monotonic()
@@ -108,8 +119,8 @@ def _asked_time(connection: socket.socket, address: Any) -> dict[str, Any]:
     return parse_time(answer, nonce, sent, sent + time.monotonic() - began)
 
 
-def parse_time(answer: bytes, nonce: bytes, sent: float, received: float) -> dict[str, Any]:
-    """Return ``offset delay stratum`` of an answer of a time server; raises ValueError for one that is of no use."""
+def parse_time(answer: bytes, nonce: bytes, sent: float, received: float) -> _Measured:
+    """Return the offset that an answer of a time server shows; raises ValueError for an unusable answer."""
     if len(answer) < 48:
         raise ValueError("not an answer of a time server")
     first, stratum = answer[0], answer[1]
@@ -123,7 +134,7 @@ def parse_time(answer: bytes, nonce: bytes, sent: float, received: float) -> dic
 
 
 def _unix_time(stamp: bytes, near: float) -> float:
-    """Turn a timestamp of NTP, which starts anew every 136 years, into the time nearest to ours."""
+    """Return the time of an NTP timestamp, which starts again every 136 years, that is nearest to ours."""
     seconds, fraction = struct.unpack("!II", stamp)
     if not seconds:
         raise ValueError("an answer without a time")

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read which TCP ports are open, and which processes listen on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.children import user_name
 from ..._core.errors import CannotRead, WrongQuestion
@@ -21,16 +21,39 @@ from ..._shared.proc import PROC, label
 from ..._shared.text_files import text_of, whole
 
 LISTENING = "0A"
-
-
 MAX_SOCKETS_TEXT = 4 * 1024 * 1024
-
-
 OWNERS_WITHIN = 1.0
 
 
+class Listener(TypedDict):
+    """A listening socket of /proc/net/tcp or tcp6."""
+
+    address: str
+    port: int
+    uid: int
+    inode: str
+    loopback: bool
+
+
+class OpenPort(TypedDict):
+    """A port that others can reach; process "" and pid 0 where this user may not see them."""
+
+    port: int
+    addresses: list[str]
+    user: str
+    process: str
+    pid: int
+
+
+class ListenersFacts(TypedDict):
+    """The ports that others can reach, and the number of those that only this host can reach."""
+
+    open: list[OpenPort]
+    loopback: int
+
+
 def parse_ports(option: str, given: Iterable[Any] | None) -> list[tuple[int, int]]:
-    """Return the (first, last) port of each entry; raises WrongQuestion for one that is no port and no range."""
+    """Return the (first, last) port of each entry; raises WrongQuestion for an entry that is neither a port nor a range."""
     found = []
     for number, entry in enumerate(given or []):
         numbers = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", str(entry).strip())
@@ -47,9 +70,9 @@ def within(port: int, ranges: Iterable[tuple[int, int]]) -> bool:
     return any(first <= port <= last for first, last in ranges)
 
 
-def parse_listeners(text: str) -> list[dict[str, Any]]:
-    """Return the listening sockets of /proc/net/tcp or tcp6: ``address port uid inode loopback``."""
-    found = []
+def parse_listeners(text: str) -> list[Listener]:
+    """Return the listening sockets of a /proc/net/tcp or tcp6."""
+    found: list[Listener] = []
     for line in text.split("\n"):
         fields = line.split()
         if len(fields) < 10 or fields[3] != LISTENING:
@@ -57,24 +80,24 @@ def parse_listeners(text: str) -> list[dict[str, Any]]:
         place = re.fullmatch(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})", fields[1])
         if place:
             address = _address(place.group(1))
-            listener = {"address": address, "port": int(place.group(2), 16), "uid": whole(fields[7], -1), "inode": fields[9]}
-            found.append({**listener, "loopback": address.startswith(("127.", "::ffff:127.")) or address == "::1"})
+            loopback = address.startswith(("127.", "::ffff:127.")) or address == "::1"
+            port, uid = int(place.group(2), 16), whole(fields[7], -1)
+            found.append({"address": address, "port": port, "uid": uid, "inode": fields[9], "loopback": loopback})
     return found
 
 
 def _address(text: str) -> str:
-    """Turn the kernel's words, each in the machine's own byte order, into an address."""
+    """Return the address of the kernel's words, each of which is in the machine's own byte order."""
     words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
-def read_listeners(expected_ports: Sequence[str] | None = None, among_ports: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return who listens for TCP connections that others can reach, and how many only this host can reach.
+def read_listeners(expected_ports: Sequence[str] | None = None, among_ports: Sequence[str] | None = None) -> ListenersFacts:
+    """Return the open ports, in order.
 
-    ``open``: ``port addresses user process pid``, one entry a port; ``loopback``: number of ports. Processes (else "" and 0) are
-    looked for only for ports that are not expected, and found as far as rights allow. Raises CannotRead without
-    /proc/net/tcp, WrongQuestion for a port that is none.
+    Processes are searched only for ports among ``among_ports`` that are not expected. Raises CannotRead without /proc/net/tcp, WrongQuestion for
+    an entry that is not a port.
     """
     texts = [text_of(os.path.join(PROC, "net", name), MAX_SOCKETS_TEXT) for name in ("tcp", "tcp6")]
     if all(text is None for text in texts):
@@ -87,8 +110,8 @@ def read_listeners(expected_ports: Sequence[str] | None = None, among_ports: Seq
     return {"open": _by_port(reachable, owners), "loopback": len({entry["port"] for entry in listeners if entry["loopback"]})}
 
 
-def _by_port(listeners: Iterable[Mapping[str, Any]], owners: Mapping[str, int]) -> list[dict[str, Any]]:
-    ports: dict[int, dict[str, Any]] = {}
+def _by_port(listeners: Iterable[Listener], owners: Mapping[str, int]) -> list[OpenPort]:
+    ports: dict[int, OpenPort] = {}
     for entry in listeners:
         known = ports.setdefault(entry["port"], {"port": entry["port"], "addresses": [], "user": "", "process": "", "pid": 0})
         if entry["address"] not in known["addresses"]:
@@ -97,12 +120,12 @@ def _by_port(listeners: Iterable[Mapping[str, Any]], owners: Mapping[str, int]) 
         pid = owners.get(entry["inode"], 0)
         if pid and not known["pid"]:
             name = (text_of(os.path.join(PROC, str(pid), "comm"), 64) or "").strip()
-            known.update(pid=pid, process=label(pid, name))
+            known["pid"], known["process"] = pid, label(pid, name)
     return [ports[port] for port in sorted(ports)]
 
 
 def _owners(inodes: set[str]) -> dict[str, int]:
-    """Return the process of each socket, as far as rights and a second reach."""
+    """Return the process of each socket that this user may see; stops after OWNERS_WITHIN."""
     end = time.monotonic() + OWNERS_WITHIN
     found: dict[str, int] = {}
     try:
@@ -119,7 +142,7 @@ def _owners(inodes: set[str]) -> dict[str, int]:
 
 
 def _descriptors(folder: str) -> Iterator[str]:
-    """Yield what the descriptors of a process are; some may be closed, and the process ended, while we look."""
+    """Yield the targets of a process's descriptors; descriptors that are closed meanwhile are skipped."""
     try:
         names = os.listdir(folder)
     except OSError:

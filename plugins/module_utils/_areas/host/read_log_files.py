@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read the files of log folders, and what rotates them.
+
+Times are epoch seconds, sizes are bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import re
 import stat
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from ..._core.children import call as bounded
 from ..._core.children import user_name
@@ -23,15 +26,11 @@ from ..._shared.text_files import whole
 from .logrotate import LOGROTATE, covers, rotated_from, rotation_rules
 from .read_disks import MAX_ENTRIES
 
-PM2_WITHIN = 1.5  # seconds for the list of log paths
+PM2_WITHIN = 1.5  # seconds for PM2's list of log paths
 
 
 MAX_FILES = 300  # files of one log folder that are returned
-
-
 HEAD = 2048
-
-
 _DATES = (
     re.compile(r"(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"),
     re.compile(r"\[(?P<day>\d\d)/(?P<name>[A-Z][a-z]{2})/(?P<year>\d{4}):(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"),
@@ -44,15 +43,49 @@ _MONTHS = {
 }
 
 
+class LogFile(TypedDict):
+    """A file of a log folder."""
+
+    name: str
+    size: int
+    modified: float
+    mode: str  # in octal digits
+    owner: str
+    exposed: bool  # other users can read it
+    base: str  # the log that this is a rotated part of, "" for a log
+    oldest: float | None  # the date of its first line
+    ruled: bool  # a rule of logrotate matches it
+
+
+class _Folder(TypedDict):
+    problem: str  # "denied", the system's reason, or "" when it was read
+    files: list[LogFile]
+    more: int  # files that were not read
+
+
+class LogFolder(_Folder):
+    """A log folder."""
+
+    path: str
+    pm2: bool  # PM2 writes here
+
+
+class LogFilesFacts(TypedDict):
+    """The log folders: those that parameters name, and those of PM2's processes."""
+
+    at: float
+    folders: list[LogFolder]
+    pm2_rotates: bool  # the module pm2-logrotate is online
+    not_asked: list[str]  # what could not be read, with the reason
+
+
 def read_logs(
     log_folders: Sequence[str] | None = None, pm2_home: str | None = None, user: str | None = None, logrotate: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """Return the files of log folders, given ones and those of PM2's processes, and what rotates them.
+) -> LogFilesFacts:
+    """Return the files of log folders, and what rotates them.
 
-    ``at``; ``folders``: ``path problem pm2`` (PM2 writes here) ``files`` (``name size modified mode owner exposed``
-    (others can really read it) ``base`` (the log that this is a rotated part of, "" for a log) ``oldest`` (date of its
-    first line, else None) ``ruled`` (a rule of logrotate names it)) ``more`` (files not looked at); ``pm2_rotates``: the
-    module pm2-logrotate runs; ``not_asked``.
+    pm2_home: the PM2_HOME whose processes' log folders are read as well. user: the user that runs PM2, by default the owner of that folder.
+    logrotate: files and folders of logrotate's configuration.
     """
     now = time.time()
     rules, unread = rotation_rules(logrotate or LOGROTATE)
@@ -69,7 +102,7 @@ def read_logs(
 
 
 def _pm2_folders(pm2_home: str | None, user: str | None) -> tuple[list[str], bool, str]:
-    """Return the folders that PM2's processes log to, whether pm2-logrotate runs, and why this is not known."""
+    """Return the folders that PM2's processes log to, whether pm2-logrotate runs, and the reason when this is not known."""
     if not pm2_home:
         return [], False, ""
     outcome = bounded(lambda: pm2_list.read_list(pm2_home, user, PM2_WITHIN / 2), PM2_WITHIN, user=lambda: pm2_list.reader(pm2_home, user))
@@ -84,7 +117,7 @@ def _pm2_folders(pm2_home: str | None, user: str | None) -> tuple[list[str], boo
     return [_plain(folder) for folder in folders][:20], rotates, ""
 
 
-def _log_folder(folder: str, rules: Sequence[str], now: float) -> dict[str, Any]:
+def _log_folder(folder: str, rules: Sequence[str], now: float) -> _Folder:
     try:
         names = os.listdir(folder)
     except (OSError, ValueError) as error:
@@ -98,7 +131,7 @@ def _log_folder(folder: str, rules: Sequence[str], now: float) -> dict[str, Any]
     return {"problem": "", "files": files[:MAX_FILES], "more": max(0, len(files) - MAX_FILES) + max(0, len(names) - MAX_ENTRIES)}
 
 
-def _log_file(folder: str, name: str, now: float) -> dict[str, Any] | None:
+def _log_file(folder: str, name: str, now: float) -> LogFile | None:
     path = os.path.join(folder, name)
     try:
         found = os.lstat(path)
@@ -116,11 +149,12 @@ def _log_file(folder: str, name: str, now: float) -> dict[str, Any] | None:
         "exposed": bool(found.st_mode & stat.S_IROTH) and text_files.reachable_by_others(path),
         "base": base,
         "oldest": None if base or not found.st_size else first_date(path, now),
+        "ruled": False,
     }
 
 
 def first_date(path: str, now: float) -> float | None:
-    """Return the date of the first dated line of a file (local time where no zone is written), None when none is seen."""
+    """Return the date of the first dated line of a file (local time where no zone is written), None when none is found."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -135,7 +169,7 @@ def first_date(path: str, now: float) -> float | None:
 
 
 def date_in(text: str, now: float) -> float | None:
-    """Return the earliest time that the beginning of a log names, None when it names none that has been."""
+    """Return the earliest time in the beginning of a log, None when there is none of the past."""
     moments = [moment for moment in (syslog_time(line, now) for line in text.split("\n")[:5]) if moment]
     for pattern in _DATES:
         found = pattern.search(text)

@@ -1,11 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""nginx.config: would nginx start with its configuration, and are its ports its own? Sources: M1-8, M2-10."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..._core.check import Check
@@ -13,20 +12,22 @@ from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from .faults import fault
 from .parameters import PARAMETERS
-from .read_state import STATE
-from .read_test import TEST
+from .ports import PortFacts
+from .read_state import STATE, State
+from .read_test import TEST, ConfigTest
 from .state import commands
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether nginx would start with its configuration as it lies there: no mistake, and its ports free or its own."""
+    """Report whether nginx would start with its configuration: it has no mistake, and its ports are free or its own."""
     check = "nginx.config"
-    test, state = asked.read("nginx.test"), asked.read("nginx.state")
+    test: ConfigTest = asked.read("nginx.test")
+    state: State = asked.read("nginx.state")
     found = [_conflict(entry, state) for entry in state["ports"] if entry["held"] == "other"]
     evidence: dict[str, Any] = {"conf": state["conf"], "files": state["files"], "warnings": test["warnings"]}
     if not test["good"] and test["denied"]:
         if not test["parsed"]:
-            return [*found, unknown(check, f"nginx's own test may not be judged by this user: {test['message']}; run as root")]
+            return [*found, unknown(check, f"this user may not run nginx's own test: {test['message']}; run as root")]
         evidence["not_asked"] = [test["message"]]
     elif not test["good"]:
         more = {"file": test["file"] or state["conf"], "line": test["line"] or None, "message": test["message"]}
@@ -36,16 +37,16 @@ def judge(asked: Asked) -> list[Finding]:
     return found or [ok(check, evidence=evidence)]
 
 
-def _foreign(entry: Mapping[str, Any], state: Mapping[str, Any]) -> Finding:
+def _foreign(entry: PortFacts, state: State) -> Finding:
     message = f"listen {entry['address']}:{entry['port']}: this host does not have the address"
     return fault(
         "nginx.config_invalid", "nginx.config", evidence={**commands(state), "message": message, "running": state["master"] is not None}
     )
 
 
-def _conflict(entry: Mapping[str, Any], state: Mapping[str, Any]) -> Finding:
-    holder = entry["holder"]
-    evidence = {**commands(state), "port": entry["port"], "user": holder["user"], "running": state["master"] is not None}
+def _conflict(entry: PortFacts, state: State) -> Finding:
+    holder = entry["holder"] or {"uid": -1, "user": "", "pid": 0, "program": ""}
+    evidence: dict[str, Any] = {**commands(state), "port": entry["port"], "user": holder["user"], "running": state["master"] is not None}
     if holder["pid"]:
         evidence.update(pid=holder["pid"], program=holder["program"])
     else:

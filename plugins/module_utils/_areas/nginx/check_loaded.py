@@ -1,36 +1,38 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""nginx.loaded: does nginx serve the configuration that is on the disk? Sources: M2-10."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
-from ..._shared.http_client import stamp
+from ..._shared.units import stamp
+from .error_log import Event
 from .faults import fault
 from .parameters import PARAMETERS
-from .read_state import STATE
+from .processes import Master
+from .read_state import STATE, State
 from .state import commands, stopped, unread_log
 
-JUST_WRITTEN = 1.0  # seconds between a change of a file and the start of the workers that are no difference
+JUST_WRITTEN = 1.0  # seconds: a file that changed so shortly after the start of the workers was loaded by them
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether what nginx serves is the configuration that lies there: a failed reload keeps the old one."""
+    """Report whether nginx serves the configuration that is on the disk: a failed reload keeps the old one."""
     check = "nginx.loaded"
-    state = asked.read("nginx.state")
-    if state["master"] is None:
+    state: State = asked.read("nginx.state")
+    master = state["master"]
+    if master is None:
         return [stopped(check)]
-    since = _workers_since(state["master"])
-    failed = _failed_reload(state, since)
+    since = _workers_since(master)
+    failed = _failed_reload(state, master, since)
     newest = state["newest"]
-    changed = newest is not None and newest["modified"] > since + JUST_WRITTEN
-    if failed is None and not changed:
+    changed = newest if newest is not None and newest["modified"] > since + JUST_WRITTEN else None
+    if failed is None and changed is None:
         evidence: dict[str, Any] = {"loaded_at": stamp(since), "newest_file": newest["path"] if newest else ""}
         if unread_log(state):
             evidence["not_asked"] = [unread_log(state)]
@@ -38,21 +40,21 @@ def judge(asked: Asked) -> list[Finding]:
     evidence = {**commands(state), "loaded_at": stamp(since)}
     if failed is not None:
         evidence.update(reason="reload_failed", text=failed["text"], since=stamp(failed["time"]))
-    else:
-        evidence.update(reason="changed", since=stamp(newest["modified"]))
-    if changed:
-        evidence["file"] = newest["path"]
+    elif changed is not None:
+        evidence.update(reason="changed", since=stamp(changed["modified"]))
+    if changed is not None:
+        evidence["file"] = changed["path"]
     return [fault("nginx.old_config", check, evidence=evidence)]
 
 
-def _workers_since(master: Mapping[str, Any]) -> float:
-    """Return since when the workers serve that are there now: a good reload replaces all of them."""
+def _workers_since(master: Master) -> float:
+    """Return since when the present workers serve: a good reload replaces all of them."""
     return min((worker["started"] for worker in master["workers"] if not worker["leaving"]), default=master["started"])
 
 
-def _failed_reload(state: Mapping[str, Any], since: float) -> Mapping[str, Any] | None:
-    """Return the master's last [emerg] when no good reload came after it; ``nginx -t`` of others has another pid."""
-    own = [event for event in state["log"]["events"] if event["pid"] == state["master"]["pid"]]
+def _failed_reload(state: State, master: Master, since: float) -> Event | None:
+    """Return the last [emerg] of the master when no good reload followed it; ``nginx -t`` has another process id."""
+    own = [event for event in state["log"]["events"] if event["pid"] == master["pid"]]
     for event in reversed(own):
         if event["kind"] == "started":
             return None

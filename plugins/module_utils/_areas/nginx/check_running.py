@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""nginx.running: does nginx run? Sources: M1-8, M2-10."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from ..._core.check import Check
 from ..._core.errors import RemediationError
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
-from ..._shared.http_client import stamp
+from ..._shared.units import stamp
+from .error_log import Event
 from .faults import fault
 from .parameters import PARAMETERS as WHICH
-from .read_state import STATE
+from .read_state import STATE, State
 from .read_status import STATUS
 from .state import commands, recent, unread_log
 
-LATE_WORD = 600.0  # seconds before now within which the last [emerg] says why nginx does not run
-
-
+LATE_WORD = 600.0  # seconds: an [emerg] that is not older is why nginx does not run
 PARAMETERS: dict[str, dict[str, Any]] = {
     **WHICH,
     "status_url": {
@@ -33,8 +32,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether nginx runs; its figures of the last day or since the last run are evidence."""
-    state = asked.read("nginx.state")
+    """Report whether nginx runs; its figures since the last run, or of the last day, are evidence."""
+    state: State = asked.read("nginx.state")
     if state["master"] is None:
         return [fault("nginx.stopped", "nginx.running", evidence={**commands(state), **_last_words(asked, state)})]
     master = state["master"]
@@ -56,14 +55,14 @@ def judge(asked: Asked) -> list[Finding]:
 
 
 def _figures(asked: Asked) -> Mapping[str, int]:
-    """Return stub_status, nothing where it does not answer: it only adds to an answer that stands without it."""
+    """Return the figures of stub_status, {} where it does not answer: the check needs none."""
     try:
         return asked.read("nginx.status")
     except (RemediationError, KeyError):
         return {}
 
 
-def _gateway_errors(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _gateway_errors(events: Iterable[Event]) -> dict[str, int]:
     counts = {"502": 0, "504": 0}
     for event in events:
         if event["kind"] in counts:
@@ -71,8 +70,8 @@ def _gateway_errors(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def _last_words(asked: Asked, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return when and how nginx ended, and what it said last, as far as the log tells."""
+def _last_words(asked: Asked, state: State) -> dict[str, Any]:
+    """Return when and how nginx ended, and its last message, as far as the log shows."""
     events = state["log"]["events"]
     ends = [event for event in events if event["kind"] == "told_to_end"]
     starts = [event for event in events if event["kind"] == "started"]
@@ -81,7 +80,7 @@ def _last_words(asked: Asked, state: Mapping[str, Any]) -> dict[str, Any]:
     words: dict[str, Any] = {"how": "told" if told else "unknown", "since": stamp(ends[-1]["time"]) if told else None}
     if late:
         words["log_line"] = late[-1]["text"]
-    if not state["log"]["readable"]:  # one that is absent is no riddle here: a new nginx makes it when it starts
+    if not state["log"]["readable"]:  # an absent one is normal here: nginx creates it when it starts
         words["not_asked"] = [unread_log(state)]
     return words
 

@@ -1,33 +1,41 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Find nginx and what it was built with: its folders, its configuration, its log."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-from typing import Any
+from typing import TypedDict
 
 from ..._core.children import run
 from ..._core.errors import CannotRead, WrongQuestion
 
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin", "/usr/bin", "/opt/nginx/sbin")
-
-
 VERSION_WITHIN = 3.0  # seconds for nginx -V
-
-
 WHERE = ("executable", "conf", "prefix")  # the parameters that say which nginx is meant
 _PATH_REMEDY = "give the path of nginx.conf on this host"
 
 
-def layout(executable: str | None, conf: str | None, prefix: str | None) -> dict[str, Any]:
-    """Return what this nginx was built with, overridden by what is given.
+class Layout(TypedDict):
+    """Where an nginx has its files."""
 
-    ``program version prefix conf pid_file error_log without`` (temporary paths of modules that are left out).
-    Raises WrongQuestion for a configuration that is not there, CannotRead when there is no nginx.
+    program: str
+    version: str
+    prefix: str
+    conf: str
+    default_conf: str
+    pid_file: str
+    error_log: str
+    without: list[str]  # the temporary paths of modules that it was built without
+
+
+def layout(executable: str | None, conf: str | None, prefix: str | None) -> Layout:
+    """Return what this nginx was built with; the given values replace its own.
+
+    Raises WrongQuestion for a configuration that does not exist, CannotRead when nginx is not installed.
     """
     program = _program(executable)
     built = _built_with(program)

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read which processes listen on the ports of a configuration."""
 
 from __future__ import annotations
 
@@ -11,41 +11,61 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 from ..._core.children import user_name
 from ..._core.masking import mask
-from .processes import pids, text_of
+from .processes import Master, pids, text_of
 
-HOLDERS_WITHIN = 2.0  # seconds to look through /proc for who holds a port
+HOLDERS_WITHIN = 2.0  # seconds to search /proc for the process that holds a port
 
 
-def ports_of(wanted: Sequence[tuple[str, int]], master: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return for each address and port of the configuration who listens there.
+class _Socket(TypedDict):
+    address: str  # "" for every address
+    port: int
+    uid: int
+    inode: int
+    six: bool
 
-    An entry: ``address port here`` (whether this host has the address) ``held`` ("" nobody, ours, other), ``holder``:
-    None or ``uid user pid program`` (pid 0 and program ""
-    where this user may not see it).
-    """
+
+class Holder(TypedDict):
+    """The process that listens on a port; pid 0 and program "" where this user may not see it."""
+
+    uid: int
+    user: str
+    pid: int
+    program: str
+
+
+class PortFacts(TypedDict):
+    """An address and port of the configuration."""
+
+    address: str  # "" for every address
+    port: int
+    here: bool  # this host has the address
+    held: str  # by "" (none), ours (this nginx) or other
+    holder: Holder | None  # the other
+
+
+def ports_of(wanted: Sequence[tuple[str, int]], master: Master | None) -> list[PortFacts]:
+    """Return for each address and port of a configuration which process listens there."""
     if not wanted:
         return []
     sockets = [one for one in _listening() if one["port"] in {port for _address, port in wanted}]
     ours = _inodes([master["pid"], *(worker["pid"] for worker in master["workers"])]) if master else None
-    found = []
+    found: list[PortFacts] = []
     for address, port in wanted:
         here = [one for one in sockets if one["port"] == port and _overlap(address, one)]
         mine = [one for one in here if master and _is_ours(one, master, ours)]
-        entry: dict[str, Any] = {"address": address, "port": port, "here": _is_local(address), "holder": None}
-        entry["held"] = "ours" if mine else "other" if here else ""
-        if here and not mine:
-            entry["holder"] = _holder(here[0])
-        found.append(entry)
+        held = "ours" if mine else "other" if here else ""
+        holder = _holder(here[0]) if held == "other" else None
+        found.append({"address": address, "port": port, "here": _is_local(address), "held": held, "holder": holder})
     return found
 
 
 def _is_local(address: str) -> bool:
-    """Whether this host has an address; asked with a datagram socket, which nobody sees."""
+    """Whether this host has an address, tested with a datagram socket that sends nothing."""
     if not re.fullmatch(r"[0-9a-fA-F:.]+", address):
         return True
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -56,18 +76,18 @@ def _is_local(address: str) -> bool:
     return True
 
 
-def _is_ours(one: Mapping[str, Any], master: Mapping[str, Any], ours: set[int] | None) -> bool:
-    """Whether a socket is this nginx's; where its files may not be seen, the user that opened it must do."""
+def _is_ours(one: _Socket, master: Master, ours: set[int] | None) -> bool:
+    """Whether a socket belongs to this nginx; where its files may not be read, the user that opened the socket decides."""
     return one["inode"] in ours if ours else one["uid"] == master["uid"]
 
 
-def _overlap(address: str, listening: Mapping[str, Any]) -> bool:
+def _overlap(address: str, listening: _Socket) -> bool:
     return not address or not listening["address"] or address == listening["address"] or (address == "::" and listening["six"])
 
 
-def _listening() -> list[dict[str, Any]]:
-    """Return the listening TCP sockets of this network: ``address`` ("" for all), ``port uid inode six``."""
-    found = []
+def _listening() -> list[_Socket]:
+    """Return the listening TCP sockets of this network namespace."""
+    found: list[_Socket] = []
     for name in ("tcp", "tcp6"):
         for line in text_of(f"/proc/net/{name}", 4 * 1024 * 1024).splitlines()[1:]:
             fields = line.split()
@@ -88,7 +108,7 @@ def _ip(text: str) -> str:
 
 
 def _inodes(pids: Iterable[int]) -> set[int] | None:
-    """Return the sockets that processes hold, None where this user may not see them."""
+    """Return the inodes of the sockets that processes hold, None where this user may not see them."""
     found: set[int] = set()
     seen = False
     for pid in pids:
@@ -111,9 +131,9 @@ def _link(path: str) -> str:
         return ""
 
 
-def _holder(listening: Mapping[str, Any]) -> dict[str, Any]:
+def _holder(listening: _Socket) -> Holder:
     end = time.monotonic() + HOLDERS_WITHIN
-    holder = {"uid": listening["uid"], "user": user_name(listening["uid"]), "pid": 0, "program": ""}
+    holder: Holder = {"uid": listening["uid"], "user": user_name(listening["uid"]), "pid": 0, "program": ""}
     for pid in pids():
         if time.monotonic() > end:
             break
@@ -123,7 +143,7 @@ def _holder(listening: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(pid: int) -> str:
-    """Return the program of a process and the script that it runs; other arguments may be secrets."""
+    """Return the program of a process and the script that it runs; other arguments are left out, they may be secrets."""
     words = text_of(f"/proc/{pid}/cmdline").split("\0")
     name = os.path.basename(words[0].split(" ")[0]) or text_of(f"/proc/{pid}/comm").strip()
     script = next((word for word in words[1:3] if word.startswith("/") and os.path.isfile(word)), "")

@@ -1,19 +1,41 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Find the master process of nginx and its workers."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-from typing import Any
+from typing import TypedDict
 
 _MASTER, _WORKER, _LEAVING = "nginx: master process", "nginx: worker process", "is shutting down"
 
 
+class Worker(TypedDict):
+    """A worker process."""
+
+    pid: int
+    state: str  # the letter of /proc/<pid>/stat
+    started: float  # epoch seconds
+    leaving: bool  # it is shutting down
+
+
+class Master(TypedDict):
+    """The master process."""
+
+    pid: int
+    ticks: int  # its start in clock ticks since boot
+    started: float  # epoch seconds
+    state: str
+    uid: int
+    named: bool  # the pid file names it
+    workers: list[Worker]
+
+
 def text_of(path: str, size: int = 65536) -> str:
+    """Return the beginning of a file, "" when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(size)
@@ -22,6 +44,7 @@ def text_of(path: str, size: int = 65536) -> str:
 
 
 def title_of(pid: int) -> str:
+    """Return the command line of a process, "" when there is no such process."""
     return text_of(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
 
 
@@ -39,11 +62,12 @@ def _started(ticks: int) -> float:
 
 
 def pids() -> list[int]:
+    """Return the ids of all processes."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def find_master(pid_file: str, conf: str, default_conf: str) -> dict[str, Any] | None:
-    """Return the living master: the one that the pid file names, else one that was started with this configuration."""
+def find_master(pid_file: str, conf: str, default_conf: str) -> Master | None:
+    """Return the running master: the one that the pid file names, otherwise one that was started with this configuration."""
     named = text_of(pid_file, 64).strip()
     candidates = [int(named)] if named.isdigit() and len(named) < 10 else []
     pid = next((one for one in candidates if _is_master(one)), None)
@@ -66,7 +90,7 @@ def find_master(pid_file: str, conf: str, default_conf: str) -> dict[str, Any] |
 
 
 def _uid(pid: int) -> int:
-    """Return the effective user id of a process, -1 when it is gone."""
+    """Return the effective user id of a process, -1 when it has ended."""
     match = re.search(r"^Uid:\s+\d+\s+(\d+)", text_of(f"/proc/{pid}/status"), re.M)
     return int(match.group(1)) if match else -1
 
@@ -80,5 +104,5 @@ def _serves(title: str, conf: str, default_conf: str) -> bool:
     return (match.group(1) if match else default_conf) == conf
 
 
-def _worker(pid: int, about: tuple[str, int, int]) -> dict[str, Any]:
+def _worker(pid: int, about: tuple[str, int, int]) -> Worker:
     return {"pid": pid, "state": about[0], "started": _started(about[2]), "leaving": _LEAVING in title_of(pid)}

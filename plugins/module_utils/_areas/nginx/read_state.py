@@ -1,21 +1,55 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read the state of nginx: its processes, its configuration files, its ports and its error log. Changes nothing.
+
+A reload with a bad configuration keeps the old one serving, and only the error log reports it. Times are epoch seconds, sizes are bytes.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.source import Source
-from . import conf as nginx_conf
-from .error_log import read_log
+from . import configuration
+from .error_log import LogFacts, read_log
 from .layout import WHERE, layout
-from .ports import ports_of
-from .processes import find_master
+from .ports import PortFacts, ports_of
+from .processes import Master, find_master
+
+
+class NewestFile(TypedDict):
+    """The file of the configuration that was changed last."""
+
+    path: str
+    modified: float
+
+
+class ErrorLog(LogFacts):
+    """The error log of the configuration."""
+
+    level: str
+
+
+class State(TypedDict):
+    """The state of nginx."""
+
+    conf: str
+    prefix: str
+    program: str
+    version: str
+    pid_file: str
+    read_at: float
+    booted: float
+    systemd: bool  # systemd starts this nginx
+    master: Master | None
+    files: int  # of the configuration
+    newest: NewestFile | None
+    unreadable: dict[str, str]  # files of the configuration, and why they cannot be read
+    ports: list[PortFacts]
+    log: ErrorLog
 
 
 def read_state(
@@ -24,17 +58,14 @@ def read_state(
     prefix: str | None = None,
     pid_file: str | None = None,
     error_log: str | None = None,
-) -> dict[str, Any]:
-    """Return what runs, what the configuration says and what the error log said.
+) -> State:
+    """Return which processes run, what the configuration contains, and what the error log reports.
 
-    ``conf prefix program version pid_file read_at booted``; ``systemd`` (it starts this nginx);
-    ``master``: None or ``pid started ticks uid workers`` (each ``pid started
-    state leaving``); ``files``: number, ``newest`` (path and modified); ``unreadable``; ``ports``: see :func:`_ports`;
-    ``log``: see :func:`_log`.
+    All parameters are paths; nginx's own where they are not given.
     """
     known = layout(executable, conf, prefix)
-    tree = nginx_conf.read_tree(known["conf"])
-    place, level = nginx_conf.error_log(tree)
+    tree = configuration.read_tree(known["conf"])
+    place, level = configuration.error_log(tree)
     pid_path = os.path.join(known["prefix"], pid_file or tree.value("pid") or known["pid_file"])
     log_path = os.path.join(known["prefix"], error_log or place or known["error_log"])
     master = find_master(pid_path, known["conf"], known["default_conf"])
@@ -52,12 +83,12 @@ def read_state(
         "files": len(tree.files),
         "newest": {"path": newest.path, "modified": newest.modified} if newest else None,
         "unreadable": dict(list(tree.unreadable.items())[:5]),
-        "ports": ports_of(nginx_conf.listens(tree), master),
-        "log": {"level": level, **read_log(log_path)},
+        "ports": ports_of(configuration.listens(tree), master),
+        "log": {**read_log(log_path), "level": level},
     }
 
 
-def remember_state(state: Mapping[str, Any], _former: Any = None) -> dict[str, Any]:
+def remember_state(state: State, _former: Any = None) -> dict[str, Any]:
     """Return what the next run needs: ``at``, ``master`` (pid and ticks, or None), ``log`` (inode and size)."""
     master = state["master"]
     return {

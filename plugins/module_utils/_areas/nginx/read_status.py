@@ -1,12 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read the figures of nginx from its stub_status page."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from ..._core.errors import CannotRead
 from ..._core.source import Source
@@ -15,8 +14,11 @@ from ..._shared.http_client import get
 STATUS_WITHIN = 2.0
 
 
-def read_status(status_url: str | None = None) -> dict[str, Any]:
-    """Return what stub_status tells, {} where none is named: ``active accepted handled requests reading writing waiting``."""
+def read_status(status_url: str | None = None) -> dict[str, int]:
+    """Return the figures of a stub_status page: ``active accepted handled requests reading writing waiting``; {} where none is named.
+
+    Raises CannotRead when there is no such page.
+    """
     if not status_url:
         return {}
     answer = get(status_url, within=STATUS_WITHIN, max_body=4096, redirects=0)
@@ -33,7 +35,7 @@ def parse_status(text: str) -> dict[str, int]:
         text,
     )
     if match is None:
-        raise CannotRead("the page of stub_status is none")
+        raise CannotRead("the page is not one of stub_status")
     return dict(zip(("active", "accepted", "handled", "requests", "reading", "writing", "waiting"), map(int, match.groups())))
 
 

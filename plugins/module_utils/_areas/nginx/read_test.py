@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Let nginx test its configuration without changing anything.
+
+``nginx -t`` reports ok although a port is taken, so the ports are read with the state.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,39 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from ..._core.children import Program, run
 from ..._core.errors import CannotRead
 from ..._core.masking import mask
 from ..._core.source import Source
-from . import conf as nginx_conf
-from .layout import WHERE, layout
+from . import configuration
+from .layout import WHERE, Layout, layout
 
-TEST_WITHIN = 6.0  # seconds for nginx -t: names of upstreams are looked up
-
-
+TEST_WITHIN = 6.0  # seconds for nginx -t, which resolves the names of upstreams
 _SAID = re.compile(r"\[(emerg|alert|crit|error|warn)\] (?:\d+#\d+: )?(.*?)(?: in (\S+):(\d+))?$")
 
 
+class Verdict(TypedDict):
+    """The answer of ``nginx -t``."""
+
+    good: bool  # nginx would accept it
+    denied: bool  # this user has not the rights to judge it
+    parsed: bool  # the syntax is right
+    message: str
+    file: str  # "" when the answer names none
+    line: int  # 0 when the answer names none
+    warnings: list[str]
+
+
+class ConfigTest(Verdict):
+    """The test of a configuration."""
+
+    conf: str
+
+
 def config_owner(conf: str | None = None, prefix: str | None = None, **_others: Any) -> int:
-    """Return the user id to become for a test: who may write the configuration may name programs to load in it."""
+    """Return the user id to become for a test: the owner of the configuration, which can name modules that the test loads."""
     if os.geteuid() != 0 or not conf:
         return os.geteuid()
     try:
@@ -35,18 +54,16 @@ def config_owner(conf: str | None = None, prefix: str | None = None, **_others: 
         return os.geteuid()
 
 
-def read_test(executable: str | None = None, conf: str | None = None, prefix: str | None = None) -> dict[str, Any]:
-    """Let nginx test a copy of the configuration whose pid file, logs and folders lead nowhere.
+def read_test(executable: str | None = None, conf: str | None = None, prefix: str | None = None) -> ConfigTest:
+    """Return the result of ``nginx -t`` for a copy of the configuration whose pid file, logs and folders lead into a temporary folder.
 
-    Returns ``good`` (nginx would take it), ``denied`` (this user may not judge), ``parsed`` (syntax is ok), ``message``, ``file``, ``line`` (0 when it named
-    none), ``warnings``, ``conf``. Its ports are not opened either, not even for a moment as ``nginx -t`` does: see ``ports`` of the state.
-    Raises CannotRead when nginx gives no answer.
+    Its ports are not opened either, not even for a moment as ``nginx -t`` does. Raises CannotRead when nginx gives no answer.
     """
     known = layout(executable, conf, prefix)
-    tree = nginx_conf.read_tree(known["conf"])
+    tree = configuration.read_tree(known["conf"])
     folder = tempfile.mkdtemp(prefix="ops-nginx-")
     try:
-        names = nginx_conf.write_copy(tree, folder, dict.fromkeys(known["without"]))
+        names = configuration.write_copy(tree, folder, dict.fromkeys(known["without"]))
         said = _test(known, folder)
     except OSError as error:
         raise CannotRead(f"{known['program']} cannot test {known['conf']}: {error.strerror or error}") from error
@@ -57,10 +74,10 @@ def read_test(executable: str | None = None, conf: str | None = None, prefix: st
     return {"conf": known["conf"], **verdict(said.code, said.stderr, {**names, f"{folder}/0.conf": known["conf"]}, folder)}
 
 
-def _test(known: Mapping[str, Any], folder: str) -> Program:
+def _test(known: Layout, folder: str) -> Program:
     copy = f"{folder}/0.conf"
     if not os.path.exists(copy):
-        copy = known["conf"]  # it cannot be read: nginx says why, and opens nothing
+        copy = known["conf"]  # it cannot be read: nginx reports why, and opens nothing
     argv = [known["program"], "-t", "-p", f"{known['prefix'].rstrip('/')}/", "-c", copy]
     if _version_numbers(known["version"]) >= (1, 19, 5):
         argv += ["-e", "stderr"]
@@ -71,13 +88,14 @@ def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d{1,6}", version)[:3])
 
 
-def verdict(code: int | None, stderr: str, names: Mapping[str, str], folder: str) -> dict[str, Any]:
-    """Judge the answer of ``nginx -t``.
+def verdict(code: int | None, stderr: str, names: Mapping[str, str], folder: str) -> Verdict:
+    """Return the verdict of an answer of ``nginx -t``.
 
-    What another user may not open (the pid file of root, a key, a port below 1024) is no fault of the configuration.
+    names: {path of a copy: real path}. A file that another user may not open (the pid file of root, a key, a port below 1024) is not a fault of
+    the configuration.
     """
     worst: tuple[str, str, int] | None = None
-    warnings = []
+    warnings: list[str] = []
     for line in stderr.splitlines():
         match = _SAID.search(line)
         if match is None:
@@ -96,8 +114,8 @@ def verdict(code: int | None, stderr: str, names: Mapping[str, str], folder: str
     message, file, number = worst or (mask(stderr.strip()[-300:]) or f"nginx -t ended with {code}", "", 0)
     denied = bool(re.search(r"\((?:1|13): |Permission denied", message)) and os.geteuid() != 0
     parsed = bool(re.search(r"syntax is ok", stderr))
-    shown = {"message": mask(message, limit=300), "file": file, "line": number, "warnings": warnings}
-    return {"good": False, "denied": denied, "parsed": parsed, **shown}
+    text = mask(message, limit=300)
+    return {"good": False, "denied": denied, "parsed": parsed, "message": text, "file": file, "line": number, "warnings": warnings}
 
 
 def _real(text: str, names: Mapping[str, str], folder: str) -> str:

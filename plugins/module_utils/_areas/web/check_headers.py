@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""web.headers: does the page carry the headers that protect it? Sources: product facts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..._core.source import Asked
 from .faults import fault
 from .parameters import PAGE_AND_BUILD
 from .read_build import BUILD
-from .read_page import PAGE
+from .read_page import PAGE, PageFacts
 from .served import code_of
 
 PARAMETERS = PAGE_AND_BUILD
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether the page carries the headers that protect it, and whether the server keeps its version to itself."""
+    """Report missing headers that protect the page, and headers that show the version of the server."""
     check, subject = "web.headers", asked.parameters["url"]
-    seen = asked.read("web.page")
+    seen: PageFacts = asked.read("web.page")
     code = code_of(seen, asked.read("web.build"))
     if code:
         return [unknown(check, "the page is not served", blocked_by=code, subject=subject)]

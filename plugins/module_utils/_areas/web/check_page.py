@@ -1,11 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""web.page: is the page served, with every file that it loads? Sources: M1-8, M2-10."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..._core.check import Check
@@ -13,8 +12,8 @@ from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
 from .faults import fault
 from .parameters import ADDRESS, BUILD_DIR, TIMEOUT, URL
-from .read_build import BUILD
-from .read_page import PAGE
+from .read_build import BUILD, BuildFacts
+from .read_page import PAGE, Asset, PageFacts
 from .served import MOST_NAMED, build_evidence, code_of, refusal
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -24,16 +23,17 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "root_id": {
         "type": "str",
         "default": "root",
-        "description": "Id of the element that the page is built in; an empty text asks for none.",
+        "description": "Id of the element that the page is built in; an empty text requires none.",
     },
     "build_dir": BUILD_DIR,
 }
 
 
 def judge(asked: Asked) -> list[Finding]:
-    """Say whether the page is served and can show something, with all the files that it loads."""
+    """Report whether the page is served, can show something, and has all the files that it loads."""
     check, subject = "web.page", asked.parameters["url"]
-    seen, build = asked.read("web.page"), asked.read("web.build")
+    seen: PageFacts = asked.read("web.page")
+    build: BuildFacts = asked.read("web.build")
     code = code_of(seen, build)
     if code:
         return [fault(code, check, subject, evidence=refusal(seen, build))]
@@ -48,12 +48,12 @@ def judge(asked: Asked) -> list[Finding]:
             **build_evidence(build),
         }
         return [fault("web.blank", check, subject, evidence=evidence)]
-    found = [*_broken_assets(seen, subject, build)]
+    found = _broken_assets(seen, subject, build)
     if found:
         return found
     if seen["unasked"]:
         named = ", ".join(seen["unasked"][:MOST_NAMED])
-        return [unknown(check, f"{len(seen['unasked'])} files of the page were not asked for, for lack of time: {named}", subject=subject)]
+        return [unknown(check, f"{len(seen['unasked'])} files of the page were not requested for lack of time: {named}", subject=subject)]
     evidence = {
         "status": seen["status"],
         "ms": seen["ms"],
@@ -63,7 +63,8 @@ def judge(asked: Asked) -> list[Finding]:
     return [ok(check, subject, evidence={**evidence, "elsewhere": seen["elsewhere"]})]
 
 
-def _blank(seen: Mapping[str, Any], root_id: str) -> str:
+def _blank(seen: PageFacts, root_id: str) -> str:
+    """Return why a browser shows a blank page, "" when it shows something."""
     if not seen["size"]:
         return "empty"
     if root_id and root_id not in seen["ids"]:
@@ -71,7 +72,8 @@ def _blank(seen: Mapping[str, Any], root_id: str) -> str:
     return "" if seen["scripts"] else "no_script"
 
 
-def _broken_assets(seen: Mapping[str, Any], subject: str, build: Mapping[str, Any]) -> list[Finding]:
+def _broken_assets(seen: PageFacts, subject: str, build: BuildFacts) -> list[Finding]:
+    """Return a finding for the files that are missing, and one for those that are empty."""
     problems = {asset["path"]: _asset_problem(asset) for asset in seen["assets"]}
     found = []
     for code, kinds in (("web.asset_missing", ("absent", "fallback", "wrong_type", "no_answer")), ("web.asset_empty", ("empty",))):
@@ -90,8 +92,8 @@ def _broken_assets(seen: Mapping[str, Any], subject: str, build: Mapping[str, An
     return found
 
 
-def _asset_problem(asset: Mapping[str, Any]) -> str:
-    """Return how a file of the page fails a browser, "" when it does not."""
+def _asset_problem(asset: Asset) -> str:
+    """Return why a browser cannot use a file of the page, "" when it can."""
     if asset["problem"]:
         return "no_answer"
     if asset["status"] != 200:

@@ -1,14 +1,14 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read until when certificates are valid: the one that a site presents, and certificate files."""
 
 from __future__ import annotations
 
 import ssl
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from ..._core.errors import RemediationError, WrongQuestion
 from ..._core.masking import mask
@@ -17,41 +17,65 @@ from ..._shared.certificates import validity, validity_of_file
 from ..._shared.http_client import REFUSED, TIMEOUT, open_connection, problem_of, split
 
 
+class CertificateFacts(TypedDict):
+    """The validity of one certificate; times are epoch seconds, None when it could not be read."""
+
+    subject: str  # host:port or path
+    live: bool  # a site presents it
+    not_before: int | None
+    not_after: int | None
+    problem: str  # why it could not be read, "" when it could
+    refused: bool  # nothing listens on the port
+    trusted: bool | None  # whether a browser trusts it, None when that is not known
+    distrust: str  # why a browser does not
+
+
 def read_certificates(
     url: str | None = None,
     address: str | None = None,
     certificate_files: Sequence[str] | None = None,
     ca_file: str | None = None,
     timeout: float | None = None,
-) -> list[dict[str, Any]]:
-    """Return the validity of the certificate that a site presents, and of certificate files.
+) -> list[CertificateFacts]:
+    """Return the certificate that a site presents, where its url is https, and those of certificate files.
 
-    An entry: ``subject`` (host:port or path), ``live``, ``not_before not_after`` (epoch seconds), ``problem``
-    ("" or why it could not be read), ``refused`` (nothing listens there), and for a live one ``trusted`` with ``distrust`` (what a
-    browser would say).
+    address: connect to this address instead of to the host of the url. ca_file: CA certificates to trust instead of the system's. timeout:
+    seconds for one connection.
     """
     found = []
     if url and split(url)[0] == "https":
         found.append(_live_certificate(url, address, ca_file, timeout or TIMEOUT))
-    files = ({"subject": path, "live": False, "trusted": None, "distrust": "", **_file_validity(path)} for path in certificate_files or [])
-    return [*found, *files]
+    return [*found, *(_file_certificate(path) for path in certificate_files or [])]
 
 
-def _file_validity(path: str) -> dict[str, Any]:
+def _new_entry(subject: str, live: bool) -> CertificateFacts:
+    return {
+        "subject": subject,
+        "live": live,
+        "not_before": None,
+        "not_after": None,
+        "problem": "",
+        "refused": False,
+        "trusted": None,
+        "distrust": "",
+    }
+
+
+def _file_certificate(path: str) -> CertificateFacts:
+    entry = _new_entry(path, live=False)
     try:
-        before, after = validity_of_file(path)
+        entry["not_before"], entry["not_after"] = validity_of_file(path)
     except RemediationError as error:
-        return {"not_before": None, "not_after": None, "problem": error.message}
-    return {"not_before": before, "not_after": after, "problem": ""}
+        entry["problem"] = error.message
+    return entry
 
 
-def _live_certificate(url: str, address: str | None, ca_file: str | None, within: float) -> dict[str, Any]:
-    scheme, host, port, _target = split(url)
-    entry: dict[str, Any] = {"subject": f"{host}:{port}", "live": True, "not_before": None, "not_after": None, "problem": ""}
-    entry.update(trusted=None, distrust="")
+def _live_certificate(url: str, address: str | None, ca_file: str | None, within: float) -> CertificateFacts:
+    _scheme, host, port, _target = split(url)
+    entry = _new_entry(f"{host}:{port}", live=True)
     try:
-        with open_connection(scheme, host, port, time.monotonic() + within, address) as connection:
-            presented = connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
+        with open_connection("https", host, port, time.monotonic() + within, address) as connection:
+            presented = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
         entry["not_before"], entry["not_after"] = validity(presented or b"")
     except (OSError, ValueError) as error:
         entry["problem"] = f"{host}:{port} presents no certificate: {mask(str(error), limit=120)}"
@@ -60,11 +84,12 @@ def _live_certificate(url: str, address: str | None, ca_file: str | None, within
     except RemediationError as error:
         entry["problem"] = error.message
         return entry
-    entry["trusted"], entry["distrust"] = _trust(scheme, host, port, within, address, ca_file)
+    entry["trusted"], entry["distrust"] = _trust(host, port, within, address, ca_file)
     return entry
 
 
-def _trust(scheme: str, host: str, port: int, within: float, address: str | None, ca_file: str | None) -> tuple[bool | None, str]:
+def _trust(host: str, port: int, within: float, address: str | None, ca_file: str | None) -> tuple[bool | None, str]:
+    """Return whether a browser trusts the certificate of a site, and why not; raises WrongQuestion for an unusable ca_file."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -72,7 +97,7 @@ def _trust(scheme: str, host: str, port: int, within: float, address: str | None
             "ca_file", ca_file, f"cannot be read ({error.strerror or error})", "give a file with CA certificates"
         ) from error
     try:
-        with open_connection(scheme, host, port, time.monotonic() + within, address, context):
+        with open_connection("https", host, port, time.monotonic() + within, address, context):
             return True, ""
     except ssl.SSLCertVerificationError as error:
         return False, error.verify_message

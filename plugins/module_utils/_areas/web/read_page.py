@@ -1,7 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read a page as a browser does: the page, and every file of the same site that it loads.
+
+A broken React build hides: a missing file is answered with index.html and 200. So each file is requested, and its type and size are kept.
+The page itself is never returned, only what was found in it.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +13,62 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Mapping
 from html.parser import HTMLParser
-from typing import Any
+from typing import TypedDict
 from urllib.parse import urljoin, urlsplit
 
 from ..._core.source import Source
-from ..._shared.http_client import ALL_WITHIN, KEPT_HEADERS, TIMEOUT, Answer, get, summary
-from ..._shared.secrets_in_text import kinds_of_secrets
+from ..._shared.http_client import KEPT_HEADERS, TIMEOUT, Answer, AnswerFacts, get, summary
+from ..._shared.secrets_in_text import SecretFound, kinds_of_secrets
 
-MAX_PAGE = 256 * 1024  # of an index.html; html.parser slows down on large nonsense
-
-
+ALL_WITHIN = 8.0  # seconds for all requests of one reading, below the usual deadline of 10
+MAX_PAGE = 256 * 1024  # of an index.html; html.parser slows down on large malformed texts
 MAX_ASSETS = 80
-
-
 _FILE_TYPES = {
     ".js": ("javascript", "ecmascript"),
     ".mjs": ("javascript", "ecmascript"),
     ".css": ("text/css",),
 }
-
-
-# What Vite writes into scripts and style sheets: names with a hash, loaded later.
+# The names with a hash that Vite writes into scripts and style sheets; browsers load these files later.
 _LATER = re.compile(rb"""["'(](/?(?:[\w.-]{1,60}/){0,4}[\w.-]{1,100}-[\w-]{8}\.(?:js|mjs|css|woff2?|png|svg|jpe?g|webp|gif|ico))["')]""")
-
-
 _NEIGHBOUR = re.compile(rb"""(?:import\(|from|import)\s?["'](\./[\w.-]{1,120}\.m?js)["']""")
 
 
-class _Page(HTMLParser):
-    """What a page names and whether it can show anything: element ids, scripts, the files that it loads."""
+class Asset(AnswerFacts):
+    """The answer to the request for a file that the page loads."""
 
+    path: str
+    kind: str  # how the page names it: script, stylesheet, "loaded later" ...
+    size: int
+    wrong_type: bool  # a browser refuses it
+
+
+class PageFacts(AnswerFacts):
+    """The answer to the request for a page, and what the page loads."""
+
+    url: str
+    final_url: str  # after redirects
+    waited: float  # seconds, for one answer
+    size: int
+    headers: dict[str, str]
+    ids: list[str]  # of its elements
+    scripts: int
+    assets: list[Asset]
+    unasked: list[str]  # paths that were not requested for lack of time
+    elsewhere: int  # files of other sites, which are not requested
+    secrets: list[SecretFound]  # in what is served
+
+
+class ParsedPage(TypedDict):
+    """What a page names: element ids, number of scripts, its base address, (kind, address) of what it loads."""
+
+    ids: list[str]
+    scripts: int
+    base: str
+    references: list[tuple[str, str]]
+
+
+class _Page(HTMLParser):
     LOADED = ("modulepreload", "stylesheet", "icon", "shortcut icon", "apple-touch-icon", "manifest", "preload")
 
     def __init__(self) -> None:
@@ -67,38 +95,45 @@ class _Page(HTMLParser):
             self.references.append((kind, reference.strip()))
 
 
-def parse_page(text: str) -> dict[str, Any]:
-    """Return ``ids scripts base references`` of a page; whatever the text is, nothing is raised."""
+def parse_page(text: str) -> ParsedPage:
+    """Return what a page names; never raises, whatever the text is."""
     page = _Page()
-    # Older versions of the parser give up on malformed declarations; what was read until there counts. It is never closed:
-    # what a page leaves open at its end loads nothing, and before the mend of CVE-2025-6069 many such beginnings take minutes.
+    # Older versions of the parser give up on malformed declarations; what was read until there counts. It is never closed: what a page
+    # leaves open at its end loads nothing, and before the fix of CVE-2025-6069 many such beginnings take minutes.
     with contextlib.suppress(AssertionError, NotImplementedError, ValueError):
         page.feed(text[:MAX_PAGE])
     return {"ids": sorted(page.ids), "scripts": page.scripts, "base": page.base, "references": page.references}
 
 
-def read_page(url: str, address: str | None = None, timeout: float | None = None) -> dict[str, Any]:
-    """Ask for a page and for every file of the same site that it loads, also those that its scripts name for later.
+def read_page(url: str, address: str | None = None, timeout: float | None = None) -> PageFacts:
+    """Request a page and every file of the same site that it loads, also those that its scripts name for later.
 
-    Returns the page's ``status content_type problem detail ms size whole headers ids scripts``; ``assets``: a list of
-    ``path kind status content_type size whole problem wrong_type`` (whole: not cut at MAX_BODY); ``unasked``: files left for lack of time; ``elsewhere``:
-    number of files on other sites (not asked); ``secrets``: ``file`` and ``kind`` of each secret found in what was
-    served, never the secret.
+    address: connect to this address instead of to the host of the url. timeout: seconds for one answer.
     """
     end = time.monotonic() + ALL_WITHIN
     within = timeout or TIMEOUT
     answer = get(url, within=within, address=address)
-    page: dict[str, Any] = {"url": url, "final_url": answer.url, "waited": within, "size": len(answer.body), **summary(answer)}
-    page["headers"] = {name: value[:300] for name, value in answer.headers.items() if name in KEPT_HEADERS}
     known = parse_page(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
-    page.update(ids=known["ids"][:50], scripts=known["scripts"], assets=[], unasked=[], elsewhere=0)
-    page["secrets"] = [{"file": urlsplit(answer.url).path or "/", "kind": kind} for kind in kinds_of_secrets(answer.body)]
+    page: PageFacts = {
+        **summary(answer),
+        "url": url,
+        "final_url": answer.url,
+        "waited": within,
+        "size": len(answer.body),
+        "headers": {name: value[:300] for name, value in answer.headers.items() if name in KEPT_HEADERS},
+        "ids": known["ids"][:50],
+        "scripts": known["scripts"],
+        "assets": [],
+        "unasked": [],
+        "elsewhere": 0,
+        "secrets": [{"file": urlsplit(answer.url).path or "/", "kind": kind} for kind in kinds_of_secrets(answer.body)],
+    }
     if answer.status == 200 and not answer.problem:
         _read_assets(page, known, end, within, address)
     return page
 
 
-def _read_assets(page: dict[str, Any], known: Mapping[str, Any], end: float, within: float, address: str | None) -> None:
+def _read_assets(page: PageFacts, known: ParsedPage, end: float, within: float, address: str | None) -> None:
     base = urljoin(page["final_url"], known["base"])
     site = urlsplit(page["final_url"])
     waiting = [(kind, urljoin(base, reference)) for kind, reference in known["references"]]
@@ -116,16 +151,17 @@ def _read_assets(page: dict[str, Any], known: Mapping[str, Any], end: float, wit
         else:
             answer = get(target, within=min(within, max(0.2, end - time.monotonic())), address=address)
             page["assets"].append(_asset(kind, parts.path, answer))
-            page["secrets"] += [{"file": parts.path, "kind": kind_} for kind_ in kinds_of_secrets(answer.body)]
+            page["secrets"] += [{"file": parts.path, "kind": found} for found in kinds_of_secrets(answer.body)]
             waiting += [("loaded later", later) for later in named_later(answer, base) if later not in seen]
 
 
-def _asset(kind: str, path: str, answer: Answer) -> dict[str, Any]:
-    return {"path": path, "kind": kind, "size": len(answer.body), "wrong_type": _wrong_type(path, kind, answer.type), **summary(answer)}
+def _asset(kind: str, path: str, answer: Answer) -> Asset:
+    wrong_type = _wrong_type(path, kind, answer.type)
+    return {**summary(answer), "path": path, "kind": kind, "size": len(answer.body), "wrong_type": wrong_type}
 
 
 def _wrong_type(path: str, kind: str, content_type: str) -> bool:
-    """Whether a browser would refuse a file: a fallback to index.html, or a script that is not served as one."""
+    """Whether a browser refuses a file: index.html in its place, or a script that is not served as one."""
     allowed = _FILE_TYPES.get(os.path.splitext(path)[1].lower())
     if allowed:
         return not any(word in content_type for word in allowed)
@@ -135,13 +171,13 @@ def _wrong_type(path: str, kind: str, content_type: str) -> bool:
 
 
 def named_later(answer: Answer, base: str) -> list[str]:
-    """Return the addresses that a script or a style sheet names as build files."""
+    """Return the addresses that a script or a style sheet names as files of the build."""
     if not any(word in answer.type for word in ("javascript", "css")):
         return []
     found = []
     for match in _LATER.finditer(answer.body):
         name = match.group(1).decode("ascii", "replace")
-        # In a style sheet a name is relative to it, in Vite's lists of a script to the page.
+        # In a style sheet a name is relative to the style sheet, in Vite's lists of a script to the page.
         found.append(urljoin(answer.url if "css" in answer.type or name.startswith(".") else base, name))
     found += [urljoin(answer.url, match.group(1).decode("ascii", "replace")) for match in _NEIGHBOUR.finditer(answer.body)]
     return list(dict.fromkeys(found))[:MAX_ASSETS]

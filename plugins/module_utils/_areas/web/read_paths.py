@@ -1,33 +1,39 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FIXME: say what this file holds."""
+"""Read paths of a site that nginx passes on to the backend, such as /api/health."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urljoin
 
 from ..._core.source import Source
-from ..._shared.http_client import ALL_WITHIN, MAX_SHORT, TIMEOUT, get, summary
+from ..._shared.http_client import MAX_SHORT, TIMEOUT, AnswerFacts, get, summary
+from .read_page import ALL_WITHIN
 
 
-def read_paths(
-    url: str, paths: Sequence[str] | None = None, address: str | None = None, timeout: float | None = None
-) -> list[dict[str, Any]]:
-    """Ask for paths of a site, such as /api/health through nginx; one entry each, in the order given.
+class PathFacts(AnswerFacts):
+    """The answer to the request for a path."""
 
-    An entry has ``path url status content_type problem detail ms waited``.
+    path: str
+    url: str
+    waited: float  # seconds
+
+
+def read_paths(url: str, paths: Sequence[str] | None = None, address: str | None = None, timeout: float | None = None) -> list[PathFacts]:
+    """Request paths of a site; one entry each, in the order given.
+
+    address: connect to this address instead of to the host of the url. timeout: seconds for one answer.
     """
     end = time.monotonic() + ALL_WITHIN
-    found = []
+    found: list[PathFacts] = []
     for path in paths or []:
         target = urljoin(url, path)
         within = max(0.5, min(timeout or TIMEOUT, end - time.monotonic()))
         answer = get(target, within=within, address=address, max_body=MAX_SHORT)
-        found.append({"path": path, "url": target, "waited": round(within, 1), **summary(answer)})
+        found.append({**summary(answer), "path": path, "url": target, "waited": round(within, 1)})
     return found
 
 

@@ -24,7 +24,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx impor
     read_status,
     read_test,
 )
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import conf as _nginx_conf
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import configuration as _nginx_conf
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 from hypothesis import given, settings
