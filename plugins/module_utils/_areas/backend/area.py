@@ -6,15 +6,6 @@
 from __future__ import annotations
 
 from ..._core.check import Check
-from ..._core.source import Source
-from ..._shared import http_client
-from ..web import checks as web_checks
-from . import check_env, check_log
+from . import check_env, check_health, check_log
 
-HEALTH = Source("backend.health", http_client.read_health, ("url", "timeout", "requests"))
-
-CHECKS: tuple[Check, ...] = (
-    Check("backend.health", "Does the health API answer, well and fast?", web_checks.health, (HEALTH,), web_checks.HEALTH_PARAMETERS),
-    check_log.CHECK,
-    check_env.CHECK,
-)
+CHECKS: tuple[Check, ...] = (check_health.CHECK, check_log.CHECK, check_env.CHECK)
