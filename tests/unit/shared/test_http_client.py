@@ -13,9 +13,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.web import checks as _web_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.backend import check_health
+from ansible_collections.ops.remediation.plugins.module_utils._areas.web import read_build, read_certificates, read_page
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import certificates as _certificate
+from ansible_collections.ops.remediation.plugins.module_utils._shared import health as _health
 from ansible_collections.ops.remediation.plugins.module_utils._shared import http_client as _web
 from ansible_collections.ops.remediation.plugins.module_utils._shared import secrets_in_text as _secrets_in_files
 from hypothesis import given, settings
@@ -100,10 +102,10 @@ def test_redirects_are_followed_a_little():
 
 def test_a_health_check_that_is_sent_elsewhere_is_an_answer(monkeypatch):
     with h.server(h.http("moved", status="301 Moved Permanently", Location="/v1/health")) as url:
-        said = _web.read_health(url)
+        said = _health.read_health(url)
     assert (said["status"], said["problem"], said["times"]) == (301, "", [])
-    parameters = {name: spec.get("default") for name, spec in _web_checks.HEALTH_PARAMETERS.items()}
-    (found,) = _web_checks.health(h.asked(_web_checks.HEALTH_PARAMETERS, parameters=parameters, backend_health=said))
+    parameters = {name: spec.get("default") for name, spec in check_health.PARAMETERS.items()}
+    (found,) = check_health.judge(h.asked(check_health.PARAMETERS, parameters=parameters, backend_health=said))
     assert (found.code, found.evidence["problem"], found.evidence["status"]) == ("backend.wrong_body", "status", 301)
 
 
@@ -170,7 +172,7 @@ def test_any_answer_is_read_or_is_a_problem(data, begin):
     try:
         _web._receive(Fed(begin + data), answer, time.monotonic() + 5, 1000)
     except (OSError, ValueError, _web.http.client.HTTPException) as error:
-        assert _web._problem(error) in ("closed", "nonsense", "silent", "unreachable")
+        assert _web.problem_of(error) in ("closed", "nonsense", "silent", "unreachable")
     assert len(answer.body) <= 1000
 
 
@@ -179,7 +181,7 @@ def test_any_answer_is_read_or_is_a_problem(data, begin):
 
 def health(body, status="200 OK", **more):
     with h.server(h.http(body, status, "application/json")) as url:
-        return _web.read_health(url, **more)
+        return _health.read_health(url, **more)
 
 
 def test_a_health_answer():
@@ -211,7 +213,7 @@ def test_a_health_answer_is_masked():
 @QUICK
 @given(st.binary(max_size=300))
 def test_any_health_body(body):
-    found = _web._health_body(body)
+    found = _health._body(body)
     assert len(found["said"]) <= 60
 
 
@@ -224,7 +226,7 @@ def page(**paths):
     answers["/assets/index-abcd1234.css"] = h.http("a{}", content_type="text/css")
     answers.update({f"/{path.lstrip('/')}": data for path, data in paths.items()})
     with h.server(answers) as url:
-        return _web.read_page(url)
+        return read_page.read_page(url)
 
 
 def test_a_whole_page():
@@ -268,7 +270,7 @@ def test_other_sites_are_counted_and_not_asked():
 def test_a_page_with_thousands_of_files_ends():
     many = "".join(f'<script src="/a{number}.js"></script>' for number in range(5000))
     seen = page(**{"/": h.http(f'<div id="root"></div>{many}')})
-    assert len(seen["assets"]) <= _web.MAX_ASSETS
+    assert len(seen["assets"]) <= read_page.MAX_ASSETS
 
 
 def test_a_secret_in_a_served_script_is_named_and_not_quoted():
@@ -282,20 +284,20 @@ def test_a_secret_in_a_served_script_is_named_and_not_quoted():
     ["", "<", "<!", "<![", "<!doctype", "<![CDATA[", "<!-- <script src=x>", "<a" * 1000, "<script src=", "\x00", "<![foo", "</" * 9999],
 )
 def test_malformed_pages(text):
-    assert _web.parse_page(text)["references"] == [] or "script" in text
+    assert read_page.parse_page(text)["references"] == [] or "script" in text
 
 
 @QUICK
 @given(st.text(alphabet=st.sampled_from("<>!-[]/\"'= abscriptlnkhrefd&;#x\n"), max_size=400))
 def test_any_page_is_parsed(text):
-    known = _web.parse_page(text)
-    assert len(known["references"]) <= _web.MAX_ASSETS
+    known = read_page.parse_page(text)
+    assert len(known["references"]) <= read_page.MAX_ASSETS
 
 
 def test_a_huge_malformed_page_is_parsed_in_bounded_time():
     for piece in ("<a ", "<!--", "<script>", "<![CDATA[", "</a", '<a b="'):
         started = time.monotonic()
-        _web.parse_page(piece * 500_000)
+        read_page.parse_page(piece * 500_000)
         assert time.monotonic() - started < 20, piece
 
 
@@ -303,7 +305,7 @@ def test_a_huge_malformed_page_is_parsed_in_bounded_time():
 @given(st.binary(max_size=2000))
 def test_any_script_is_looked_through(body):
     answer = _web.Answer("http://x/assets/a.js", 200, {"content-type": "text/javascript"}, body)
-    assert len(_web.named_later(answer, "http://x/")) <= _web.MAX_ASSETS
+    assert len(read_page.named_later(answer, "http://x/")) <= read_page.MAX_ASSETS
 
 
 # --- the folder of the build
@@ -314,33 +316,33 @@ def test_a_build(tmp_path):
     (tmp_path / "index.html").write_text(h.INDEX)
     (tmp_path / "assets" / "a.js.map").write_text('{"sourcesContent":["const dbPassword = \'tiger-1234\'"]}')
     (tmp_path / "link").symlink_to("/etc/passwd")
-    found = _web.read_build(str(tmp_path))
+    found = read_build.read_build(str(tmp_path))
     assert (found["present"], found["index"]["present"], found["files"]) == (True, True, 2)
     assert found["secrets"] == [{"file": "assets/a.js.map", "kind": "database password"}]
     assert "tiger" not in json.dumps(found)
 
 
 def test_what_is_too_long_is_said_to_be_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(_web, "MAX_BODY", 100)
+    monkeypatch.setattr(read_build, "MAX_BODY", 100)
     (tmp_path / "a.js").write_text("x" * 100)
-    assert _web.read_build(str(tmp_path))["unread"] == 0
+    assert read_build.read_build(str(tmp_path))["unread"] == 0
     (tmp_path / "b.js").write_text("x" * 101)
-    assert _web.read_build(str(tmp_path))["unread"] == 1
+    assert read_build.read_build(str(tmp_path))["unread"] == 1
     with h.server({"/": h.http("x" * 101)}) as url:
-        assert _web._short(_web.get(url, max_body=100))["whole"] is False
-        assert _web._short(_web.get(url, max_body=101))["whole"] is True
+        assert _web.summary(_web.get(url, max_body=100))["whole"] is False
+        assert _web.summary(_web.get(url, max_body=101))["whole"] is True
 
 
 def test_no_build(tmp_path):
-    assert _web.read_build(None)["given"] is False
-    found = _web.read_build(str(tmp_path / "none"))
+    assert read_build.read_build(None)["given"] is False
+    found = read_build.read_build(str(tmp_path / "none"))
     assert (found["given"], found["present"], found["index"]["present"], found["files"]) == (True, False, False, 0)
 
 
 def test_a_closed_file_is_named(tmp_path):
     (tmp_path / "index.html").write_text("x")
     (tmp_path / "index.html").chmod(0o600)
-    closed = _web.read_build(str(tmp_path))["closed"]
+    closed = read_build.read_build(str(tmp_path))["closed"]
     assert closed is not None
     assert str(tmp_path / "index.html").startswith(closed["path"])
 
@@ -451,23 +453,23 @@ def test_the_dates_of_a_certificate(site):
 
 
 def test_a_certificate_that_nobody_trusts_is_read_and_said_so(tls, site):
-    (entry,) = _web.read_certificates(url=tls)
+    (entry,) = read_certificates.read_certificates(url=tls)
     assert (entry["problem"], entry["trusted"], entry["distrust"]) == ("", False, "self-signed certificate")
-    (entry,) = _web.read_certificates(url=tls, ca_file=str(site / "site.crt"))
+    (entry,) = read_certificates.read_certificates(url=tls, ca_file=str(site / "site.crt"))
     assert (entry["trusted"], entry["distrust"]) == (True, "")
     assert _web.get(tls).body == b"hello"
 
 
 def test_certificates_that_cannot_be_read(tmp_path):
     (tmp_path / "x").write_text("nonsense")
-    files, live = _web.read_certificates(certificate_files=[str(tmp_path / "none"), str(tmp_path / "x")]), None
+    files, live = read_certificates.read_certificates(certificate_files=[str(tmp_path / "none"), str(tmp_path / "x")]), None
     assert all(entry["problem"] for entry in files), files
     with h.server(h.http("plain")) as url:
-        (live,) = _web.read_certificates(url=url.replace("http", "https"), timeout=2)
+        (live,) = read_certificates.read_certificates(url=url.replace("http", "https"), timeout=2)
     assert "presents no certificate" in live["problem"]
-    assert _web.read_certificates(url="http://127.0.0.1:1/") == []
+    assert read_certificates.read_certificates(url="http://127.0.0.1:1/") == []
     with pytest.raises(WrongQuestion):
-        _web._trust("https", "127.0.0.1", 1, 1, None, str(tmp_path / "none"))
+        read_certificates._trust("127.0.0.1", 1, 1, None, str(tmp_path / "none"))
 
 
 def test_the_first_end_of_a_chain_counts(site, tmp_path):

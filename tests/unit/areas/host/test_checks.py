@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.host import checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read_cpu, read_disks, read_memory
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import series
 
@@ -25,7 +25,7 @@ def codes(findings):
 
 def kept_cpu(ago, used, **more):
     """What a run kept so many seconds ago, in which so many CPU seconds had been used."""
-    return checks.remember_cpu(h.cpu(at=h.NOW - ago, used=used, **more), None)
+    return read_cpu.remember_cpu(h.cpu(at=h.NOW - ago, used=used, **more), None)
 
 
 def test_an_idle_cpu_is_well():
@@ -61,17 +61,17 @@ def test_frequent_runs_keep_a_point_that_is_old_enough():
         now = h.cpu(at=h.NOW - minute * 60, used=1000 + (60 - minute) * 60 * 3.6)
         if not minute:
             (found,) = h.ask("host.cpu", host_cpu=now, kept=kept)
-        kept = checks.remember_cpu(now, kept)
+        kept = read_cpu.remember_cpu(now, kept)
     assert found.code == "host.cpu_80"
     assert found.value == 90.0
     assert 5 <= found.evidence["minutes"] <= 10
-    assert len(kept["points"]) <= checks.SPARE_POINTS
+    assert len(kept["points"]) <= read_cpu.SPARE_POINTS
 
 
 @pytest.mark.parametrize("former", [None, 7, [], {}, {"points": 3}, {"since": [h.BOOT, "machine"], "points": [{"at": "x"}, None, {}]}])
 def test_a_damaged_memory_is_none(former):
     assert codes(h.ask("host.cpu", host_cpu=h.cpu(), kept=former)) == [""]
-    assert checks.remember_cpu(h.cpu(), former)["points"]
+    assert read_cpu.remember_cpu(h.cpu(), former)["points"]
 
 
 def test_a_reboot_makes_counters_begin_anew():
@@ -106,7 +106,7 @@ def group(**more):
 
 
 def test_a_quota_that_runs_out():
-    before = checks.remember_cpu(group(at=h.NOW - 600, used=0.0), None)
+    before = read_cpu.remember_cpu(group(at=h.NOW - 600, used=0.0), None)
     (found,) = h.ask("host.cpu", host_cpu=group(used=299.0, periods=6000, throttled=5900), kept=before)
     assert (found.code, found.subject, found.evidence["how"], found.value) == ("host.cpu_saturated", "tank", "throttled", 98.3)
     (found,) = h.ask("host.cpu", host_cpu=group(used=270.0, periods=6000, throttled=100), kept=before)
@@ -114,7 +114,7 @@ def test_a_quota_that_runs_out():
 
 
 def test_a_cgroup_made_anew_begins_anew():
-    before = checks.remember_cpu(group(at=h.NOW - 600, used=500.0), None)
+    before = read_cpu.remember_cpu(group(at=h.NOW - 600, used=500.0), None)
     (found,) = h.ask("host.cpu", host_cpu=group(used=1.0), kept=before)
     assert (found.code, "use" in found.evidence) == ("", False)
 
@@ -134,7 +134,7 @@ def test_a_cgroup_made_anew_begins_anew():
     ],
 )
 def test_too_little_memory(state, how):
-    kept = checks.remember_memory(h.memory(at=h.NOW - 600), None)
+    kept = read_memory.remember_memory(h.memory(at=h.NOW - 600), None)
     (found,) = h.ask("host.memory", host_memory=h.memory(**state), kept=kept)
     assert (found.code, found.evidence.get("how", "")) == ("host.memory_low" if how else "", how)
 
@@ -143,18 +143,18 @@ KILL = {"at": h.NOW - 100, "pid": 77, "name": "node", "group": ""}
 
 
 def test_a_kill_since_the_last_run_is_named():
-    kept = checks.remember_memory(h.memory(at=h.NOW - 3600, kills=3), None)
+    kept = read_memory.remember_memory(h.memory(at=h.NOW - 3600, kills=3), None)
     (found,) = h.ask("host.memory", host_memory=h.memory(kills=4, killed=[{**KILL, "at": h.NOW - 9 * DAY}, KILL]), kept=kept)
     assert (found.code, found.severity, found.value) == ("host.oom_killed", "P1", 1)
     assert found.evidence["killed"] == [{"name": "node", "pid": 77, "at": "2027-01-15T07:58:20Z"}]
 
 
 def test_a_kill_is_reported_for_a_day_however_often_it_is_asked():
-    kept = checks.remember_memory(h.memory(at=h.NOW - 2000, kills=3), None)
+    kept = read_memory.remember_memory(h.memory(at=h.NOW - 2000, kills=3), None)
     for later in (0, 600, 7200, 80000):
         now = h.memory(at=h.NOW + later, kills=4)
         assert codes(h.ask("host.memory", host_memory=now, kept=kept)) == ["host.oom_killed"]
-        kept = checks.remember_memory(now, kept)
+        kept = read_memory.remember_memory(now, kept)
     assert codes(h.ask("host.memory", host_memory=h.memory(at=h.NOW + 2 * DAY, kills=4), kept=kept)) == [""]
 
 
@@ -173,7 +173,7 @@ def test_a_kill_that_the_first_run_reported_is_reported_for_a_day(where):
         now = h.memory(at=h.NOW + later, kills=3, killed=[KILL], **where)
         (found,) = h.ask("host.memory", host_memory=now, kept=kept, now=now["at"])
         assert (found.code, found.value, [kill["pid"] for kill in found.evidence["killed"]]) == ("host.oom_killed", 1, [77])
-        kept = checks.remember_memory(now, kept)
+        kept = read_memory.remember_memory(now, kept)
     now = h.memory(at=h.NOW + 2 * DAY, kills=3, killed=[KILL], **where)
     assert codes(h.ask("host.memory", host_memory=now, kept=kept)) == [""]
 
@@ -187,7 +187,7 @@ def test_a_kill_that_the_first_run_reported_is_reported_for_a_day(where):
     ],
 )
 def test_a_log_proves_nothing_about_other_counters(more):
-    kept = checks.remember_memory(h.memory(**{"at": h.NOW - 3600, "kills": 3, **more}), None)
+    kept = read_memory.remember_memory(h.memory(**{"at": h.NOW - 3600, "kills": 3, **more}), None)
     assert codes(h.ask("host.memory", host_memory=h.memory(**{"kills": 3, "killed": [KILL], **more}), kept=kept)) == [""]
 
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_asked_is_unknown():
 
 def test_the_folder_that_grew_is_named():
     folder = {"path": "/opt/logs", "size": 30 * GB, "whole": True, "largest": [{"name": "worker.log", "size": 29 * GB}]}
-    kept = checks.remember_disks(h.disks(h.disk(used=40), at=h.NOW - DAY, folders=[{**folder, "size": 2 * GB}]), None)
+    kept = read_disks.remember_disks(h.disks(h.disk(used=40), at=h.NOW - DAY, folders=[{**folder, "size": 2 * GB}]), None)
     (found,) = h.ask("host.disk", host_disks=h.disks(h.disk(used=92), folders=[folder]), kept=kept)
     grew = {"path": "/opt/logs", "size": "30.0 GB", "largest": "worker.log (29.0 GB)", "grown": "28.0 GB", "hours": 24.0}
     assert found.evidence["grew"] == [grew]

@@ -17,10 +17,19 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils._areas.host import checks as _host_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read as _host
-from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read_files as _host_files
-from ansible_collections.ops.remediation.plugins.module_utils._areas.host import read_network as _host_net
+from ansible_collections.ops.remediation.plugins.module_utils._areas.host import (
+    cgroups,
+    counters,
+    logrotate,
+    processes,
+    read_clock,
+    read_connections,
+    read_cpu,
+    read_disks,
+    read_listeners,
+    read_log_files,
+    read_memory,
+)
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.module_utils._shared import kernel_log, proc
 from ansible_collections.ops.remediation.plugins.module_utils._shared import mounts as _mounts
@@ -72,7 +81,7 @@ def test_a_container_has_its_overlay():
 
 
 def test_a_disk_is_read_as_df_reads_it(tmp_path):
-    (entry,) = _host_files.read_disks(only=["/"])["disks"]
+    (entry,) = read_disks.read_disks(only=["/"])["disks"]
     shown = subprocess.run(["df", "-k", "--output=pcent,iused", "/"], capture_output=True, text=True, check=True).stdout.split()
     percent = 100 * entry["used"] / (entry["used"] + entry["free"])
     assert abs(percent - int(shown[2].rstrip("%"))) <= 1.5
@@ -95,7 +104,7 @@ def test_a_disk_is_read_as_df_reads_it(tmp_path):
     ],
 )
 def test_rotated_parts_know_their_log(name, base):
-    assert _host_files.rotated_from(name) == base
+    assert logrotate.rotated_from(name) == base
 
 
 def test_patterns_of_logrotate():
@@ -114,7 +123,7 @@ weekly
     rotate 4
 }
 """
-    assert _host_files.parse_rules(text) == ["/var/log/nginx/*.log", "/opt/a.log", "/var/log/with space/*.log", "/var/log/two"]
+    assert logrotate.parse_rules(text) == ["/var/log/nginx/*.log", "/opt/a.log", "/var/log/with space/*.log", "/var/log/two"]
 
 
 def test_log_folders(tmp_path):
@@ -130,7 +139,7 @@ def test_log_folders(tmp_path):
     os.mkfifo(folder / "pipe.log")
     rules = tmp_path / "rules"
     rules.write_text(f"{folder}/a.log {{\n}}\n")
-    answer = _host_files.read_logs([str(folder), str(tmp_path / "gone")], logrotate=[str(rules)])
+    answer = read_log_files.read_logs([str(folder), str(tmp_path / "gone")], logrotate=[str(rules)])
     first, second = answer["folders"]
     files = {entry["name"]: entry for entry in first["files"]}
     assert sorted(files) == ["a.log", "a.log.1.gz"]
@@ -144,7 +153,7 @@ def test_sizes_of_folders(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "large").write_bytes(b"x" * 200_000)
     (tmp_path / "small").write_bytes(b"x")
-    found, *rest = _host_files.folder_sizes([str(tmp_path), str(tmp_path / "gone")])
+    found, *rest = read_disks.folder_sizes([str(tmp_path), str(tmp_path / "gone")])
     assert rest == []
     assert found["whole"]
     assert found["largest"][0]["name"] == "a/b/large"
@@ -163,7 +172,7 @@ def test_sizes_of_folders(tmp_path):
     ],
 )
 def test_the_first_date_of_a_log(line, parts):
-    found = _host_files.date_in(f"{line}\n", NOW)
+    found = read_log_files.date_in(f"{line}\n", NOW)
     wanted = time.mktime((*parts, 0, 0, -1)) if parts else None if parts == () else 1795190523.0
     assert found == wanted
 
@@ -172,19 +181,19 @@ def test_the_first_date_of_a_log(line, parts):
 
 
 def test_this_machine(tmp_path):
-    cpu, memory = _host.read_cpu(), _host.read_memory()
+    cpu, memory = read_cpu.read_cpu(), read_memory.read_memory()
     assert cpu["used"] > 0
     assert memory["total"] > memory["available"] > 0
-    assert _host_net.read_clock()["synchronised"] in (True, False, None)
+    assert read_clock.read_clock()["synchronised"] in (True, False, None)
     # Two looks a moment apart: no waiting in between, and counters that do not go back.
-    again = _host.read_cpu()
+    again = read_cpu.read_cpu()
     assert again["used"] >= cpu["used"]
 
 
 def test_a_machine_without_proc(monkeypatch, tmp_path):
-    for module in (_host, _host_net):
+    for module in (counters, processes, read_cpu, read_memory, read_listeners):
         monkeypatch.setattr(module, "PROC", str(tmp_path))
-    for read in (_host.read_cpu, _host.read_memory, _host_net.read_listeners):
+    for read in (read_cpu.read_cpu, read_memory.read_memory, read_listeners.read_listeners):
         with pytest.raises(CannotRead):
             read()
 
@@ -192,12 +201,12 @@ def test_a_machine_without_proc(monkeypatch, tmp_path):
 @pytest.mark.parametrize("group", ["../..", "no/such/group", "a\0b"])
 def test_a_cgroup_that_is_none(group):
     with pytest.raises(WrongQuestion):
-        _host.read_cpu(group)
+        read_cpu.read_cpu(group)
 
 
 @pytest.fixture
 def groups(monkeypatch, tmp_path):
-    monkeypatch.setattr(_host, "CGROUPS", str(tmp_path))
+    monkeypatch.setattr(cgroups, "CGROUPS", str(tmp_path))
 
     def write(**files):
         for name, text in files.items():
@@ -212,7 +221,7 @@ def test_cgroups_of_version_2(groups):
     groups(cgroup_of_controllers="cpu memory\n", tank__cpu_of_max="50000 100000\n", tank__cgroup_of_procs=f"{os.getpid()}\n")
     groups(tank__cpu_of_stat="usage_usec 2500000\nnr_periods 10\nnr_throttled 4\n", tank__memory_of_max="1048576\n")
     groups(tank__memory_of_current="524288\n", tank__memory_of_stat="inactive_file 4096\n", tank__memory_of_events="oom 1\noom_kill 2\n")
-    cpu, memory = _host.read_cpu("/tank"), _host.read_memory("tank/")
+    cpu, memory = read_cpu.read_cpu("/tank"), read_memory.read_memory("tank/")
     assert (cpu["scope"], cpu["cores"], cpu["used"], cpu["throttled"]) == ("cgroup", 0.5, 2.5, 4)
     assert [process["pid"] for process in cpu["processes"]] == [os.getpid()]
     assert (memory["total"], memory["available"], memory["kills"]) == (1048576, 1048576 - 524288 + 4096, 2)
@@ -220,14 +229,14 @@ def test_cgroups_of_version_2(groups):
 
 def test_the_quota_of_a_container_of_version_1(groups):
     groups(cpu__cpu_of_cfs_quota_us="150000\n", cpu__cpu_of_cfs_period_us="100000\n", cpuacct__cpuacct_of_usage="7000000000\n")
-    cpu = _host.read_cpu()
+    cpu = read_cpu.read_cpu()
     assert (cpu["scope"], cpu["cores"], cpu["used"]) == ("cgroup", 1.5, 7.0)
 
 
 def test_no_quota_is_the_machine(groups):
     groups(cpu__cpu_of_cfs_quota_us="-1\n", cpu__cpu_of_cfs_period_us="100000\n", cpuacct__cpuacct_of_usage="7000000000\n")
     groups(memory__memory_of_limit_in_bytes="9223372036854771712\n")
-    assert (_host.read_cpu()["scope"], _host.read_memory()["scope"]) == ("machine", "machine")
+    assert (read_cpu.read_cpu()["scope"], read_memory.read_memory()["scope"]) == ("machine", "machine")
 
 
 def test_kills_in_the_kernels_words():
@@ -249,11 +258,11 @@ def test_a_text_log_stands_in_for_the_kernels(monkeypatch, tmp_path):
     log.write_text(f"{stamp} host kernel: Out of memory: Killed process 7 (node) total\n")
     monkeypatch.setattr(kernel_log, "KERNEL_MESSAGES", str(tmp_path / "none"))
     monkeypatch.setattr(kernel_log, "KERNEL_LOGS", (str(log),))
-    answer = _host.read_memory()
+    answer = read_memory.read_memory()
     assert (answer["killed"][0]["pid"], answer["killed_in"]) == (7, str(log))
     assert 55 < time.time() - answer["killed"][0]["at"] < 65
     monkeypatch.setattr(kernel_log, "KERNEL_LOGS", ())
-    assert _host.read_memory()["killed"] is None
+    assert read_memory.read_memory()["killed"] is None
 
 
 def test_a_process_says_its_script_and_no_other_argument():
@@ -280,7 +289,7 @@ def test_listeners_are_those_of_others():
         "   3: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 00:0 0  33        0 14 1\n"
         "   4: 0000000000000000FFFF00000100007F:0051 00000000000000000000000000000000:0000 0A 0:0 00:0 0  33        0 15 1\n"
     )
-    found = {entry["port"]: (entry["address"], entry["loopback"]) for entry in _host_net.parse_listeners(text)}
+    found = {entry["port"]: (entry["address"], entry["loopback"]) for entry in read_listeners.parse_listeners(text)}
     if sys.byteorder == "little":
         assert found == {22: ("127.0.0.1", True), 8080: (ALL, False), 80: ("::1", True), 81: ("::ffff:127.0.0.1", True)}
 
@@ -290,7 +299,7 @@ def test_our_own_port_is_seen_with_its_process():
         server.bind((ALL, 0))
         server.listen()
         port = server.getsockname()[1]
-        entry = next(one for one in _host_net.read_listeners()["open"] if one["port"] == port)
+        entry = next(one for one in read_listeners.read_listeners()["open"] if one["port"] == port)
     assert entry["pid"] == os.getpid()
 
 
@@ -308,7 +317,7 @@ def test_connections_are_told_apart():
             held.append(extra)
         targets = [f"127.0.0.1:{server.getsockname()[1]}", f"127.0.0.1:{full.getsockname()[1]}", "127.0.0.1:1", "no.such.invalid:443"]
         began = time.monotonic()
-        answers = _host_net.read_connections(targets, 0.5)
+        answers = read_connections.read_connections(targets, 0.5)
         took = time.monotonic() - began
         for extra in held:
             extra.close()
@@ -320,20 +329,20 @@ def test_connections_are_told_apart():
 @pytest.mark.parametrize("given_target", ["", "host", "host:0", "host:99999", "host:x", "user@host:1", "a b:1", "[::1", 7, None])
 def test_a_target_that_is_none(given_target):
     with pytest.raises(WrongQuestion):
-        _host_net.parse_targets([given_target])
+        read_connections.parse_targets([given_target])
 
 
 def test_targets():
-    assert _host_net.parse_targets(["a.example:443", "[::1]:1521", "a.example:443"]) == [("a.example", 443), ("::1", 1521)]
+    assert read_connections.parse_targets(["a.example:443", "[::1]:1521", "a.example:443"]) == [("a.example", 443), ("::1", 1521)]
     with pytest.raises(WrongQuestion):
-        _host_net.parse_targets([f"a:{port}" for port in range(1, 30)])
+        read_connections.parse_targets([f"a:{port}" for port in range(1, 30)])
 
 
 # --- time servers
 
 
 def stamp(moment):
-    return struct.pack("!II", (int(moment) + _host_net.NTP_EPOCH) % (1 << 32), int(moment % 1 * (1 << 32)))
+    return struct.pack("!II", (int(moment) + read_clock.NTP_EPOCH) % (1 << 32), int(moment % 1 * (1 << 32)))
 
 
 def reply(question, *, offset=0.0, first=0x24, stratum=2, nonce=None):
@@ -368,7 +377,7 @@ def time_server(answer):
 @pytest.mark.parametrize("offset", [0.0, 120.5, -86400.0])
 def test_the_offset_of_a_time_server(offset):
     with time_server(lambda question: reply(question, offset=offset)) as server:
-        answer = _host_net.read_time_server(server)
+        answer = read_clock.read_time_server(server)
     assert abs(answer["offset"] - offset) < 0.2
     assert answer["stratum"] == 2
 
@@ -386,15 +395,15 @@ def test_the_offset_of_a_time_server(offset):
     ],
 )
 def test_a_time_server_that_is_of_no_use(monkeypatch, answer):
-    monkeypatch.setattr(_host_net, "NTP_WITHIN", 0.1)
+    monkeypatch.setattr(read_clock, "NTP_WITHIN", 0.1)
     with time_server(answer) as server, pytest.raises(CannotRead):
-        _host_net.read_time_server(server)
+        read_clock.read_time_server(server)
 
 
 def test_no_time_server():
-    assert _host_net.read_time_server(None) is None
+    assert read_clock.read_time_server(None) is None
     with pytest.raises(WrongQuestion):
-        _host_net.read_time_server("http://ntp.example.com")
+        read_clock.read_time_server("http://ntp.example.com")
 
 
 # --- anything at all
@@ -423,20 +432,20 @@ FUZZ = settings(max_examples=150, deadline=500, suppress_health_check=[HealthChe
 def test_any_text_is_read(text):
     began = time.monotonic()
     for parse in (
-        _host.parse_pressure,
-        _host.parse_load,
-        _host.parse_stat,
-        _host.parse_process,
-        _host.parse_sizes,
-        _host.parse_counters,
+        counters.parse_pressure,
+        read_cpu.parse_load,
+        counters.parse_stat,
+        processes.parse_process,
+        read_memory.parse_sizes,
+        counters.parse_counters,
         _mounts.parse_mounts,
-        _host_files.parse_rules,
-        _host_files.rotated_from,
-        _host_net.parse_listeners,
+        logrotate.parse_rules,
+        logrotate.rotated_from,
+        read_listeners.parse_listeners,
     ):
         parse(text)
     kernel_log.parse_kills((kernel_log.syslog_time(line, NOW), line) for line in text.split("\n"))
-    _host_files.date_in(text, NOW)
+    read_log_files.date_in(text, NOW)
     assert time.monotonic() - began < 0.5
 
 
@@ -444,7 +453,7 @@ def test_any_text_is_read(text):
 @given(st.binary(max_size=100))
 def test_any_answer_of_a_time_server(data):
     with suppress(ValueError):
-        assert abs(_host_net.parse_time(data, data[24:32], NOW, NOW + 0.1)["offset"]) < 1 << 33
+        assert abs(read_clock.parse_time(data, data[24:32], NOW, NOW + 0.1)["offset"]) < 1 << 33
 
 
 @FUZZ
@@ -454,8 +463,8 @@ def test_any_memory_is_survived(points, kept):
     _host_series.add(points, [NOW, 1, 2])
     _host_series.growth(points, NOW, 5)
     disks = {"at": NOW, "disks": [{"mount": "/", "device": "d", "used": 1, "size": 2, "error": ""}], "folders": [], "missing": []}
-    _host_checks.remember_disks(disks, kept)
-    _host_checks.remember_disks(disks, {"disks": {"/ d": points}, "folders": kept})
+    read_disks.remember_disks(disks, kept)
+    read_disks.remember_disks(disks, {"disks": {"/ d": points}, "folders": kept})
 
 
 @FUZZ
@@ -472,7 +481,13 @@ def test_large_texts_take_little_time():
     texts = [line * 40_000, MOUNTS * 3000, "(" * 1_000_000, "/a " * 300_000, "- " * 500_000]
     for text in texts:
         began = time.monotonic()
-        for parse in (_host_net.parse_listeners, _mounts.parse_mounts, _host.parse_process, _host_files.parse_rules, _host.parse_stat):
+        for parse in (
+            read_listeners.parse_listeners,
+            _mounts.parse_mounts,
+            processes.parse_process,
+            logrotate.parse_rules,
+            counters.parse_stat,
+        ):
             parse(text)
         assert time.monotonic() - began < 3
 

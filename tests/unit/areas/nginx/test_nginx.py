@@ -13,9 +13,18 @@ import threading
 import time
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import checks as _nginx_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import conf as _nginx_conf
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import read as _nginx
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import (
+    check_config,
+    check_loaded,
+    check_restarts,
+    check_running,
+    error_log,
+    layout,
+    read_state,
+    read_status,
+    read_test,
+)
+from ansible_collections.ops.remediation.plugins.module_utils._areas.nginx import configuration as _nginx_conf
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead, WrongQuestion
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 from hypothesis import given, settings
@@ -149,7 +158,7 @@ def place(tmp_path):
 
 
 def run_test(folder):
-    return _nginx.read_test(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
+    return read_test.read_test(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
 
 
 @needs_nginx
@@ -176,7 +185,7 @@ def test_a_test_writes_nothing_and_opens_no_port(place):
 def test_reading_the_state_writes_nothing(place):
     folder, port = place
     before = tree_hash(folder)
-    state = _nginx.read_state(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
+    state = read_state.read_state(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
     assert tree_hash(folder) == before
     assert state["master"] is None
     assert [(entry["port"], entry["held"]) for entry in state["ports"]] == [(port, ""), (port, "")]
@@ -210,7 +219,7 @@ def test_configurations_that_nginx_refuses(tmp_path, text):
 @needs_nginx
 def test_nothing_is_left_of_the_copy(place, tmp_path_factory, monkeypatch):
     temporary = tmp_path_factory.mktemp("t")
-    monkeypatch.setattr(_nginx.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(read_test.tempfile, "tempdir", str(temporary))
     run_test(place[0])
     assert os.listdir(temporary) == []
 
@@ -219,7 +228,7 @@ def test_nothing_is_left_of_the_copy(place, tmp_path_factory, monkeypatch):
 def test_who_holds_a_port(place):
     folder, port = place
     with socket.create_server(("127.0.0.1", port)):
-        state = _nginx.read_state(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
+        state = read_state.read_state(executable=PROGRAM, conf=str(folder / "nginx.conf"), prefix=str(folder))
     held = {entry["address"]: entry for entry in state["ports"]}["127.0.0.1"]
     assert (held["held"], held["holder"]["pid"], held["holder"]["uid"]) == ("other", os.getpid(), os.geteuid())
     assert "python" in held["holder"]["program"] or "pytest" in held["holder"]["program"]
@@ -227,10 +236,10 @@ def test_who_holds_a_port(place):
 
 def test_what_is_not_there():
     with pytest.raises(WrongQuestion):
-        _nginx.layout("/no/such/nginx", None, None)
+        layout.layout("/no/such/nginx", None, None)
     if PROGRAM:
         with pytest.raises(WrongQuestion):
-            _nginx.layout(PROGRAM, "/no/such/nginx.conf", None)
+            layout.layout(PROGRAM, "/no/such/nginx.conf", None)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +253,7 @@ def test_what_is_not_there():
     ],
 )
 def test_answers_of_nginx(stderr, code, good, line):
-    found = _nginx.verdict(code, stderr, {"/t/0.conf": "/etc/nginx/nginx.conf"}, "/t")
+    found = read_test.verdict(code, stderr, {"/t/0.conf": "/etc/nginx/nginx.conf"}, "/t")
     assert (found["good"], found["line"]) == (good, line)
     assert "/t/" not in found["message"] + found["file"]
     assert found["message"] or good
@@ -254,7 +263,7 @@ def test_answers_of_nginx(stderr, code, good, line):
 @given(st.text(max_size=300), st.sampled_from([0, 1, None]))
 def test_any_answer_of_nginx(text, code):
     for said in (text, f"nginx: [emerg] {text} in /a:1", f"nginx: [emerg] a in /a:{text}"):
-        found = _nginx.verdict(code, said, {}, "/t")
+        found = read_test.verdict(code, said, {}, "/t")
         assert len(found["message"]) <= 300
 
 
@@ -266,7 +275,7 @@ def line(second, level, text, pid=7):
 
 
 def events(text, modified, start=0):
-    return _nginx.log_events(text.encode(), start, 1, modified)
+    return error_log.log_events(text.encode(), start, 1, modified)
 
 
 @pytest.mark.parametrize("zone", [0, 9 * 3600, -5 * 3600, 5.5 * 3600])
@@ -306,18 +315,18 @@ def test_what_a_line_means(level, text, kind):
 def test_any_log_is_read(data, modified):
     prefix = b"2026/11/21 10:00:00 [emerg] 7#7: "
     for text in (data, prefix + data, b"9999/99/99 99:99:99 [emerg] 7#7: x\n" + data):
-        _nginx.log_events(text, 0, 1, modified)
+        error_log.log_events(text, 0, 1, modified)
 
 
 def test_a_huge_log_is_read_from_its_end_and_with_the_one_before(tmp_path):
     path = tmp_path / "error.log"
     path.write_text(line(h.NOW, "emerg", "x") * 50_000)
     (tmp_path / "error.log.1").write_text(line(h.NOW, "emerg", "y"))
-    log = _nginx._log(str(path))
-    assert len(log["events"]) == _nginx.MAX_EVENTS
+    log = error_log.read_log(str(path))
+    assert len(log["events"]) == error_log.MAX_EVENTS
     assert log["size"] == path.stat().st_size
-    assert _nginx._log("stderr")["readable"] is False
-    assert _nginx._log(str(tmp_path))["readable"] is False
+    assert error_log.read_log("stderr")["readable"] is False
+    assert error_log.read_log(str(tmp_path))["readable"] is False
 
 
 # --- stub_status
@@ -326,12 +335,12 @@ STATUS = "Active connections: 2 \nserver accepts handled requests\n 10 10 31 \nR
 
 
 def test_figures():
-    assert _nginx.parse_status(STATUS)["requests"] == 31
+    assert read_status.parse_status(STATUS)["requests"] == 31
     with h.server(h.http(STATUS)) as url:
-        assert _nginx.read_status(url)["active"] == 2
-    assert _nginx.read_status(None) == {}
+        assert read_status.read_status(url)["active"] == 2
+    assert read_status.read_status(None) == {}
     with h.server(h.http("no", "404 Not Found")) as url, pytest.raises(CannotRead):
-        _nginx.read_status(url)
+        read_status.read_status(url)
 
 
 @QUICK
@@ -339,7 +348,7 @@ def test_figures():
 def test_any_page_of_figures(text):
     for page in (text, f"Active connections: {text}", STATUS.replace("31", text)):
         try:
-            _nginx.parse_status(page)
+            read_status.parse_status(page)
         except CannotRead:
             continue
 
@@ -396,7 +405,7 @@ GOOD = {
 def ask(check, value, remembered=None, test=None):
     found = check(
         h.asked(
-            _nginx_checks.RUNNING_PARAMETERS,
+            check_running.PARAMETERS,
             remembered=remembered,
             nginx_state=value,
             nginx_test=GOOD if test is None else test,
@@ -411,10 +420,10 @@ def ask(check, value, remembered=None, test=None):
 
 
 def test_running():
-    (found,) = ask(_nginx_checks.running, state(events=[event("502"), event("502"), event("504")]))
+    (found,) = ask(check_running.judge, state(events=[event("502"), event("502"), event("504")]))
     assert (found.status, found.evidence["gateway_errors"]) == ("ok", {"502": 2, "504": 1})
     memory = {"log": {"inode": 1, "size": 11}}
-    (found,) = ask(_nginx_checks.running, state(events=[event("502"), event("502", at=11)]), memory)
+    (found,) = ask(check_running.judge, state(events=[event("502"), event("502", at=11)]), memory)
     assert found.evidence["gateway_errors"]["502"] == 1
 
 
@@ -425,7 +434,7 @@ def test_running():
 )
 def test_what_is_new_in_the_log(mark, inodes, count):
     seen = [event("502", at=10, inode=inodes[0]), event("502", at=90, inode=inodes[1])]
-    (found,) = ask(_nginx_checks.running, state(events=seen), {"log": {"inode": mark[0], "size": mark[1]}})
+    (found,) = ask(check_running.judge, state(events=seen), {"log": {"inode": mark[0], "size": mark[1]}})
     if mark == (2, 50):
         assert found.evidence["gateway_errors"]["502"] == 1
     else:
@@ -433,11 +442,11 @@ def test_what_is_new_in_the_log(mark, inodes, count):
 
 
 def test_stopped():
-    (found,) = ask(_nginx_checks.running, state(None, [event("started"), event("told_to_end", h.NOW - 60), event("emerg", h.NOW - 5)]))
+    (found,) = ask(check_running.judge, state(None, [event("started"), event("told_to_end", h.NOW - 60), event("emerg", h.NOW - 5)]))
     assert (found.code, found.evidence["how"], found.evidence["log_line"]) == ("nginx.stopped", "told", "unknown directive")
-    (found,) = ask(_nginx_checks.running, state(None, [event("told_to_end"), event("started"), event("emerg", h.NOW - 90_000)]))
+    (found,) = ask(check_running.judge, state(None, [event("told_to_end"), event("started"), event("emerg", h.NOW - 90_000)]))
     assert (found.evidence["how"], "log_line" in found.evidence) == ("unknown", False)
-    for check in (_nginx_checks.restarts, _nginx_checks.loaded):
+    for check in (check_restarts.judge, check_loaded.judge):
         (blocked,) = ask(check, state(None))
         assert (blocked.status, blocked.evidence["blocked_by"]) == ("unknown", "nginx.stopped")
 
@@ -465,7 +474,7 @@ BAD = {**GOOD, "good": False, "message": "unknown directive", "file": "/etc/ngin
 )
 def test_config(test, ports, codes):
     for master in ("up", None):
-        found = ask(_nginx_checks.config, state(master, ports=ports), test=test)
+        found = ask(check_config.judge, state(master, ports=ports), test=test)
         assert [one.code for one in found] == codes
     if ports and ports[0]["holder"] and not ports[0]["holder"]["pid"]:
         assert found[0].evidence["not_asked"]
@@ -493,7 +502,7 @@ MEMORY = {"at": h.NOW - 9000, "master": {"pid": 3, "ticks": 100}, "log": {"inode
     ],
 )
 def test_restarts(events, memory, level, how):
-    (found,) = ask(_nginx_checks.restarts, state(events=events, level=level), memory)
+    (found,) = ask(check_restarts.judge, state(events=events, level=level), memory)
     assert found.evidence.get("how") == how
     assert found.severity == ("P3" if how else "")
 
@@ -508,12 +517,12 @@ def test_restarts(events, memory, level, how):
 def test_a_log_that_tells_nothing_is_named_and_proves_nothing(log, said):
     dark = state()
     dark["log"].update(log)
-    for check in (_nginx_checks.running, _nginx_checks.restarts, _nginx_checks.loaded):
+    for check in (check_running.judge, check_restarts.judge, check_loaded.judge):
         (found,) = ask(check, dark)
         assert found.status == "ok"
         assert said in found.evidence["not_asked"][0]
         assert "gateway_errors" not in found.evidence
-    (found,) = ask(_nginx_checks.restarts, dark, MEMORY)
+    (found,) = ask(check_restarts.judge, dark, MEMORY)
     assert (found.code, found.evidence["how"]) == ("nginx.restarted", "unknown")
     texts = faults_catalogue.render({**found.as_dict(), "host": "tank-web"})
     assert said in texts["en"]["cause"]
@@ -524,12 +533,12 @@ def test_a_log_that_tells_nothing_is_named_and_proves_nothing(log, said):
 def test_a_stopped_nginx_without_a_log_is_stopped():
     dark = state(master=None)
     dark["log"].update(present=False)
-    (found,) = ask(_nginx_checks.running, dark)
+    (found,) = ask(check_running.judge, dark)
     assert (found.code, "not_asked" in found.evidence) == ("nginx.stopped", False)
 
 
 def test_workers_that_died():
-    (found,) = ask(_nginx_checks.restarts, state(events=[event("worker_died"), event("worker_died")]))
+    (found,) = ask(check_restarts.judge, state(events=[event("worker_died"), event("worker_died")]))
     assert (found.code, found.subject, found.value) == ("nginx.restarted", "worker", 2)
 
 
@@ -549,7 +558,7 @@ def test_workers_that_died():
     ],
 )
 def test_loaded(events, modified, reason):
-    (found,) = ask(_nginx_checks.loaded, state(events=events, newest={"path": "/etc/nginx/a.conf", "modified": h.NOW + modified}))
+    (found,) = ask(check_loaded.judge, state(events=events, newest={"path": "/etc/nginx/a.conf", "modified": h.NOW + modified}))
     assert found.evidence.get("reason") == reason
     assert found.code == ("nginx.old_config" if reason else "")
 
@@ -557,12 +566,12 @@ def test_loaded(events, modified, reason):
 def test_a_log_that_may_not_be_read_is_named():
     value = state()
     value["log"] = {**value["log"], "readable": False, "problem": "Permission denied"}
-    for check in (_nginx_checks.running, _nginx_checks.restarts, _nginx_checks.loaded):
+    for check in (check_running.judge, check_restarts.judge, check_loaded.judge):
         (found,) = ask(check, value)
         assert found.status == "ok"
         assert "Permission denied" in found.evidence["not_asked"][0]
 
 
 def test_what_is_remembered():
-    assert _nginx_checks.remember_state(state()) == {"at": h.NOW, "master": {"pid": 7, "ticks": 500}, "log": {"inode": 1, "size": 100}}
-    assert _nginx_checks.remember_state(state(None))["master"] is None
+    assert read_state.remember_state(state()) == {"at": h.NOW, "master": {"pid": 7, "ticks": 500}, "log": {"inode": 1, "size": 100}}
+    assert read_state.remember_state(state(None))["master"] is None

@@ -8,12 +8,19 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas.backend import check_health
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS as _CATALOGUE
-from ansible_collections.ops.remediation.plugins.module_utils._areas.web import checks as _web_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.web import (
+    check_certificate,
+    check_gateway,
+    check_headers,
+    check_page,
+    check_secrets,
+    read_build,
+)
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import CannotRead
 from ansible_collections.ops.remediation.plugins.module_utils._core.finding import reporter
-from ansible_collections.ops.remediation.plugins.module_utils._shared import http_client as _web
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 
@@ -23,7 +30,7 @@ fault = reporter(_CATALOGUE)
 
 
 URL = "http://tank.example.com/"
-NO_BUILD = _web.read_build(None)
+NO_BUILD = read_build.read_build(None)
 
 
 def texts_read_well(findings):
@@ -50,7 +57,7 @@ def health(times=(5.0,) * 20, parameters=None, **answer):
         "times": list(times),
     }
     (found,) = texts_read_well(
-        _web_checks.health(h.asked(_web_checks.HEALTH_PARAMETERS, parameters=parameters, backend_health={**said, **answer}))
+        check_health.judge(h.asked(check_health.PARAMETERS, parameters=parameters, backend_health={**said, **answer}))
     )
     assert found.subject == (parameters or {}).get("process", "backend")
     return found
@@ -88,11 +95,11 @@ def test_an_ill_backend(answer, code):
 NO_ANSWERS = {
     "name": "not known here",
     "tls": "no encrypted connection",
-    "unreachable": "no way through the network",
+    "unreachable": "no network route",
     "nonsense": "does not speak HTTP",
     "refused": "nothing listens",
     "silent": "hangs",
-    "closed": "dies under the request",
+    "closed": "dies while it handles the request",
 }
 
 
@@ -173,7 +180,7 @@ def ask(check, parameters, seen=None, built=None, **more):
 
 
 def codes(seen, built=None):
-    return [finding.code for finding in ask(_web_checks.page, _web_checks.PAGE_PARAMETERS, seen, built)]
+    return [finding.code for finding in ask(check_page.judge, check_page.PARAMETERS, seen, built)]
 
 
 GONE = {"present": False, "size": 0, "mode": ""}
@@ -215,7 +222,7 @@ def test_pages(seen, built, code):
 
 def test_missing_and_empty_files_are_told_apart_and_counted():
     seen = page(assets=[asset(f"/{number}.js", status=404) for number in range(30)] + [asset("/e.css", size=0)])
-    missing, empty = ask(_web_checks.page, _web_checks.PAGE_PARAMETERS, seen)
+    missing, empty = ask(check_page.judge, check_page.PARAMETERS, seen)
     assert (missing.code, missing.value, len(missing.evidence["files"]), missing.evidence["more"]) == ("web.asset_missing", 30, 10, 20)
     assert (empty.code, empty.value) == ("web.asset_empty", 1)
 
@@ -234,7 +241,7 @@ def gateway(entry, seen=None):
         "waited": 5.0,
         "digest": "a",
     }
-    (found,) = ask(_web_checks.gateway, _web_checks.GATEWAY_PARAMETERS, seen, web_paths=[{**base, **entry}])
+    (found,) = ask(check_gateway.judge, check_gateway.PARAMETERS, seen, web_paths=[{**base, **entry}])
     return found
 
 
@@ -267,14 +274,12 @@ def test_a_silent_site_explains_its_paths():
 
 def test_secrets_of_page_and_build_are_counted_once():
     one = {"file": "/assets/a.js", "kind": "AWS access key"}
-    (found,) = ask(
-        _web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(secrets=[one]), build(secrets=[{**one, "file": "assets/a.js"}])
-    )
+    (found,) = ask(check_secrets.judge, check_secrets.PARAMETERS, page(secrets=[one]), build(secrets=[{**one, "file": "assets/a.js"}]))
     assert (found.code, found.severity, found.value) == ("web.secret_in_build", "P0", 1)
-    assert ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS)[0].status == "ok"
-    (unseen,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404))
+    assert ask(check_secrets.judge, check_secrets.PARAMETERS)[0].status == "ok"
+    (unseen,) = ask(check_secrets.judge, check_secrets.PARAMETERS, page(404))
     assert (unseen.status, unseen.evidence["blocked_by"]) == ("unknown", "web.not_found")
-    assert ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(404), build(unread=2))[0].evidence["not_asked"]
+    assert ask(check_secrets.judge, check_secrets.PARAMETERS, page(404), build(unread=2))[0].evidence["not_asked"]
 
 
 UNSEEN = [
@@ -289,16 +294,16 @@ UNSEEN = [
 @pytest.mark.parametrize(("seen", "said", "cause"), UNSEEN)
 def test_what_was_not_looked_through_is_not_well(seen, said, cause):
     for built in (None, build(files=0)):
-        (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, built)
+        (found,) = ask(check_secrets.judge, check_secrets.PARAMETERS, seen, built)
         assert (found.status, found.evidence.get("blocked_by")) == ("unknown", cause)
         assert said in found.evidence["reason"]
-    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, seen, build(unread=1))
+    (found,) = ask(check_secrets.judge, check_secrets.PARAMETERS, seen, build(unread=1))
     assert found.status == "ok"
     assert [said in one for one in found.evidence["not_asked"]] == [False, True]
 
 
 def test_a_file_that_is_not_there_hides_no_secret():
-    (found,) = ask(_web_checks.secrets, _web_checks.SECRETS_PARAMETERS, page(assets=[asset(status=404)]))
+    (found,) = ask(check_secrets.judge, check_secrets.PARAMETERS, page(assets=[asset(status=404)]))
     assert (found.status, "not_asked" in found.evidence) == ("ok", False)
 
 
@@ -316,14 +321,14 @@ SAFE = {"x-frame-options": "DENY", "x-content-type-options": "nosniff", "server"
     ],
 )
 def test_headers(headers, missing, tells):
-    (found,) = ask(_web_checks.headers, _web_checks.HEADERS_PARAMETERS, page(headers=headers))
+    (found,) = ask(check_headers.judge, check_headers.PARAMETERS, page(headers=headers))
     assert found.code == ("" if missing is None else "web.headers_missing")
     if missing is not None:
         assert (found.evidence["missing"], found.evidence["tells"]) == (missing, tells)
 
 
 def test_no_headers_of_a_page_that_is_not_served():
-    (found,) = ask(_web_checks.headers, _web_checks.HEADERS_PARAMETERS, page(403), build(index=GONE))
+    (found,) = ask(check_headers.judge, check_headers.PARAMETERS, page(403), build(index=GONE))
     assert (found.status, found.evidence["blocked_by"]) == ("unknown", "web.build_missing")
 
 
@@ -344,19 +349,21 @@ DAY = 86400
 def test_certificates(begin, end, code, left):
     entry = {"subject": "tank:443", "live": True, "not_before": h.NOW + begin * DAY, "not_after": h.NOW + end * DAY, "problem": ""}
     (found,) = ask(
-        _web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[{**entry, "trusted": None, "distrust": ""}]
+        check_certificate.judge,
+        check_certificate.PARAMETERS,
+        web_certificate=[{**entry, "trusted": None, "distrust": ""}],
     )
     assert (found.code, found.value, found.unit) == (code, left, "days")
 
 
 def test_certificates_that_are_not_there():
-    assert ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[])[0].evidence == {"tls": False}
+    assert ask(check_certificate.judge, check_certificate.PARAMETERS, web_certificate=[])[0].evidence == {"tls": False}
     entry = {"subject": "tank:443", "live": True, "problem": "tank:443 presents no certificate: refused"}
     for more, cause in (({}, "web.no_answer"), ({"refused": True}, "nginx.stopped")):
-        (found,) = ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=[{**entry, **more}])
+        (found,) = ask(check_certificate.judge, check_certificate.PARAMETERS, web_certificate=[{**entry, **more}])
         assert found.evidence["blocked_by"] == cause
     with pytest.raises(CannotRead):
-        ask(_web_checks.certificate, _web_checks.CERTIFICATE_PARAMETERS, web_certificate=CannotRead("no"))
+        ask(check_certificate.judge, check_certificate.PARAMETERS, web_certificate=CannotRead("no"))
 
 
 # --- folding
