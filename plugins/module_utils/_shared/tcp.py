@@ -41,7 +41,7 @@ class NotConnected(OSError):
     detail: the reason in the system's words, "" for a timeout. address: the last one that was tried, "" for none.
     """
 
-    def __init__(self, state: State, error: OSError | UnicodeError, address: str = "") -> None:
+    def __init__(self, state: State, error: OSError | ValueError, address: str = "") -> None:
         super().__init__(*(error.args if isinstance(error, OSError) else (str(error),)))
         self.state = state
         self.address = address
@@ -64,7 +64,7 @@ def resolve(host: str, port: int) -> list[Address]:
     """Return the addresses of a host, at most MOST_ADDRESSES, in the resolver's order; raises NotConnected."""
     try:
         rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError for a text that no name can be
         raise NotConnected("name", error) from error
     return list(dict.fromkeys(Address(row[0], row[4]) for row in rows))[:MOST_ADDRESSES]
 

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import checks as _nas_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.nas import read as _nas
+from ansible_collections.ops.remediation.plugins.module_utils._shared import nas_states
 from ansible_collections.ops.remediation.plugins.module_utils._shared.logs.signatures import (
     LITERALS,
     SIGNATURES,
@@ -74,8 +73,8 @@ def test_signatures(line, name, detail):
 @pytest.mark.parametrize("name", ["EIO", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO"])
 def test_a_sick_mount_has_one_code_in_the_log_and_on_the_mount(name):
     signature, _detail = matching(f"{name}: something, open '/batch/a.pdf'")[0]
-    assert name in _nas.STALE
-    assert signature.code == _nas_checks.STATES["stale"]
+    assert name in nas_states.STALE
+    assert signature.code == nas_states.STATES["stale"]
 
 
 def test_every_signature_is_found_by_the_first_pass():
