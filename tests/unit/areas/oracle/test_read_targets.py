@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -351,11 +352,19 @@ def test_an_update_is_parsed_and_never_run(place, asker):
 
 
 def test_a_session_killed_in_its_query(place, each):
-    timer = threading.Timer(0.4, lambda: place.server.control.kill(user="TANK_MON"))
-    place.server.control.set_fault("slow_query", seconds=20, match="dual")
-    timer.start()
+    control = place.server.control
+    control.set_fault("slow_query", seconds=20, match="dual")
+
+    def kill_once_the_query_runs():
+        give_up = time.monotonic() + 10
+        while time.monotonic() < give_up and not any(fault["hits"] for fault in control.status()["faults"]):
+            time.sleep(0.02)
+        control.kill(user="TANK_MON")
+
+    killer = threading.Thread(target=kill_once_the_query_runs)
+    killer.start()
     found = each.ask(place.target(), stage_timeout=4).about()
-    timer.join()
+    killer.join()
     assert (found["code"], found["evidence"]["reason"], found["evidence"]["stage"]) == ("ORA-03113", "killed", "query")
 
 
