@@ -567,13 +567,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.parameters import QUERY_OPTIONS, QUERY_RULES
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import without_descriptions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": list(_attachment_scan.STATES), "default": "present"},
+    "state": {"type": "str", "choices": list(attachment_scan.STATES), "default": "present"},
     "roots": {"type": "list", "elements": "str", "default": []},
     "wanted": {"type": "list", "elements": "raw"},
     "wanted_file": {"type": "str"},
@@ -624,22 +624,22 @@ def main() -> None:
         required_if=[("state", "renamed", ("wanted", "wanted_file", "wanted_query"), True)],
         supports_check_mode=True,
     )
-    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
-    state = _state.State(directory, read_only=module.check_mode)
+    directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
+    state = State(directory, read_only=module.check_mode)
     try:
-        result = _attachment_scan.run(module.params, state, module.params["asked_from"])
+        result = attachment_scan.run(module.params, state, module.params["asked_from"])
     except RemediationError as error:
-        module.fail_json(msg=error.message, **_answer(module, error.details.get("partial") or _attachment_scan.Result()))
+        module.fail_json(msg=error.message, **_answer(module, error.details.get("partial") or attachment_scan.Result()))
     if result.wrong:
         module.fail_json(msg="; ".join(result.wrong), **_answer(module, result))
     module.exit_json(**_answer(module, result))
 
 
-def _answer(module: AnsibleModule, result: _attachment_scan.Result) -> dict[str, Any]:
+def _answer(module: AnsibleModule, result: attachment_scan.Result) -> dict[str, Any]:
     for warning in result.warnings:
         module.warn(warning)
     answer = result.as_dict(module.params["details"])
-    if module.params["state"] != _attachment_scan.UNDONE:
+    if module.params["state"] != attachment_scan.UNDONE:
         answer["expected"] = list(dict.fromkeys([*(finding["check"] for finding in result.findings), "attachments.present"]))
     if module._diff:
         answer["diff"] = {"before": result.before, "after": result.after}

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Units and their text: seconds of a day, bytes as people read them, moments as RFC 3339."""
+"""Units and their texts: the seconds of a day, sizes for people, times as RFC 3339."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 DAY = 86400.0  # seconds
-END_OF_TIME = 1e11  # epoch seconds; what is later is no time
+END_OF_TIME = 1e11  # epoch seconds; a later value is no time
 KOREA = timezone(timedelta(hours=9))
 
 
@@ -19,7 +19,7 @@ def is_number(value: Any) -> bool:
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes as people read it: ``1.2 GB``."""
+    """Return a number of bytes for people: ``1.2 GB``."""
     for unit, factor in (("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20)):
         if abs(size) >= factor:
             number = size / factor
@@ -28,7 +28,7 @@ def size_text(size: float) -> str:
 
 
 def stamp(moment: Any) -> str | None:
-    """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
+    """Return a time (epoch seconds) as RFC 3339 in UTC, None for an unknown one."""
     if not is_number(moment) or not 0 < moment < END_OF_TIME:
         return None
     return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -13,11 +13,10 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import compress
-from typing import Any
 
 FOUND, NOT_FOUND, DUPLICATED, INVALID = "FOUND", "NOT_FOUND", "DUPLICATED", "INVALID"
 # For names in a folder that does not answer: a file may be there.
@@ -315,11 +314,3 @@ def _holding(piece: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
 def judge_names(wanted: Sequence[Wanted], rules: Rules) -> dict[int, str]:
     """Return the codes of the wanted names that are invalid, whatever the folders hold."""
     return {number: code for number, code in ((number, rules.broken_by(one.name)) for number, one in enumerate(wanted)) if code}
-
-
-def count_outcomes(details: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how many there are of each outcome."""
-    counts = dict.fromkeys(OUTCOMES, 0)
-    for row in details:
-        counts[row["outcome"]] += 1
-    return counts
