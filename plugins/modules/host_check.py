@@ -269,10 +269,9 @@ expected:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host.area import CHECKS
-from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking, questions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
 
 QUESTIONS = {check.id.partition(".")[2]: check for check in CHECKS}
 ARGUMENTS = {
@@ -284,8 +283,8 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Ask, and return what was found."""
+def main() -> None:
+    """Run the checks, and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = {name: value for name, value in module.params.items() if value is not None}
     asked = [
@@ -296,12 +295,12 @@ def main():
         }
         for name in dict.fromkeys(given["ask"])
     ]
-    state = _state.State(given.get("state_dir") or _state.default_directory(given["asked_from"]), read_only=module.check_mode)
+    state = State(given.get("state_dir") or default_directory(given["asked_from"]), read_only=module.check_mode)
     try:
         parsed = questions.parse(asked, ArgumentSpecValidator, {"host": lambda: CHECKS})
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked])
-    answer = _ask.ask(parsed, asked_from=given["asked_from"], state=state)
+    answer = asking.ask(parsed, asked_from=given["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
     result = {"findings": answer.findings, "expected": answer.expected}
