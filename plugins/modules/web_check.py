@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: web_check
-short_description: Ask a health API and a served page as a browser would
+short_description: Check a health API and a served page as a browser would
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
@@ -15,7 +15,7 @@ description:
   - Asks whether a page is served with every file that it loads, whether what nginx passes on answers, whether a health API answers well and
     fast, whether secrets lie in the page, whether its headers protect it, and how long its certificate is valid.
   - A single-page application hides a missing file behind C(index.html) and the status 200, so every file is asked for and its content type
-    and size are looked at.
+    and size are checked.
   - The same checks as C(web.*) and C(backend.health) of M(ops.remediation.stack_check), without an inventory of checks.
   - A fault that was found is a successful run. The module fails only for a question that was wrongly put. It changes nothing.
 attributes:
@@ -66,7 +66,7 @@ options:
     type: str
     default: root
   build_dir:
-    description: Folder of the built page on this host, to say why it is not served, and to look through its files for secrets.
+    description: Folder of the built page on this host, to find out why it is not served, and to search its files for secrets.
     type: path
   certificate_files:
     description: Certificate files on this host. Of a chain, the first end counts.
@@ -119,7 +119,7 @@ EXAMPLES = r"""
     health_url: http://127.0.0.1:3000/api/health
     slow_ms: 300
 
-- name: Look at certificate files only
+- name: Check certificate files only
   ops.remediation.web_check:
     certificate_files:
       - /etc/nginx/tls/site.crt
