@@ -62,3 +62,34 @@ def test_a_health_answer_is_masked():
 def test_any_health_body(body):
     found = _health._body(body)
     assert len(found["said"]) <= 60
+
+
+def test_an_encrypted_health_api_needs_a_trusted_certificate_where_a_repair_is_verified(tmp_path):
+    h.make_certificate(tmp_path)
+    with h.tls_server(tmp_path) as url:
+        assert _health.read_health(url)["times"]
+        assert "certificate verify failed" in _health.health(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "strict", "lenient"),
+    [
+        (200, b'{"status": "ok"}', "", ""),
+        (200, b'{"status": "OK"}', "", ""),
+        (200, b'{"status": "error"}', "said", "said"),
+        (200, b'{"status": null}', "said", "said"),
+        (200, b"{}", "said", ""),
+        (200, b"[]", "said", ""),
+        (200, b"fine", "not_json", ""),
+        (204, b"", "not_json", ""),
+        (302, b"", "status", "status"),
+        (404, b"{}", "status", "status"),
+        (503, b'{"status": "ok"}', "error_5xx", "error_5xx"),
+    ],
+)
+def test_one_rule_judges_an_answer(status, body, strict, lenient):
+    facts = {"problem": "", "status": status, **_health._body(body)}
+    assert _health.flaw_of(facts, "ok") == strict
+    assert _health.flaw_of(facts, "ok", required=False) == lenient
+    assert _health.flaw_of({**facts, "problem": "closed"}, "ok") == "no_answer"
+    assert _health.flaw_of(facts, "") == (strict if status >= 300 else "")

@@ -58,6 +58,6 @@ def test_any_bytes_are_looked_through(data):
 
 def test_large_files_are_looked_through_in_bounded_time():
     for piece in (b"://", b"pass", b"akia", b"db_pass=", b"postgres://a", b"A"):
-        started = time.monotonic()
+        started = time.process_time()
         secrets_in_text.kinds_of_secrets(piece * (4_000_000 // len(piece)))
-        assert time.monotonic() - started < 5, piece
+        assert time.process_time() - started < 5, piece

@@ -17,7 +17,7 @@ from ..areas.host.helpers import FUZZ, NOW
 @FUZZ
 @given(st.lists(st.tuples(st.floats(0, 2e9), st.floats(0, 1e15), st.just(1e12)).map(list), max_size=300))
 def test_any_series_is_continued_in_time(points):
-    began = time.monotonic()
+    began = time.process_time()
     found = series.forecast(points, NOW, 1e9, least_points=4, least_seconds=3600)
     assert found is None or (found.full_at > NOW and found.per_day > 0)
-    assert time.monotonic() - began < 0.2
+    assert time.process_time() - began < 0.2

@@ -82,4 +82,4 @@ def _not_rotated(asked: Asked, entry: LogFile, folder: LogFolder, read: LogFiles
     }
 
 
-CHECK = Check("host.logs", "Are logs rotated, and kept from others?", judge, (LOG_FILES,), PARAMETERS)
+CHECK = Check("host.logs", "Are logs rotated, and protected from other users?", judge, (LOG_FILES,), PARAMETERS)

@@ -53,4 +53,4 @@ def _open_port(entry: OpenPort) -> Finding:
     return fault("host.port_open", "host.ports", f"{entry['port']}/tcp", evidence=evidence)
 
 
-CHECK = Check("host.ports", "Is any port open to others that should not be?", judge, (LISTENERS,), PARAMETERS)
+CHECK = Check("host.ports", "Is a port open to others that should not be?", judge, (LISTENERS,), PARAMETERS)

@@ -63,4 +63,4 @@ def _failed_reload(state: State, master: Master, since: float) -> Event | None:
     return None
 
 
-CHECK = Check("nginx.loaded", "Does nginx serve the configuration that lies there?", judge, (STATE,), PARAMETERS, runs_on="web")
+CHECK = Check("nginx.loaded", "Does nginx serve the configuration that is on the disk?", judge, (STATE,), PARAMETERS, runs_on="web")

@@ -61,7 +61,7 @@ class Directive:
 
 
 def directives(text: str, blocks: tuple[str, ...] = ()) -> Iterator[Directive]:
-    """Yield the directives of a text in order; where it cannot be understood, it ends (nginx will say where)."""
+    """Yield the directives of a text in order; ends where the text cannot be parsed (nginx reports where)."""
     words: list[Word] = []
     stack = list(blocks)
     position = 0
@@ -160,7 +160,7 @@ def _included(main: str, pattern: str) -> list[str]:
     return sorted(glob.glob(path)) if re.search(r"[*?\[]", pattern) else [path]
 
 
-# --- what it says
+# --- what it contains
 
 
 def listens(tree: Tree) -> list[tuple[str, int]]:
@@ -220,7 +220,7 @@ def _redirected(tree: Tree, file: File, folder: str, names: Mapping[tuple[str, t
     for directive in directives(file.text, file.blocks):
         found = includes.get(directive.words[0].start)
         if found:
-            # A file that could not be read keeps its name: nginx says what it thinks of it.
+            # A file that could not be read keeps its name: nginx reports why.
             copies = (names.get((path, directive.blocks), path) for path in found)
             changes = [(directive.words[0].start, directive.end, "; ".join(f"include {copy}" for copy in copies))]
         elif directive.name == "http" and directive.opens and not directive.blocks:
@@ -255,7 +255,7 @@ def _changes(tree: Tree, directive: Directive, folder: str) -> Iterator[tuple[in
 def _no_port(directive: Directive, folder: str) -> Iterator[tuple[int, int, str]]:
     """Let a server listen on a socket in the folder: a test opens the ports for a moment, and a browser would run into it.
 
-    What is the same address for nginx stays the same one. Names are left, since nginx looks them up, and so is UDP.
+    Equal addresses stay equal for nginx. Names stay, since nginx resolves them, and so does UDP.
     """
     word = directive.words[1]
     options = {option.text for option in directive.words[2:]}

@@ -15,7 +15,7 @@ from ..._core.errors import CannotRead, WrongQuestion
 
 PROGRAM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin", "/usr/bin", "/opt/nginx/sbin")
 VERSION_WITHIN = 3.0  # seconds for nginx -V
-WHERE = ("executable", "conf", "prefix")  # the parameters that say which nginx is meant
+WHERE = ("executable", "conf", "prefix")  # the parameters that select an nginx
 _PATH_REMEDY = "give the path of nginx.conf on this host"
 
 

@@ -26,11 +26,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "pid_file": {
         "type": "path",
         "variable": "stack_nginx_pid_file",
-        "description": "Path of the pid file, by default what the configuration says.",
+        "description": "Path of the pid file, by default the one of the configuration.",
     },
     "error_log": {
         "type": "path",
         "variable": "stack_nginx_error_log",
-        "description": "Path of the main error log, by default what the configuration says.",
+        "description": "Path of the main error log, by default the one of the configuration.",
     },
 }

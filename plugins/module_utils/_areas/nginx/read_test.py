@@ -70,7 +70,9 @@ def read_test(executable: str | None = None, conf: str | None = None, prefix: st
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if said.timed_out:
-        raise CannotRead(f"{known['program']} -t did not end within {TEST_WITHIN:g} s; does it look up a name that does not answer?")
+        raise CannotRead(
+            f"{known['program']} -t did not end within {TEST_WITHIN:g} s; does it resolve a name at a name server that does not answer?"
+        )
     return {"conf": known["conf"], **verdict(said.code, said.stderr, {**names, f"{folder}/0.conf": known["conf"]}, folder)}
 
 

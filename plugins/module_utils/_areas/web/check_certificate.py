@@ -83,4 +83,4 @@ def _date_text(moment: float) -> str | None:
     return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-CHECK = Check("web.certificate", "Is each certificate valid for a while yet?", judge, (CERTIFICATES,), PARAMETERS, runs_on="web")
+CHECK = Check("web.certificate", "Is each certificate valid for long enough?", judge, (CERTIFICATES,), PARAMETERS, runs_on="web")

@@ -58,7 +58,7 @@ def _passed_on(asked: Asked, entry: PathFacts) -> Finding:
 
 CHECK = Check(
     "web.gateway",
-    "Does what nginx passes on answer?",
+    "Do the paths answer that nginx passes on to the backend?",
     judge,
     (
         PATHS,

@@ -22,7 +22,7 @@ TIMEOUT: dict[str, Any] = {"type": "float", "default": 5.0, "description": "Seco
 BUILD_DIR: dict[str, Any] = {
     "type": "path",
     "variable": "stack_web_build_dir",
-    "description": "Folder of the built page on this host, to say why it is not served.",
+    "description": "Folder of the built page on this host, to find out why it is not served.",
 }
 # A page and the folder that it is built in.
 PAGE_AND_BUILD: dict[str, dict[str, Any]] = {"url": URL, "address": ADDRESS, "timeout": TIMEOUT, "build_dir": BUILD_DIR}

@@ -53,7 +53,7 @@ def test_a_machine_without_proc(monkeypatch, tmp_path):
 @example("{" * 2000)
 @example("\\777" * 300)
 def test_any_text_is_read(text):
-    began = time.monotonic()
+    began = time.process_time()
     for parse in (
         counters.parse_pressure,
         read_cpu.parse_load,
@@ -69,14 +69,14 @@ def test_any_text_is_read(text):
         parse(text)
     kernel_log.parse_kills((kernel_log.syslog_time(line, NOW), line) for line in text.split("\n"))
     read_log_files.date_in(text, NOW)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_large_texts_take_little_time():
     line = "   1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1\n"
     texts = [line * 40_000, MOUNTS * 3000, "(" * 1_000_000, "/a " * 300_000, "- " * 500_000]
     for text in texts:
-        began = time.monotonic()
+        began = time.process_time()
         for parse in (
             read_listeners.parse_listeners,
             mounts.parse_mounts,
@@ -85,4 +85,4 @@ def test_large_texts_take_little_time():
             counters.parse_stat,
         ):
             parse(text)
-        assert time.monotonic() - began < 3
+        assert time.process_time() - began < 3

@@ -56,9 +56,9 @@ def test_any_text_is_read_as_a_configuration(text):
 
 def test_a_large_configuration_is_read_in_bounded_time():
     for piece in ("a b;", "{", '"', "a{", "\\", "${", "# x\n", "a "):
-        started = time.monotonic()
+        started = time.process_time()
         list(configuration.directives(piece * 20_000))
-        assert time.monotonic() - started < 5, piece
+        assert time.process_time() - started < 5, piece
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,9 @@ def test_any_page_is_parsed(text):
 
 def test_a_huge_malformed_page_is_parsed_in_bounded_time():
     for piece in ("<a ", "<!--", "<script>", "<![CDATA[", "</a", '<a b="'):
-        started = time.monotonic()
+        started = time.process_time()
         read_page.parse_page(piece * 500_000)
-        assert time.monotonic() - started < 20, piece
+        assert time.process_time() - started < 20, piece
 
 
 @QUICK
