@@ -51,9 +51,9 @@ STAGES = {
     "faults-sample": Stage([*FAULTS, "--rows", "sample"], 1.2, 80),
     "faults": Stage([*FAULTS, "--rows", "once"], 1.2, 640),
     "faults-rest": Stage([*FAULTS, "--rows", "rest"], 1.2, 430),
-    "molecule": Stage([*MOLECULE, "--of-roles"], 0.8, 240, in_containers=True),
-    "molecule-rest": Stage([*MOLECULE, "--rest"], 1.2, 500, in_containers=True),
-    "container-faults": Stage([*FAULTS, "--containers", "--rows", "once"], 0.8, 200, in_containers=True),
+    "molecule": Stage([*MOLECULE, "--part", "roles"], 0.8, 240, in_containers=True),
+    "molecule-rest": Stage([*MOLECULE, "--part", "modules"], 1.2, 500, in_containers=True),
+    "container-faults": Stage([*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True),
     "container-faults-rest": Stage([*FAULTS, "--containers", "--rows", "rest"], 1.2, 400, in_containers=True),
 }
 # The plans. `make test`: what needs no podman and waits for no minutes, and a fault of each area. `make ci`: every test, each fault in one
@@ -94,8 +94,8 @@ class Outcome:
     seconds: float
     counts: Counter[str] = field(default_factory=Counter)
     problem: str = ""
-    work: float = 0.0  # seconds of processor time, without what runs as a service (the replica's processes)
     named: list[str] = field(default_factory=list)  # lines in which it names what failed
+    work: float = 0.0  # seconds of processor time, without what runs as a service (the replica's processes)
 
 
 def main(names: list[str]) -> int:
@@ -161,13 +161,20 @@ def run_all(names: Sequence[str]) -> list[Outcome]:
 
 
 def next_of(waiting: Sequence[str], at_work: Iterable[str]) -> list[str]:
-    """Return the waiting stages that begin now; one that needs more processors than there are begins when nothing runs."""
-    busy = [STAGES[name].processors for name in at_work]
+    """Return the waiting stages that begin now.
+
+    One that needs more processors than there are begins when nothing runs. Of those in containers one runs at a time: they share the
+    image, which the first one builds.
+    """
+    running = list(at_work)
     begin = []
     for name in waiting:
-        if not busy or sum(busy) + STAGES[name].processors <= PROCESSORS * SHARED:
+        stage = STAGES[name]
+        fits = sum(STAGES[other].processors for other in running) + stage.processors <= PROCESSORS * SHARED
+        shares = stage.in_containers and any(STAGES[other].in_containers for other in running)
+        if not running or (fits and not shares):
             begin.append(name)
-            busy.append(STAGES[name].processors)
+            running.append(name)
     return begin
 
 

@@ -332,7 +332,7 @@ def disturb(case: Case, other: Case) -> bool:
 
     The worker has one work at a time and needs Oracle to read files; a fault of the applications is one of all that needs them.
     """
-    if case.by_worker and other.by_worker:
+    if case.area == other.area or (case.by_worker and other.by_worker):
         return True
     pairs = ((case, other), (other, case))
     if any(logs(one) and (two.by_worker or two.area in NEED_APPLICATIONS) for one, two in pairs):

@@ -22,6 +22,8 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.errors impor
     WrongQuestion,
 )
 
+NOT_WAITED_FOR_S = 30  # what takes a minute was not waited for, also on a busy machine
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 
 
@@ -35,7 +37,7 @@ def alive(pid: int) -> bool:
 
 
 def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + NOT_WAITED_FOR_S
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not alive(pid)
@@ -86,8 +88,8 @@ def test_a_child_that_is_killed_is_a_crash():
 
 def test_a_hanging_child_is_killed_at_its_deadline_and_harms_no_other():
     started = time.monotonic()
-    outcomes = _process.call_all({"hung": _process.Call(lambda: time.sleep(60), 0.5), "well": _process.Call(lambda: "yes", 5)})
-    assert time.monotonic() - started < 2
+    outcomes = _process.call_all({"hung": _process.Call(lambda: time.sleep(60), 0.5), "well": _process.Call(lambda: "yes", 50)})
+    assert time.monotonic() - started < NOT_WAITED_FOR_S
     assert isinstance(outcomes["hung"].error, TooSlow)
     assert "0.5 s" in outcomes["hung"].error.message
     assert outcomes["well"].get() == "yes"
@@ -131,10 +133,15 @@ def test_more_calls_than_children_all_get_their_outcome():
     assert {key: outcome.get() for key, outcome in _process.call_all(calls).items()} == {n: n * n for n in range(25)}
 
 
-def test_children_work_at_the_same_time():
-    started = time.monotonic()
-    _process.call_all({n: _process.Call(lambda: time.sleep(0.4), 5) for n in range(6)})
-    assert time.monotonic() - started < 1.6
+def test_children_work_at_the_same_time(tmp_path):
+    def meets_the_others(number):
+        (tmp_path / str(number)).touch()
+        while len(os.listdir(tmp_path)) < 6:
+            time.sleep(0.01)
+        return "met"
+
+    outcomes = _process.call_all({n: _process.Call(lambda n=n: meets_the_others(n), 50) for n in range(6)})
+    assert [outcome.get() for outcome in outcomes.values()] == ["met"] * 6
 
 
 def test_no_descriptor_is_left_open():
@@ -249,17 +256,17 @@ def test_a_program_is_killed_with_its_children(tmp_path):
     started = time.monotonic()
     program = _process.run(["sh", "-c", f"sleep 60 & echo $! > {note}; sleep 60"], deadline=0.5)
     assert program.timed_out
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < NOT_WAITED_FOR_S
     assert ends(int(note.read_text()))
 
 
 def test_a_daemon_that_keeps_the_pipes_does_not_keep_us(tmp_path):
     note = tmp_path / "pid"
     started = time.monotonic()
-    program = _process.run(["sh", "-c", f"setsid sleep 30 & echo $! > {note}; echo started"], deadline=10)
+    program = _process.run(["sh", "-c", f"setsid sleep 60 & echo $! > {note}; echo started"], deadline=50)
     try:
         assert (program.code, program.stdout) == (0, "started\n")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < NOT_WAITED_FOR_S
     finally:
         os.kill(int(note.read_text()), signal.SIGKILL)
 
