@@ -31,13 +31,15 @@ class Stage:
     """One program that runs tests.
 
     processors: how many it keeps busy on average. seconds: how long it takes on two idle processors, where nothing else runs; the
-    longest begins first, as far as the processors suffice. in_containers: it needs hosts in containers.
+    longest begins first, as far as the processors suffice. in_containers: it needs hosts in containers. replica: the name of the replica
+    that it makes, where another stage of the same program may run beside it.
     """
 
     argv: list[str]
     processors: float
     seconds: int
     in_containers: bool = False
+    replica: str = ""
 
 
 STAGES = {
@@ -48,13 +50,15 @@ STAGES = {
     "packaging": Stage([*PYTEST, "tests/packaging"], 0.8, 30),
     "integration": Stage([*INTEGRATION, "--part", "rest"], 0.8, 250),
     "integration-long": Stage([*INTEGRATION, "--part", "long"], 0.5, 540),
-    "faults-sample": Stage([*FAULTS, "--rows", "sample"], 1.2, 80),
-    "faults": Stage([*FAULTS, "--rows", "once"], 1.2, 640),
-    "faults-rest": Stage([*FAULTS, "--rows", "rest"], 1.2, 430),
+    "faults-sample": Stage([*FAULTS, "--rows", "sample"], 1.2, 80, replica="faults-sample"),
+    "faults": Stage([*FAULTS, "--rows", "once"], 1.2, 640, replica="faults"),
+    "faults-rest": Stage([*FAULTS, "--rows", "rest"], 1.2, 430, replica="faults-rest"),
     "molecule": Stage([*MOLECULE, "--part", "roles"], 0.8, 240, in_containers=True),
     "molecule-rest": Stage([*MOLECULE, "--part", "modules"], 1.2, 500, in_containers=True),
-    "container-faults": Stage([*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True),
-    "container-faults-rest": Stage([*FAULTS, "--containers", "--rows", "rest"], 1.2, 400, in_containers=True),
+    "container-faults": Stage(
+        [*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True, replica="faults-hosts"
+    ),
+    "container-faults-rest": Stage([*FAULTS, "--containers", "--rows", "rest"], 1.2, 400, in_containers=True, replica="faults-hosts"),
 }
 # The plans. `make test`: what needs no podman and waits for no minutes, and a fault of each area. `make ci`: every test, each fault in one
 # way, each role under Molecule. `make full`: everything.
@@ -182,13 +186,13 @@ def run(name: str, prefix: str = "") -> Outcome:
     """Run one stage and pass its output on, each line with a prefix."""
     print(f"\n== {name}" if not prefix else f"{prefix}begins", flush=True)
     started = time.monotonic()
-    outcome = Outcome(name, 0)
+    outcome, stage = Outcome(name, 0), STAGES[name]
     # A session of its own, so that whatever a hanging stage started ends with it.
     with (
         subprocess.Popen(
-            STAGES[name].argv,
+            stage.argv,
             cwd=CHECKOUT,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **({"TANK_REPLICA_NAME": stage.replica} if stage.replica else {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fault bench: make each fault for real, ask through ansible-playbook, compare, clear, ask again.
 
-A row each; the same as JSON in .cache/faults.json. The last line counts. Faults of areas that have nothing to do with each other
+A row each; the same as JSON in .cache/<name of the replica>.json. The last line counts. Faults of areas that have nothing to do with each other
 are made together and asked for in one run, which must tell them apart; where it does not, each is made again by itself, and that
 counts.
 """
@@ -32,7 +32,7 @@ from cases import CHECKOUT, INSTANCE, BenchError, Case, asks_systemd, cases, dif
 from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
 
-RESULT = CHECKOUT / ".cache" / "faults.json"
+RESULT = CHECKOUT / ".cache" / f"{INSTANCE}.json"
 WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, which takes half as long
 # The areas of a clean run between rows that log.
 ONLY_LOGGING = json.dumps(

@@ -166,3 +166,14 @@ def test_a_command_that_takes_too_long_ends_with_its_descendants(tmp_path, monke
     with pytest.raises(stoppable.CommandError, match=r"did not end within 1\.5 s"):
         stoppable.finish(argv, seconds=1.5, env=dict(os.environ), out=subprocess.DEVNULL)
     assert alive(file) == []
+
+
+def test_the_scenarios_of_the_roles_run_every_role(monkeypatch):
+    monkeypatch.syspath_prepend(str(CHECKOUT))
+    from tools import run_molecule
+
+    texts = [path.read_text(encoding="utf-8") for name in run_molecule.OF_ROLES for path in (CHECKOUT / "molecule" / name).glob("*.yml")]
+    playbooks = {path.name: path.read_text(encoding="utf-8") for path in (CHECKOUT / "playbooks").glob("*.yml")}
+    used = "".join(text for name, text in playbooks.items() if any(f"playbooks/{name}" in one for one in texts))
+    for role in (CHECKOUT / "roles").iterdir():
+        assert f"ops.remediation.{role.name}\n" in used, role.name
