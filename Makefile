@@ -1,7 +1,7 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-containers daily-check test ci full unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-fault replica-faults replica-heal replica-down clean clean-containers
+.PHONY: help setup setup-containers daily-check test ci full unit molecule container-faults lint sanity packaging integration faults versions bench docs wheelhouse replica-up replica-fault replica-faults replica-heal replica-down clean clean-containers
 
 # Relative: the path of the checkout may hold blanks.
 BIN := .venv/bin
@@ -69,6 +69,9 @@ molecule: setup-containers ## Run the Molecule scenarios on a replica in contain
 
 container-faults: setup-containers ## Make the faults that need hosts of their own, and expect them to be found
 	@$(BIN)/python tools/run_stages.py container-faults container-faults-rest
+
+versions: setup ## Run the controller's tests with each ansible-core that is supported
+	@$(BIN)/python tools/run_stages.py versions
 
 bench: setup ## Measure against the bars
 	@$(BIN)/python tests/bench/run.py

@@ -59,6 +59,7 @@ STAGES = {
         [*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True, replica="faults-hosts"
     ),
     "container-faults-rest": Stage([*FAULTS, "--containers", "--rows", "rest"], 1.2, 400, in_containers=True, replica="faults-hosts"),
+    "versions": Stage([sys.executable, "tools/versions.py"], 1.0, 600),
 }
 # The plans. `make test`: what needs no podman and waits for no minutes, and a fault of each area. `make ci`: every test, each fault in one
 # way, each role under Molecule. `make full`: everything.
@@ -67,7 +68,7 @@ _CI = (*_TEST, "integration-long", "faults", "molecule", "container-faults")
 PLANS = {
     "test": (*_TEST, "faults-sample"),
     "ci": _CI,
-    "full": (*_CI, "faults-rest", "molecule-rest", "container-faults-rest"),
+    "full": (*_CI, "faults-rest", "molecule-rest", "container-faults-rest", "versions"),
 }
 PROCESSORS = max(2.0, float(os.cpu_count() or 2))
 SHARED = 1.15  # stages wait at different times, so that together they may need a little more than there is

@@ -152,7 +152,7 @@ def test_without_a_daemon_nothing_is_started_to_find_out(home):
         ({"state": "started", "name": "x", "ecosystem": "/x.js"}, "name it *.config.js"),
         ({"state": "started", "name": "x", "instances": 0}, "give 1 or more"),
         ({"state": "restarted", "name": "x", "update_env": True}, "give env_file or ecosystem"),
-        ({"state": "restarted", "name": "x", "wait_stable": 20}, "longer than wait_stable"),
+        ({"state": "restarted", "name": "x", "wait_stable": 20, "deadline": 10}, "longer than wait_stable"),
         ({"state": "restarted", "name": "x", "health_url": "file:///etc/passwd"}, "health_url"),
         ({"state": "restarted", "name": "x", "health_url": "http://"}, "health_url"),
         ({"state": "restarted", "name": "x", "health_url": "localhost:3000"}, "health_url"),
