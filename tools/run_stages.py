@@ -50,9 +50,9 @@ STAGES = {
     "packaging": Stage([*PYTEST, "tests/packaging"], 0.8, 30),
     "integration": Stage([*INTEGRATION, "--part", "rest"], 0.8, 250),
     "integration-long": Stage([*INTEGRATION, "--part", "long"], 0.5, 540),
-    "faults-sample": Stage([*FAULTS, "--rows", "sample"], 1.2, 80, replica="faults-sample"),
-    "faults": Stage([*FAULTS, "--rows", "once"], 1.2, 640, replica="faults"),
-    "faults-rest": Stage([*FAULTS, "--rows", "rest"], 1.2, 430, replica="faults-rest"),
+    "faults-sample": Stage([*FAULTS, "--rows", "sample"], 0.9, 80, replica="faults-sample"),
+    "faults": Stage([*FAULTS, "--rows", "once"], 0.9, 640, replica="faults"),
+    "faults-rest": Stage([*FAULTS, "--rows", "rest"], 0.9, 430, replica="faults-rest"),
     "molecule": Stage([*MOLECULE, "--part", "roles"], 0.8, 240, in_containers=True),
     "molecule-rest": Stage([*MOLECULE, "--part", "modules"], 1.2, 500, in_containers=True),
     "container-faults": Stage(
