@@ -164,48 +164,57 @@ def test_output_of_a_child_does_not_reach_our_own_output(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_locked_source_is_busy_and_names_its_holder(tmp_path):
+@pytest.fixture
+def gives_up_soon(monkeypatch):
+    """A child waits a moment for a lock, while the caller waits long for the child."""
+    hold = _process._hold
+    monkeypatch.setattr(_process, "_hold", lambda path, _deadline, **options: hold(path, 0.1, **options))
+
+
+def test_a_locked_source_is_busy_and_names_its_holder(tmp_path, gives_up_soon):
     lock = str(tmp_path / "nas.lock")
     held = tmp_path / "held"
 
     def hold():
         held.write_text("now")
-        time.sleep(30)
+        time.sleep(60)
 
     pid = os.fork()
     if pid == 0:
-        _process.call(hold, 30, lock=lock)
+        _process.call(hold, 60, lock=lock)
         os._exit(0)
     try:
         while not held.exists():
             time.sleep(0.01)
         with pytest.raises(Busy, match=r"has not ended \(process \d+ since 20"):
-            _process.call(lambda: "never", 0.5, lock=lock).get()
+            _process.call(lambda: "never", 50, lock=lock).get()
     finally:
         holder = int(Path(lock).read_text(encoding="ascii").split()[1])
         os.kill(holder, signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert _process.call(lambda: "free again", 2, lock=lock).get() == "free again"
+    assert _process.call(lambda: "free again", 50, lock=lock).get() == "free again"
 
 
-def test_a_lock_that_is_not_signed_is_held_and_not_changed(tmp_path):
+def test_a_lock_that_is_not_signed_is_held_and_not_changed(tmp_path, gives_up_soon):
     lock = tmp_path / "nas.lock"
     lock.write_text(f"process {2**22 + 1} since 2020-01-01T00:00:00Z", encoding="ascii")
     before = (lock.read_bytes(), lock.stat().st_mtime_ns)
-    held = tmp_path / "held"
+    held, refused = tmp_path / "held", tmp_path / "refused"
 
     def hold():
         held.write_text("now")
-        time.sleep(3)
+        while not refused.exists():
+            time.sleep(0.01)
         return "done"
 
     pid = os.fork()
     if pid == 0:
-        os._exit(_process.call(hold, 30, lock=str(lock), unsigned=True).get() != "done")
+        os._exit(_process.call(hold, 60, lock=str(lock), unsigned=True).get() != "done")
     while not held.exists():
         time.sleep(0.01)
     with pytest.raises(Busy, match=r"has not ended \(unknown\)"):
-        _process.call(lambda: "never", 0.5, lock=str(lock), unsigned=True).get()
+        _process.call(lambda: "never", 50, lock=str(lock), unsigned=True).get()
+    refused.touch()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert (lock.read_bytes(), lock.stat().st_mtime_ns) == before
 
