@@ -45,7 +45,7 @@ class Stage:
 STAGES = {
     # Six workers for two processors: half of these tests wait for processes, servers and time limits.
     "unit": Stage([*PYTEST, "-n", "6", "--dist", "worksteal", "tests/unit"], 1.6, 190),
-    "lint": Stage([sys.executable, "tools/lint.py"], 1.0, 85),
+    "lint": Stage([sys.executable, "tools/lint.py"], 1.3, 85),
     "sanity": Stage([sys.executable, "tools/sanity.py"], 1.0, 180),
     "packaging": Stage([*PYTEST, "tests/packaging"], 0.8, 30),
     "integration": Stage([*INTEGRATION, "--part", "rest"], 0.8, 250),

@@ -29,7 +29,6 @@ CORES = {
 # What the tests below do without, and what would keep another ansible-core out.
 LEFT_OUT = re.compile(r"^(?:ansible-core|ansible-lint|antsibull|molecule|pytest-testinfra|mypy|ruff|types-|yamllint)")
 TESTS = ("tests/unit/controller", "tests/unit/core", "tests/unit/modules", "tests/integration/test_daily_check.py")
-# Documents and generated tables are the same with all of them, and made with the one of the checkout.
 PYTEST = ["-m", "pytest", "-q", "-rfE", "--no-header", "-p", "no:cacheprovider"]
 REPLICA = "versions"
 
@@ -73,12 +72,12 @@ def passes(core: str, python: str) -> bool:
     programs = environment_with(core, python) / "bin"
     environment = {**os.environ, "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "TANK_REPLICA_NAME": REPLICA}
     environment["PYTHONPYCACHEPREFIX"] = str(WORK / "pycache")
-    # One line of pytest counts for this program's own last line alone.
+    # With a prefix: what is counted is this program's own last line.
     done = subprocess.run(
         [str(programs / "python"), *PYTEST, *TESTS], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
     )
     lines = done.stdout.strip().splitlines() or [done.stderr.strip()[-500:]]
-    print("\n".join(f"    {line}" for line in (lines if done.returncode else lines[-1:])), flush=True)
+    print("\n".join(f"{core} | {line}" for line in (lines if done.returncode else lines[-1:])), flush=True)
     return done.returncode == 0
 
 
