@@ -132,9 +132,11 @@ site:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions import runtime as _runtime
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.runtime import Request, bring
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
     "path": {"type": "path", "default": "/opt/ops-remediation/runtime"},
@@ -147,21 +149,19 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     """Bring the runtime into the wanted state."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "present", ["requirements"])], supports_check_mode=True)
-    given = {name: value or "" for name, value in module.params.items()}
-    request = _runtime.Request(**{**given, "wheels": tuple(given["wheels"]), "timeout": float(given["timeout"] or 0)})
-    # With the names of wheels alone there is nothing to install from: the action plugin wants to know which ones to send.
+    given = {name: value or "" for name, value in module.params.items() if name not in ("wheels", "timeout")}
+    request = Request(**given, wheels=tuple(module.params["wheels"]), timeout=float(module.params["timeout"]))
+    # Names of wheels without a wheelhouse: the action plugin finds out which of them to send, and nothing can be installed yet.
     only_names = bool(request.wheels and not request.wheelhouse)
-    try:
-        result = _runtime.bring(request, check_mode=module.check_mode or only_names)
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    answer = result.as_dict()
-    if module._diff:
-        answer["diff"] = result.diff(request.path)
-    module.exit_json(**answer)
+
+    def body() -> dict[str, Any]:
+        result = bring(request, check_mode=module.check_mode or only_names)
+        return {**result.as_dict(), **({"diff": result.diff(request.path)} if module._diff else {})}
+
+    run_module(module, body, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = {name: value for name, value in module.params.items() if value is not None}

@@ -231,13 +231,15 @@ diff:
       worker (1): online, fork, pid 4711
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
-from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control.control import Result, control
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control.request import STATES, Request
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": list(_pm2_request.STATES), "default": "started"},
+    "state": {"type": "str", "choices": list(STATES), "default": "started"},
     "name": {"type": "str"},
     "pm2_home": {"type": "path", "required": True},
     "user": {"type": "str"},
@@ -259,25 +261,18 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Bring the processes into the wanted state, and return what became of them."""
+def main() -> None:
+    """Bring the processes into the wanted state, and return them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    request = _pm2_request.Request(**{**module.params, "name": module.params["name"] or ""})
-    try:
-        result = _pm2_control.control(request, check_mode=module.check_mode)
-    except RemediationError as error:
-        done = error.details["partial"]
-        module.fail_json(msg=error.message, **_answer(module, done))
-    module.exit_json(**_answer(module, result))
+    request = Request(**{**module.params, "name": module.params["name"] or ""})
 
+    def result(done: Result) -> dict[str, Any]:
+        diff = {"diff": done.diff()} if module._diff else {}
+        return {**done.as_dict(), **diff, "warnings": done.warnings}
 
-def _answer(module, result):
-    for warning in result.warnings:
-        module.warn(warning)
-    answer = result.as_dict()
-    if module._diff:
-        answer["diff"] = result.diff()
-    return answer
+    run_module(
+        module, lambda: result(control(request, check_mode=module.check_mode)), failure=lambda error: result(error.details["partial"])
+    )
 
 
 if __name__ == "__main__":

@@ -123,16 +123,18 @@ site:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import backup as _release_backup
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.backup import LEFT_OUT, back_up
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
-    **_release_door.PLACE,
+    **options.PLACE,
     "keep": {"type": "int", "default": 5},
-    "leave_out": {"type": "list", "elements": "str", "default": list(_release_backup.LEFT_OUT)},
+    "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
     "least_free_mb": {"type": "float", "default": 200},
     "timeout": {"type": "float", "default": 1800},
     "archive": {"type": "path"},
@@ -140,15 +142,15 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Back up, and say where it is."""
+def main() -> None:
+    """Back up the release, or unpack one."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_by={"archive_sha256": ["archive"]}, supports_check_mode=True)
-    try:
-        result = _release_backup.back_up(_release_door.backup(module.params), Files(), check_mode=module.check_mode)
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    answer = result.as_dict()
-    module.exit_json(msg=answer.pop("message"), **answer)
+
+    def body() -> dict[str, Any]:
+        result = back_up(options.backup(module.params), Files(), check_mode=module.check_mode).as_dict()
+        return {"msg": result.pop("message"), **result}
+
+    run_module(module, body, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

@@ -84,19 +84,15 @@ site:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.rollback import listing
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
-def main():
+def main() -> None:
     """List the releases."""
-    module = AnsibleModule(argument_spec=_release_door.PLACE, supports_check_mode=True)
-    try:
-        found = _release.listing(_release_door.where(module.params))
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    module.exit_json(changed=False, **found)
+    module = AnsibleModule(argument_spec=options.PLACE, supports_check_mode=True)
+    run_module(module, lambda: {"changed": False, **listing(options.where(module.params))}, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

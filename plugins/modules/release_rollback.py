@@ -238,15 +238,18 @@ site:
 """
 
 import signal
+from types import FrameType
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.rollback import REFUSED, Result, roll_back
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 NGINX = {**{name: {"type": "path"} for name in ("executable", "conf", "prefix", "pid_file")}, "page_url": {"type": "str"}}
 ARGUMENTS = {
-    **_release_door.PLACE,
+    **options.PLACE,
     "to": {"type": "str"},
     "env_policy": {"type": "str", "choices": ["take", "keep"], "default": "take"},
     "copy": {"type": "bool", "default": False},
@@ -273,43 +276,40 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Roll back, and say what became of it."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    _hear(True)
-    try:
-        request, tools = _release_door.rollback(module.params)
-        tools.hear = _hear
-        result = _release.roll_back(request, tools, check_mode=module.check_mode)
-    except RemediationError as error:
-        done = error.details.get("partial") or _release.Result(state=_release.REFUSED)
-        module.fail_json(msg=error.message, **_answer(module, done))
-    module.exit_json(msg=result.message, **_answer(module, result))
-
-
-def _answer(module, result):
-    for warning in result.warnings:
-        module.warn(warning)
-    answer = result.as_dict()
-    answer.pop("message")
-    if module._diff:
-        answer["diff"] = _release_door.diff(result, module.params["app_dir"])
-    return answer
-
-
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
-def _hear(hear):
-    """Have a request to end undo the work in good order, once, and be ignored while that goes on; a lost connection never stops it."""
+def main() -> None:
+    """Roll back, and return the outcome."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    _listen(True)
+
+    def body() -> dict[str, Any]:
+        request, tools = options.rollback(module.params)
+        tools.listen = _listen
+        return result(roll_back(request, tools, check_mode=module.check_mode))
+
+    def result(done: Result) -> dict[str, Any]:
+        values = done.as_dict()
+        diff = {"diff": options.diff(done, module.params["app_dir"])} if module._diff else {}
+        return {"msg": values.pop("message"), **values, **diff, "warnings": done.warnings}
+
+    def failure(error: RemediationError) -> dict[str, Any]:
+        return result(error.details.get("partial") or Result(state=REFUSED))
+
+    run_module(module, body, failure)
+
+
+def _listen(listen: bool) -> None:
+    """Let SIGTERM and SIGINT undo the rollback once, or ignore them; SIGHUP (a lost connection) is always ignored."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in ENDS:
-        signal.signal(number, _told if hear else signal.SIG_IGN)
+        signal.signal(number, _end if listen else signal.SIG_IGN)
 
 
-def _told(number, _frame):
-    _hear(False)
-    raise ActionFailed(f"the run was told to end ({signal.Signals(number).name})")
+def _end(number: int, _frame: FrameType | None) -> None:
+    _listen(False)
+    raise ActionFailed(f"the run received {signal.Signals(number).name}")
 
 
 if __name__ == "__main__":

@@ -170,17 +170,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
-def main():
-    """Ask, and return what was found."""
+def main() -> None:
+    """Ask the checks, and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    run_module(
+        module,
+        lambda: ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode),
+        failure=lambda _error: {"findings": [], "expected": []},
+    )
 
 
 if __name__ == "__main__":

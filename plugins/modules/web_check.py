@@ -205,7 +205,7 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
     # What was typed into an address must not be shown either.
@@ -224,7 +224,7 @@ def main():
     module.exit_json(changed=False, **result)
 
 
-def checks(given):
+def checks(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the checks that the options ask for."""
     site = {name: given[name] for name in ("url", "address", "timeout")}
     wanted = []
@@ -243,11 +243,11 @@ def checks(given):
     return [{"check": check, "params": _without_none(parameters), "deadline": given["deadline"]} for check, parameters in wanted]
 
 
-def _without_none(parameters):
+def _without_none(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def page(findings):
+def page(findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the page in short."""
     about = next((finding for finding in findings if finding["check"] == "web.page"), None)
     if about is None:

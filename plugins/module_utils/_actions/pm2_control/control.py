@@ -18,19 +18,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from shlex import quote
 from typing import Any
 
 from ..._core.children import Program, call, run, user_name
 from ..._core.errors import ActionFailed, CannotRead, NeedsUser, RemediationError, WrongQuestion
 from ..._core.masking import mask
-from ..._shared import health as _pm2_health
 from ..._shared import pm2_list, pm2_rpc
-from . import dumps as _pm2_saved
-from . import orphans
-from . import processes as _pm2_words
-from . import request as _pm2_request
-from .request import Request
+from ..._shared.health import HEALTH_TRY, health
+from . import dumps, orphans, processes
+from .request import (
+    OWN_VARIABLES,
+    Request,
+    owners,
+    read_env_file,
+    refuse_mixed,
+    remove,
+    starts,
+    validate,
+    write_ecosystem,
+)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL = 0.25
@@ -71,7 +79,7 @@ class Step:
     """One action: what it is called, and what does it."""
 
     label: str
-    do: Callable[[], None]
+    do: Callable[[], object]
 
 
 class Control:
@@ -90,16 +98,16 @@ class Control:
 
     def go(self) -> Result:
         """Plan, act unless in check mode, prove. Raises RemediationError; ``result`` then holds what was done."""
-        _pm2_request.validate(self.request)
+        validate(self.request)
         self.uid = self._owner()
         self.listed = self._list()
         steps, predicted = getattr(self, f"_plan_{self.request.state}")()
         self.result.actions = [step.label for step in steps]
-        self.result.before = _pm2_words.lines(self._of_interest(self.listed["processes"]))
+        self.result.before = processes.lines(self._of_interest(self.listed["processes"]))
         if self.check_mode:
             self.result.changed = bool(steps)
-            self.result.after = _pm2_words.lines(predicted) if steps else self.result.before
-            self.result.processes = _pm2_words.shown(self._of_interest(self.listed["processes"]))
+            self.result.after = processes.lines(predicted) if steps else self.result.before
+            self.result.processes = processes.shown(self._of_interest(self.listed["processes"]))
             return self.result
         self._act(steps)
         self._prove(predicted)
@@ -123,17 +131,17 @@ class Control:
             now = self._list()["processes"]
         except RemediationError:
             return
-        self.result.processes = _pm2_words.shown(self._of_interest(now))
-        self.result.after = _pm2_words.lines(self._of_interest(now))
+        self.result.processes = processes.shown(self._of_interest(now))
+        self.result.after = processes.lines(self._of_interest(now))
 
     # --- reading
 
     def _owner(self) -> int:
         request = self.request
-        if request.user and request.state == "started" and _pm2_request.starts(request) and not os.path.lexists(request.pm2_home):
+        if request.user and request.state == "started" and starts(request) and not os.path.lexists(request.pm2_home):
             return pm2_list.owner(os.path.dirname(request.pm2_home.rstrip("/")) or "/", request.user)
-        uid, home_uid, socket_uid = call(lambda: _pm2_request.owners(request), self._left(5.0)).get()
-        _pm2_request.refuse_mixed(request, uid, home_uid, socket_uid)
+        uid, home_uid, socket_uid = call(lambda: owners(request), self._left(5.0)).get()
+        refuse_mixed(request, uid, home_uid, socket_uid)
         return int(uid)
 
     def _list(self) -> dict[str, Any]:
@@ -146,7 +154,7 @@ class Control:
             raise NeedsUser(listed.get("keeper") or user_name(self.uid), listed["problem"])
         if listed["state"] == pm2_rpc.HUNG:
             raise ActionFailed(
-                f"{listed['problem']}; let it go on or end it first (sudo kill -CONT or kill -9 {_pm2_words.daemon_pid(listed)}), then resurrect"
+                f"{listed['problem']}; let it go on or end it first (sudo kill -CONT or kill -9 {processes.daemon_pid(listed)}), then resurrect"
             )
         return listed
 
@@ -160,11 +168,11 @@ class Control:
             raise ActionFailed(f"not finished within the deadline of {self.request.deadline:g} s; give a longer deadline or see what hangs")
         return min(left, most)
 
-    def _of_interest(self, processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _of_interest(self, listed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the processes that the request is about; PM2's own modules never are."""
         request = self.request
         everything = request.state in ("saved", "resurrected") or request.name == "all"
-        return [dict(one) for one in processes if not one["module"] and (everything or one["name"] == request.name)]
+        return [dict(one) for one in listed if not one["module"] and (everything or one["name"] == request.name)]
 
     def _up(self) -> bool:
         return bool(self.listed["state"] == pm2_rpc.UP)
@@ -175,13 +183,13 @@ class Control:
         found = self._of_interest(self.listed["processes"])
         if not found:
             return self._first_start()
-        steps = [self._start(one) for one in found if one["status"] != "online" and not _pm2_words.just_launched(one)]
+        steps = [self._start(one) for one in found if one["status"] != "online" and not processes.just_launched(one)]
         return steps, [{**one, "status": "online"} for one in found]
 
     def _first_start(self) -> tuple[list[Step], list[dict[str, Any]]]:
         request = self.request
         self._refuse_orphans()
-        if not _pm2_request.starts(request):
+        if not starts(request):
             raise self._not_listed("give script or ecosystem to start it for the first time")
         if not self._up():
             self.result.warnings.append(
@@ -191,9 +199,9 @@ class Control:
         what = request.script or f"{request.ecosystem}"
         names = "all applications" if request.name == "all" else request.name
         if request.name == "all":
-            predicted = [_pm2_words.future("(all of the file)", "fork")]
+            predicted = [processes.future("(all of the file)", "fork")]
         else:
-            predicted = [_pm2_words.future(request.name, request.exec_mode) for _number in range(request.instances)]
+            predicted = [processes.future(request.name, request.exec_mode) for _number in range(request.instances)]
         return [Step(f"start {names} from {what}", self._start_from_file)], predicted
 
     def _plan_stopped(self) -> tuple[list[Step], list[dict[str, Any]]]:
@@ -212,21 +220,21 @@ class Control:
         return [self._delete(one) for one in self._of_interest(self.listed["processes"])], []
 
     def _plan_restarted(self) -> tuple[list[Step], list[dict[str, Any]]]:
-        if not self._of_interest(self.listed["processes"]) and _pm2_request.starts(self.request):
+        if not self._of_interest(self.listed["processes"]) and starts(self.request):
             return self._first_start()
         found = self._known()
         if self.request.update_env:
             return self._by_command("restart", found)
-        return [self._restart(one) for one in found], [_pm2_words.again(one) for one in found]
+        return [self._restart(one) for one in found], [processes.again(one) for one in found]
 
     def _plan_reloaded(self) -> tuple[list[Step], list[dict[str, Any]]]:
-        if not self._of_interest(self.listed["processes"]) and _pm2_request.starts(self.request):
+        if not self._of_interest(self.listed["processes"]) and starts(self.request):
             return self._first_start()
         return self._by_command("reload", self._known())
 
     def _plan_saved(self) -> tuple[list[Step], list[dict[str, Any]]]:
         files = self._dumps()
-        _pm2_saved.refuse_strange_dump(files)
+        dumps.refuse_strange_dump(files)
         running = self._of_interest(self.listed["processes"])
         if not self._up():
             raise ActionFailed(f"{self.listed['problem']}, so there is nothing to save; state=resurrected brings back what is saved")
@@ -234,15 +242,15 @@ class Control:
             if files["dump"]["entries"]:
                 raise ActionFailed(
                     "PM2's list is empty and dump.pm2 is not: saving would forget"
-                    f" {_pm2_words.names(files['dump']['entries'])}; bring them back with state=resurrected, or delete dump.pm2 by hand"
+                    f" {processes.names(files['dump']['entries'])}; bring them back with state=resurrected, or delete dump.pm2 by hand"
                 )
             return [], []
         steps = []
-        if files["dump"]["fingerprint"] != self._fingerprint_of_list() or _pm2_saved.saved_asleep(running, files["dump"]["entries"]):
+        if files["dump"]["fingerprint"] != self._fingerprint_of_list() or dumps.saved_asleep(running, files["dump"]["entries"]):
             self._refuse_foreign_dump(files)
-            steps.append(Step(f"save {_pm2_words.names(running)}", self._save))
+            steps.append(Step(f"save {processes.names(running)}", self._save))
             self._warn_of_sleepers(running, files["dump"]["entries"])
-        loose = _pm2_saved.loose(files)
+        loose = dumps.loose(files)
         if loose or steps:
             self._refuse_foreign_dump(files)
             tighten = Step(f"set mode 0600 on {', '.join(loose) or 'dump.pm2'}", self._tighten)
@@ -252,7 +260,7 @@ class Control:
     def _plan_resurrected(self) -> tuple[list[Step], list[dict[str, Any]]]:
         ending = self._end_orphans()
         files = self._dumps()
-        _pm2_saved.refuse_strange_dump(files)
+        dumps.refuse_strange_dump(files)
         source = next((file for file in (files["dump"], files["backup"]) if file["entries"]), None)
         if source is None:
             problem = files["dump"]["problem"] or "does not exist or is empty"
@@ -263,11 +271,11 @@ class Control:
         present = {one["name"] for one in self.listed["processes"]}
         wanted = [entry for entry in source["entries"] if entry["name"] not in present]
         running = self._of_interest(self.listed["processes"])
-        fewer = _pm2_saved.fewer(running, source["entries"])
-        awake = [_pm2_words.future(entry["name"], entry["exec_mode"]) for entry in wanted if entry["status"] != "stopped"]
+        fewer = dumps.fewer(running, source["entries"])
+        awake = [processes.future(entry["name"], entry["exec_mode"]) for entry in wanted if entry["status"] != "stopped"]
         self._executable()
         steps = (
-            [*ending, Step(f"resurrect {_pm2_words.names(wanted)} from {os.path.basename(source['path'])}", self._resurrect)]
+            [*ending, Step(f"resurrect {processes.names(wanted)} from {os.path.basename(source['path'])}", self._resurrect)]
             if wanted
             else []
         )
@@ -275,7 +283,7 @@ class Control:
             # PM2's resurrect compares names: it leaves a name alone of which some instances run.
             steps.append(self._command_step(f"scale {name} to {number}", ["scale", name, str(number)]))
             more = number - sum(other["name"] == name for other in running)
-            awake += [_pm2_words.future(name, one["exec_mode"]) for _number in range(more)]
+            awake += [processes.future(name, one["exec_mode"]) for _number in range(more)]
         return steps, [one for one in running if one["status"] == "online"] + awake if steps else []
 
     def _by_command(self, verb: str, found: Sequence[dict[str, Any]]) -> tuple[list[Step], list[dict[str, Any]]]:
@@ -290,10 +298,10 @@ class Control:
             ]
         else:
             update = ["--update-env"] if request.update_env else []
-            steps = [self._command_step(f"{verb} {_pm2_words.label(one)}", [verb, str(one["pm_id"]), *update]) for one in found]
+            steps = [self._command_step(f"{verb} {processes.label(one)}", [verb, str(one["pm_id"]), *update]) for one in found]
             if verb == "reload" and len(found) > 1:
                 steps = [self._with_proof(step, one, found[number + 1 :]) for number, (step, one) in enumerate(zip(steps, found))]
-        return steps, [_pm2_words.again(one) for one in found]
+        return steps, [processes.again(one) for one in found]
 
     def _with_proof(self, step: Step, one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Step:
         """Reload the next instance only when this one lives: a version that crashes shall not take all of them down."""
@@ -303,7 +311,7 @@ class Control:
             try:
                 self._prove_running([one], only=one["pm_id"])
             except ActionFailed as error:
-                left = f"; not reloaded and still running: {', '.join(_pm2_words.label(other) for other in others)}" if others else ""
+                left = f"; not reloaded and still running: {', '.join(processes.label(other) for other in others)}" if others else ""
                 raise ActionFailed(error.message + left) from error
 
         return Step(step.label, do)
@@ -336,7 +344,7 @@ class Control:
             self.listed = self._list()
         if self.listed.get("orphans"):
             raise ActionFailed(
-                f"PM2 is gone but its applications still run: {_pm2_words.orphans(self.listed)}; they would run twice: end them first"
+                f"PM2 is gone but its applications still run: {processes.orphans(self.listed)}; they would run twice: end them first"
                 " (kill <pid>), or resurrect with orphans=end when no work of theirs is open"
             )
 
@@ -349,9 +357,9 @@ class Control:
         def do() -> None:
             left = self._as_owner(lambda: orphans.end_orphans(home, ORPHANS_END), self._left(ORPHANS_END + 5))
             if left:
-                raise ActionFailed(f"these processes do not end: {_pm2_words.orphans({'orphans': left})}")
+                raise ActionFailed(f"these processes do not end: {processes.orphans({'orphans': left})}")
 
-        return [Step(f"end {_pm2_words.orphans(self.listed)}", do)]
+        return [Step(f"end {processes.orphans(self.listed)}", do)]
 
     def _warn_of_sleepers(self, running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> None:
         awake = {entry["name"] for entry in kept if entry["status"] != "stopped"}
@@ -366,7 +374,7 @@ class Control:
                 self._tell("stopProcessId", one["pm_id"], one)
             self._tell("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
 
-        return Step(f"start {_pm2_words.label(one)}", do)
+        return Step(f"start {processes.label(one)}", do)
 
     def _restart(self, one: Mapping[str, Any]) -> Step:
         def do() -> None:
@@ -374,13 +382,13 @@ class Control:
                 self._tell("stopProcessId", one["pm_id"], one)
             self._tell("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
 
-        return Step(f"restart {_pm2_words.label(one)}", do)
+        return Step(f"restart {processes.label(one)}", do)
 
     def _stop(self, one: Mapping[str, Any]) -> Step:
-        return Step(f"stop {_pm2_words.label(one)}", lambda: self._tell("stopProcessId", one["pm_id"], one))
+        return Step(f"stop {processes.label(one)}", lambda: self._tell("stopProcessId", one["pm_id"], one))
 
     def _delete(self, one: Mapping[str, Any]) -> Step:
-        return Step(f"delete {_pm2_words.label(one)}", lambda: self._tell("deleteProcessId", one["pm_id"], one))
+        return Step(f"delete {processes.label(one)}", lambda: self._tell("deleteProcessId", one["pm_id"], one))
 
     def _tell(self, method: str, argument: Any, one: Mapping[str, Any]) -> None:
         """Call the daemon about one process.
@@ -438,17 +446,17 @@ class Control:
             "LC_ALL": "C.UTF-8",
             "PM2_HOME": self.request.pm2_home,
         }
-        if self.request.env_file and (self.request.update_env or self.request.state == "started" or _pm2_request.starts(self.request)):
+        if self.request.env_file and (self.request.update_env or self.request.state == "started" or starts(self.request)):
             environment.update(self._variables())
         return environment
 
     def _variables(self) -> dict[str, str]:
         path = self.request.env_file or ""
         try:
-            variables = self._as_owner(lambda: _pm2_request.read_env_file(path), self._left(5.0))
+            variables = self._as_owner(lambda: read_env_file(path), self._left(5.0))
         except CannotRead as error:
             raise WrongQuestion("env_file", path, error.message, f"give a file that {user_name(self.uid)} may read") from error
-        own = sorted(name for name in variables if _pm2_request.OWN_VARIABLES.match(name))
+        own = sorted(name for name in variables if OWN_VARIABLES.match(name))
         if own:
             # pm2 takes the variables from its own environment, and these would change what pm2 itself does.
             raise WrongQuestion(
@@ -465,7 +473,7 @@ class Control:
         if program.timed_out:
             raise ActionFailed(f"pm2 {arguments[0]} did not end within the deadline of {self.request.deadline:g} s")
         if program.code:
-            raise ActionFailed(f"pm2 {arguments[0]} failed: {_pm2_words.complaint(program)}")
+            raise ActionFailed(f"pm2 {arguments[0]} failed: {processes.complaint(program)}")
         return program
 
     def _try_command(self, arguments: Sequence[str], umask: int) -> Program:
@@ -481,7 +489,7 @@ class Control:
         request = self.request
         for option in ("script", "ecosystem", "env_file", "cwd"):
             path = getattr(request, option)
-            if path and not self._as_owner(lambda path=path: os.access(path, os.R_OK), self._left(5.0)):
+            if path and not self._as_owner(partial(os.access, path, os.R_OK), self._left(5.0)):
                 raise WrongQuestion(
                     option, path, f"does not exist or {user_name(self.uid)} may not read it", "give the path of a readable file"
                 )
@@ -494,15 +502,15 @@ class Control:
             only = [] if request.name == "all" else ["--only", request.name]
             self._command(["start", request.ecosystem, *only])
         else:
-            path = self._as_owner(lambda: _pm2_request.write_ecosystem(request), self._left(5.0))
+            path = self._as_owner(lambda: write_ecosystem(request), self._left(5.0))
             try:
                 self._command(["start", path])
             finally:
-                self._as_owner(lambda: _pm2_request.remove(path), 5.0)
+                self._as_owner(lambda: remove(path), 5.0)
 
     def _resurrect(self) -> None:
         home = self.request.pm2_home
-        self._as_owner(lambda: _pm2_saved.keep_broken_dump(home), self._left(5.0))
+        self._as_owner(lambda: dumps.keep_broken_dump(home), self._left(5.0))
         self._command(["resurrect"])
 
     def _save(self) -> None:
@@ -515,11 +523,11 @@ class Control:
 
     def _dumps(self) -> dict[str, Any]:
         home = self.request.pm2_home
-        return self._as_owner(lambda: _pm2_saved.read_dumps(home), self._left(10.0))
+        return self._as_owner(lambda: dumps.read_dumps(home), self._left(10.0))
 
     def _fingerprint_of_list(self) -> str:
         home, within = self.request.pm2_home, self.request.answer_within
-        return str(self._as_owner(lambda: _pm2_saved.fingerprint(_pm2_saved.entries_of_list(home, within)), self._left(within + 2)))
+        return str(self._as_owner(lambda: dumps.fingerprint(dumps.entries_of_list(home, within)), self._left(within + 2)))
 
     def _refuse_foreign_dump(self, files: Mapping[str, Any]) -> None:
         for file in files.values():
@@ -531,8 +539,8 @@ class Control:
 
     def _tighten(self) -> None:
         home = self.request.pm2_home
-        self._as_owner(lambda: _pm2_saved.tighten_dumps(home), self._left(5.0))
-        left = _pm2_saved.loose(self._dumps())
+        self._as_owner(lambda: dumps.tighten_dumps(home), self._left(5.0))
+        left = dumps.loose(self._dumps())
         if left:
             raise ActionFailed(f"{', '.join(left)} can still be read by others after its mode was set to 0600; is the file another user's?")
 
@@ -555,7 +563,7 @@ class Control:
                 return
             if time.monotonic() >= give_up:
                 self._look_again()
-                raise ActionFailed(f"{_pm2_words.label(wrong[0])} is still {wrong[0]['status']}, not {state}")
+                raise ActionFailed(f"{processes.label(wrong[0])} is still {wrong[0]['status']}, not {state}")
             time.sleep(POLL)
 
     def _prove_running(self, predicted: Sequence[Mapping[str, Any]], only: int | None = None) -> None:
@@ -570,14 +578,14 @@ class Control:
         while True:
             now = self._of_interest(self._list()["processes"])
             judged = [one for one in now if (everything or one["name"] in needed) and only in (None, one["pm_id"])]
-            short = "" if everything and now else _pm2_words.short(judged, {} if everything else needed)
+            short = "" if everything and now else processes.short(judged, {} if everything else needed)
             trouble = self._trouble(judged, seen, asleep)
-            waiting = [one for one in judged if not _pm2_words.stable(one, self.request.wait_stable)]
+            waiting = [one for one in judged if not processes.stable(one, self.request.wait_stable)]
             if not short and not waiting and (judged or not needed):
                 return
             if trouble or time.monotonic() >= limit:
                 self._look_again()
-                raise ActionFailed(trouble or short or _pm2_words.unstable(waiting[0], self.request.wait_stable))
+                raise ActionFailed(trouble or short or processes.unstable(waiting[0], self.request.wait_stable))
             time.sleep(POLL)
 
     def _trouble(self, judged: Sequence[Mapping[str, Any]], seen: dict[int, set[int]], asleep: dict[int, int]) -> str:
@@ -589,17 +597,17 @@ class Control:
             if one["pid"]:
                 seen.setdefault(one["pm_id"], set()).add(one["pid"])
             if one["status"] == "errored":
-                return f"{_pm2_words.label(one)} does not start, PM2 gave up{self._last_words(one)}"
+                return f"{processes.label(one)} does not start, PM2 gave up{self._last_words(one)}"
             # PM2 shows "stopped" for a moment between an end and the next start as well.
             asleep[one["pm_id"]] = asleep.get(one["pm_id"], 0) + 1 if one["status"] == "stopped" else 0
             if asleep[one["pm_id"]] >= STOPPED_FOR_GOOD:
-                return f"{_pm2_words.label(one)} ended by itself with exit code {one['exit_code']}{self._last_words(one)}"
+                return f"{processes.label(one)} ended by itself with exit code {one['exit_code']}{self._last_words(one)}"
             if len(seen.get(one["pm_id"], ())) > MOST_ENDS:
-                return f"{_pm2_words.label(one)} ends again and again after its start{self._last_words(one)}"
+                return f"{processes.label(one)} ends again and again after its start{self._last_words(one)}"
         return ""
 
     def _last_words(self, one: Mapping[str, Any]) -> str:
-        return _pm2_words.last_words(one, lambda: self._list()["processes"], time.sleep)
+        return processes.last_words(one, lambda: self._list()["processes"], time.sleep)
 
     def _prove_health(self) -> None:
         url = self.request.health_url
@@ -608,7 +616,7 @@ class Control:
         give_up = time.monotonic() + self._left(self.request.health_timeout)
         before = {one["pm_id"]: one["pid"] for one in self._of_interest(self._list()["processes"])}
         while True:
-            problem = call(lambda: _pm2_health.health(url), _pm2_health.HEALTH_TRY + 1)
+            problem = call(lambda: health(url), HEALTH_TRY + 1)
             if problem.error is None and not problem.value:
                 break
             if time.monotonic() >= give_up:
@@ -620,7 +628,7 @@ class Control:
         ended = [one for one in after if before.get(one["pm_id"]) != one["pid"]]
         if ended:
             self._look_again()
-            raise ActionFailed(_pm2_words.unstable(ended[0], self.request.wait_stable))
+            raise ActionFailed(processes.unstable(ended[0], self.request.wait_stable))
 
 
 def control(request: Request, *, check_mode: bool) -> Result:

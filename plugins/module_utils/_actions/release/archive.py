@@ -14,6 +14,7 @@ import re
 import stat
 import tarfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..._core.errors import WrongQuestion
 
@@ -60,7 +61,7 @@ def unpack(archive: str, target: str) -> None:
         for member in members:
             member.mode = (member.mode & 0o755) | (stat.S_IRWXU if member.isdir() else stat.S_IRUSR | stat.S_IWUSR)
         # Judged above; the filters of newer versions would change modes besides.
-        options = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+        options: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
         packed.extractall(target, members=members, **options)  # noqa: S202
     named = {member.name for member in members if member.isdir()}
     for base, folders, _files in os.walk(target):
@@ -119,7 +120,8 @@ def _above(name: str) -> list[str]:
 
 def _leads_outside(name: str, links: Mapping[str, str]) -> bool:
     """Whether a link leads outside, step by step as the kernel goes, through the other links of the archive."""
-    waiting, at, followed = name.split("/")[::-1], [], 0
+    waiting, followed = name.split("/")[::-1], 0
+    at: list[str] = []
     while waiting:
         step = waiting.pop()
         if step == "..":

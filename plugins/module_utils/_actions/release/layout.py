@@ -224,7 +224,8 @@ def _backups(place: Place) -> list[Candidate]:
 
 def _releases(place: Place) -> list[Candidate]:
     """Return the releases behind a link: folders with a date for a name, and any other that has what a release has."""
-    found, links = [], []
+    found: list[Candidate] = []
+    links: list[Candidate] = []
     for name, is_link in _folders_in(place.releases):
         path = os.path.join(place.releases, name)
         if _NAME.fullmatch(name) and (_IDENTITY.fullmatch(name) or _has_a_part(path)):

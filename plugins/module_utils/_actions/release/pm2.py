@@ -21,9 +21,9 @@ from ..._core.children import call, user_name
 from ..._core.errors import ActionFailed, RemediationError, TooSlow
 from ..._core.masking import mask
 from ..._shared import commands, pm2_list, pm2_rpc
-from ..._shared import health as _pm2_health
-from ..pm2_control import control as _pm2_control
-from ..pm2_control import processes as _pm2_words
+from ..._shared.health import HEALTH_TRY, health
+from ..pm2_control.control import STOPPED_FOR_GOOD, Control, control
+from ..pm2_control.processes import last_words
 from ..pm2_control.request import Request
 from .layout import LINK, SCRIPTS, Place, Refused
 
@@ -93,11 +93,8 @@ class Pm2Applications:
 
         def read() -> dict[str, Any]:
             found = pm2_list.read_list(settings.pm2_home, settings.user, pm2_rpc.ANSWER_WITHIN)
-            if found["state"] == pm2_rpc.UP:
-                folders = _folders(settings.pm2_home)
-                for one in found["processes"]:
-                    one["cwd"] = folders.get(one["pm_id"], "")
-            return found
+            folders = _folders(settings.pm2_home) if found["state"] == pm2_rpc.UP else {}
+            return {**found, "processes": [{**one, "cwd": folders.get(one["pm_id"], "")} for one in found["processes"]]}
 
         for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
             outcome = call(read, 2 * pm2_rpc.ANSWER_WITHIN + 3, user=lambda: uid)
@@ -154,7 +151,7 @@ class Pm2Applications:
     def _not_startable(self, part: str, script: str) -> list[Refused]:
         """Look whether a process that PM2 does not know could be started at all."""
         try:
-            _pm2_control.Control(self._request(part, script, "started"), check_mode=True)._executable()
+            Control(self._request(part, script, "started"), check_mode=True)._executable()
         except RemediationError as error:
             return [Refused("pm2", error.message, said=error.message)]
         return []
@@ -168,7 +165,7 @@ class Pm2Applications:
         problems = []
         for name in sorted(running, key=lambda name: (name == backend, name)):
             try:
-                _pm2_control.control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
+                control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
             except RemediationError as error:
                 problems.append(f"{name}: {error.message}")
         if problems:
@@ -182,7 +179,7 @@ class Pm2Applications:
         name = self.process_of(part)
         ends = self._log_ends(app, name)
         state = "restarted" if self._older(app, name, since) else "started"
-        _pm2_control.control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
+        control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
         if self._older(app, name, since):
             raise ActionFailed(f"{name} could not be started anew, so it still is of the other release")
         if part == "backend":
@@ -195,7 +192,7 @@ class Pm2Applications:
         known = {one["name"] for one in self.ours(app)}
         for name in (name for name in names if name in known):
             state = "restarted" if self._older(app, name, since) else "started"
-            _pm2_control.control(self._by_name(name, state, START_WITHIN), check_mode=False)
+            control(self._by_name(name, state, START_WITHIN), check_mode=False)
 
     def _older(self, app: str, name: str, since: float) -> bool:
         """Whether a process of this name runs that was started before a moment."""
@@ -253,11 +250,12 @@ class Pm2Applications:
         return f"{ill[0]['name']} did not stay up for {self.settings.settle:g} s ({ill[0]['status']}){self._last_words(app, ill[0])}"
 
     def _last_words(self, app: str, one: Mapping[str, Any]) -> str:
-        return _pm2_words.last_words(one, lambda: self.ours(app), self.sleep)
+        return last_words(one, lambda: self.ours(app), self.sleep)
 
     def _wait(self, app: str, name: str, problem_of: Callable[[], str], within: float) -> None:
         """Wait until there is no problem; give up early when the process ends for good, or again and again."""
-        give_up, seen = self.clock() + within, {}
+        give_up = self.clock() + within
+        seen: dict[int, _Seen] = {}
         while True:
             problem = problem_of()
             if not problem:
@@ -280,7 +278,7 @@ class Pm2Applications:
             known.asleep = known.asleep + 1 if one["status"] == "stopped" else 0
             if one["status"] == "errored":
                 return f"{name} does not start, PM2 gave up{self._last_words(app, one)}"
-            if known.asleep >= _pm2_control.STOPPED_FOR_GOOD:
+            if known.asleep >= STOPPED_FOR_GOOD:
                 return f"{name} ended by itself with exit code {one['exit_code']}{self._last_words(app, one)}"
             if len(known.pids) > MOST_ENDS:
                 return f"{name} ends again and again after its start{self._last_words(app, one)}"
@@ -292,7 +290,7 @@ class Pm2Applications:
         url = self.settings.health_url
         if not url:
             return ""
-        outcome = call(lambda: _pm2_health.health(url), _pm2_health.HEALTH_TRY + 1)
+        outcome = call(lambda: health(url), HEALTH_TRY + 1)
         problem = outcome.error.message if outcome.error else outcome.value
         return f"{mask(url)} is not healthy: {problem}" if problem else ""
 

@@ -16,7 +16,7 @@ from ..._core.errors import ActionFailed
 from .journal import ABANDONED, PLACED, STOPPING, UNDOING
 from .layout import ENV, LINK, READ_WITHIN, code_of, env_difference
 from .request import BACK, FINISHED_EARLIER, said
-from .steps import Steps, Way
+from .steps import Step, Steps
 from .swap import FORMER, NOTHING, OTHER, TARGET, Swap
 
 FINISH, UNDO, ABANDON = "finish", "undo", "abandon"
@@ -25,13 +25,13 @@ FINISH, UNDO, ABANDON = "finish", "undo", "abandon"
 class Recovery:
     """One rollback that the journal says was begun and has no end. what: finish, undo or abandon."""
 
-    def __init__(self, opened: dict[str, Any], way: Way) -> None:
+    def __init__(self, opened: dict[str, Any], steps: Steps) -> None:
         """Look at what is where, and decide what is to be done; changes nothing. Raises RemediationError where that cannot be seen."""
         self.opened = opened
-        self.way = way
-        self.swap = Swap(opened, way.tools.files)
+        self.steps = steps
+        self.swap = Swap(opened, steps.tools.files)
         self.id = str(opened["target_id"])
-        wanted = way.request.to
+        wanted = steps.request.to
         self.wanted = bool(wanted) and wanted in (self.id, opened["asked"])
         self.back = bool(wanted) and wanted == self._id_of_former()
         self.there = self._really_in_place()
@@ -47,7 +47,7 @@ class Recovery:
         """Return what is in place; a folder that somebody made anew can have the number of one that was deleted, so its code counts too."""
         there, app = self.swap.in_place(), self.opened["app"]
         expected = {TARGET: self.opened["code"], FORMER: self.opened["former_code"]}.get(there)
-        if expected is not None and self.way.tools.bounded(lambda: code_of(os.path.realpath(app)), READ_WITHIN) != expected:
+        if expected is not None and self.steps.tools.bounded(lambda: code_of(os.path.realpath(app)), READ_WITHIN) != expected:
             return OTHER
         return there
 
@@ -62,10 +62,10 @@ class Recovery:
 
     def _other_env_wanted(self) -> bool:
         """Whether the same release is wanted, but with the other .env: then it is undone and begun anew."""
-        return self.wanted and self.opened.get("env_differs", False) and self.opened["env_policy"] != self.way.request.env_policy
+        return self.wanted and self.opened.get("env_differs", False) and self.opened["env_policy"] != self.steps.request.env_policy
 
     def _runs_well(self) -> bool:
-        return PLACED in self.opened["events"] and not self.way.ill()
+        return PLACED in self.opened["events"] and not self.steps.ill()
 
     @property
     def ends(self) -> bool:
@@ -80,7 +80,7 @@ class Recovery:
             UNDO: self.there != FORMER or STOPPING in self.opened["events"],
             ABANDON: False,
         }
-        return begun[self.what] and self.way.runs("worker")
+        return begun[self.what] and self.steps.runs("worker")
 
     # --- doing it
 
@@ -100,7 +100,7 @@ class Recovery:
 
     def go(self) -> None:
         """Do it. Raises ActionFailed when neither release could be brought in place, or when what was asked for is not reached."""
-        result = self.way.result
+        result = self.steps.result
         steps = self.labels()
         if self.what == ABANDON:
             self._abandon()
@@ -115,11 +115,11 @@ class Recovery:
     def _abandon(self) -> None:
         """Leave what is in place; only what this rollback itself has left beside it is put in order."""
         if self.swap.in_place() != TARGET:
-            problem = self.way.put_in_order(self.opened, self.swap)
+            problem = self.steps.put_in_order(self.opened, self.swap)
             if problem:
-                self.way.result.warnings.append(f"not all that a rollback to {self.id} left could be put in order: {problem}")
-        self.way.journal.note(self.opened["id"], ABANDONED)
-        self.way.result.warnings.append(f"a rollback to {self.id} was interrupted; left as it is: {self._why_abandoned()}")
+                self.steps.result.warnings.append(f"not all that a rollback to {self.id} left could be put in order: {problem}")
+        self.steps.journal.note(self.opened["id"], ABANDONED)
+        self.steps.result.warnings.append(f"a rollback to {self.id} was interrupted; left as it is: {self._why_abandoned()}")
 
     def _why_abandoned(self) -> str:
         if self.there == OTHER:
@@ -127,28 +127,28 @@ class Recovery:
         return f"neither its release nor the former one is where it was ({self.swap.source}, {self.opened['aside'] or self.opened['former_path']})"
 
     def _undo(self) -> None:
-        told = self.way.undo(self.opened, f"a rollback to {self.id} was interrupted")
-        if self.swap.in_place() != FORMER or (self.ends and self.way.result.state != BACK):
+        told = self.steps.undo(self.opened, f"a rollback to {self.id} was interrupted")
+        if self.swap.in_place() != FORMER or (self.ends and self.steps.result.state != BACK):
             raise ActionFailed(told)
-        self.way.result.warnings.append(told)
+        self.steps.result.warnings.append(told)
         if self.ends:
-            self.way.result.state, self.way.result.message = FINISHED_EARLIER, told
+            self.steps.result.state, self.steps.result.message = FINISHED_EARLIER, told
 
-    def _steps(self) -> Steps:
-        steps = self.way.bring_up(self.opened, self.swap)
-        if PLACED not in self.opened["events"] and self.way.tools.applications:
+    def _steps(self) -> list[Step]:
+        steps = self.steps.bring_up(self.opened, self.swap)
+        if PLACED not in self.opened["events"] and self.steps.tools.applications:
             # A reboot may have started them meanwhile, before .env was what it shall be.
-            steps.insert(0, ("stop what runs", lambda: self.way.stop(self.opened)))
+            steps.insert(0, ("stop what runs", lambda: self.steps.stop(self.opened)))
         if self.there == NOTHING:
             steps.insert(0, (f"put {self.swap.target_tree()} in {self.opened['app']}", self.swap.forward))
         return steps
 
     def _finish(self) -> None:
-        opened, result = self.opened, self.way.result
+        opened, result = self.opened, self.steps.result
         result.release, result.path = opened["target_id"], opened["target_path"]
         result.former = self.swap.former_tree()
         try:
-            self.way.do(opened, self._steps())
+            self.steps.do(opened, self._steps())
         except ActionFailed as error:
             if self.wanted or (self.swap.former_tree() and self.swap.in_place() != FORMER):
                 raise
@@ -162,5 +162,5 @@ class Recovery:
     def _tell_environment(self) -> None:
         """Put into the result which keys of .env differ between the former release and the target's own."""
         former, target, env = self.swap.former_tree(), self.swap.target_tree(), self.opened.get("env", ENV)
-        if former and target and "env" in self.way.request.parts:
-            self.way.result.environment = env_difference(os.path.join(former, env), self.swap.own_env())
+        if former and target and "env" in self.steps.request.parts:
+            self.steps.result.environment = env_difference(os.path.join(former, env), self.swap.own_env())

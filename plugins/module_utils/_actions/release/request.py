@@ -50,7 +50,7 @@ class Request:
 class Tools:
     """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned.
 
-    hear: says whether a request to end may be heard (it then raises where the work is), or waits until the former release is back.
+    listen: called with True where SIGTERM and SIGINT may stop the work (they raise ActionFailed), with False where they must not.
     """
 
     applications: preflight.Applications | None = None
@@ -58,7 +58,7 @@ class Tools:
     files: Files = field(default_factory=Files)
     bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
     now: Callable[[], float] = time.time
-    hear: Callable[[bool], None] = lambda _hear: None
+    listen: Callable[[bool], None] = lambda _listen: None
     clock: Callable[[], float] = time.monotonic
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from .layout import READ_WITHIN, Candidate, Refused, candidates, choose, code_of
 from .preflight import COPY, SWITCH
 from .recover import ABANDON, FINISH, UNDO, Recovery
 from .request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, told, validate
-from .steps import Way
+from .steps import Step, Steps
 from .swap import FORMER, OTHER
 
 __all__ = ["REFUSED", "Request", "Result", "Rollback", "Tools", "listing", "roll_back"]
@@ -81,13 +81,13 @@ class Rollback:
         self.env = env_of(request, self.place)
         self.journal = Journal(request.state_dir, self.place.app, tools.files)
         self.result = Result()
-        self.way = Way(request, tools, self.journal, self.result, self.place.app)
+        self.steps = Steps(request, tools, self.journal, self.result, self.place.app)
 
     def go(self) -> Result:
         """Finish or undo what was interrupted, then choose, look and act."""
         opened = self.journal.interrupted()
         if opened:
-            recovery = Recovery(opened, self.way)
+            recovery = Recovery(opened, self.steps)
             if self._recovered(recovery):
                 return self.result
             if self.check_mode and recovery.wanted and recovery.there not in (FORMER, OTHER):
@@ -100,7 +100,7 @@ class Rollback:
         method = preflight.method_of(self.place, target, copy=self.request.copy)
         entry = self._entry(target, method)
         self.result.former = entry["aside"] or entry["former_path"]
-        steps = self.way.steps(entry)
+        steps = self.steps.plan(entry)
         self.result.steps += [label for label, _do in steps]
         self.result.changed = True
         if self.check_mode:
@@ -126,7 +126,7 @@ class Rollback:
             remedy = "name another one (the playbook rollback_list shows them)"
             raise Refused("running", f"release {target.id} is the one that runs; {remedy}", path=target.path)
         self.result.state, self.result.message = ALREADY, f"release {target.id} is in {self.place.app} already; nothing was changed"
-        ill = self.way.ill()
+        ill = self.steps.ill()
         if ill:
             remedy = (
                 "start it with ops.remediation.pm2_control (state=started, or restarted), or go back to another release (rollback_list)"
@@ -232,7 +232,7 @@ class Rollback:
             "env_differs": differs,
             "before": {one["name"]: one["status"] for one in processes},
             "absent": absent,
-            "served": bool(self.tools.web) and "frontend" in self.request.parts and self.tools.web.served() == "",
+            "served": self.tools.web is not None and "frontend" in self.request.parts and self.tools.web.served() == "",
             "code": code,
             "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
         }
@@ -267,9 +267,9 @@ class Rollback:
                 f"{number} files in {preflight.SPOOL} of the running release are not sent yet; they stay with it, where it is put aside"
             )
 
-    def _run(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
+    def _run(self, entry: dict[str, Any], steps: Sequence[Step]) -> None:
         self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name not in ("id", "events")})
-        self.way.do(entry, steps)
+        self.steps.do(entry, steps)
         self.result.state = ROLLED_BACK
         self.result.message = (
             f"release {entry['target_id']} runs in {entry['app']}; the former one is in {self.result.former or 'no place'}"

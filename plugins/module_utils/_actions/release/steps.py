@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..._core.errors import ActionFailed, RemediationError
@@ -23,10 +23,10 @@ from .request import BACK, BROKEN, Request, Result, Tools, said, told
 from .swap import FORMER, Swap
 
 _STAMP = len("YYYYMMDDHHMM")  # of the id of a backup
-Steps = list[tuple[str, Callable[[], None]]]  # a label and what does it
+Step = tuple[str, Callable[[], None]]  # a label, and the function that does the step
 
 
-class Way:
+class Steps:
     """The steps of one rollback; what became of them is put into the result."""
 
     def __init__(self, request: Request, tools: Tools, journal: Journal, result: Result, app: str) -> None:
@@ -60,9 +60,10 @@ class Way:
 
     # --- the way
 
-    def steps(self, entry: dict[str, Any]) -> Steps:
+    def plan(self, entry: dict[str, Any]) -> list[Step]:
         """Return what is to be done, in order, each with its label. The labels are the plan that check mode shows."""
-        swap, steps = Swap(entry, self.tools.files), []
+        swap = Swap(entry, self.tools.files)
+        steps: list[Step] = []
         if entry["method"] == COPY:
             steps.append((f"copy {entry['target_path']} to {entry['staging']}, and have it on the disk", lambda: self._stage(entry)))
         if self.tools.applications:
@@ -74,7 +75,7 @@ class Way:
 
     def _stops_last(self, name: str) -> tuple[bool, str]:
         applications = self.tools.applications
-        return (bool(applications) and name == applications.process_of("backend"), name)
+        return (applications is not None and name == applications.process_of("backend"), name)
 
     def _swap_label(self, entry: Mapping[str, Any], swap: Swap) -> str:
         if entry["layout"] == LINK:
@@ -82,11 +83,11 @@ class Way:
         aside = f"rename {entry['app']} to {entry['aside']}, then " if entry["aside"] else ""
         return f"{aside}rename {swap.source} to {entry['app']}"
 
-    def bring_up(self, entry: dict[str, Any], swap: Swap) -> Steps:
+    def bring_up(self, entry: dict[str, Any], swap: Swap) -> list[Step]:
         """Return the steps from a release in place to one that is proved; they may be done twice."""
         applications, web, app = self.tools.applications, self.tools.web, entry["app"]
         others: list[str] = []
-        steps: Steps = []
+        steps: list[Step] = []
         if entry["env_keep"]:
             steps.append((f"keep the present {entry['env']} ({told(self.result.environment)})", swap.keep_env))
         elif any(self.result.environment.values()):
@@ -114,7 +115,7 @@ class Way:
         main = {applications.process_of(part) for part in ("backend", "worker") if part in self.request.parts} if applications else set()
         return sorted(name for name, status in before.items() if name not in main and status != "stopped")
 
-    def do(self, entry: dict[str, Any], steps: Steps) -> None:
+    def do(self, entry: dict[str, Any], steps: Sequence[Step]) -> None:
         """Do the steps and note the end; a failure puts the former release back and raises ActionFailed."""
         doing = "begin"
         try:
@@ -122,9 +123,9 @@ class Way:
                 for label, do in steps:
                     doing = label
                     do()
-                self.tools.hear(False)
+                self.tools.listen(False)
             except Exception:  # a request to end that comes just here is raised too, and caught outside
-                self.tools.hear(False)
+                self.tools.listen(False)
                 raise
         except Refused:  # before anything was touched
             self._leave(entry)
@@ -133,7 +134,7 @@ class Way:
             why = f"could not {doing}: {said(error)}"
             raise ActionFailed(self.undo(entry, why), undone=True) from error
         self._note_end(entry)
-        self.tools.hear(True)
+        self.tools.listen(True)
 
     def _note_end(self, entry: Mapping[str, Any]) -> None:
         """Note it; a release that has proved itself stays, whatever the journal's disk says. The next run then notes it."""
@@ -183,7 +184,7 @@ class Way:
         self.result.changed = False
         self.result.steps = []
 
-    def stop(self, entry: dict[str, Any]) -> None:
+    def stop(self, entry: Mapping[str, Any]) -> None:
         """Stop all; the journal says first that from here on what runs may not be what is in place."""
         if STOPPING not in entry["events"]:
             self.journal.note(entry["id"], STOPPING)
@@ -221,11 +222,11 @@ class Way:
 
         A journal that cannot be written (a full disk) must not keep the former release from coming back, nor must a request to end.
         """
-        self.tools.hear(False)
+        self.tools.listen(False)
         try:
             return self._undo(entry, why)
         finally:
-            self.tools.hear(True)
+            self.tools.listen(True)
 
     def _undo(self, entry: dict[str, Any], why: str) -> str:
         self.result.state = BROKEN
@@ -281,7 +282,9 @@ class Way:
         # What was started before the former release came back may be a process of the other one that could not be stopped.
         since = _renamed_at(app) if STOPPING in entry["events"] else 0.0
         problems = []
-        for part in (part for part in ("backend", "worker") if applications and part in self.request.parts):
+        for part in (part for part in ("backend", "worker") if part in self.request.parts):
+            if applications is None:
+                break
             try:
                 applications.start(app, part, since)
             except RemediationError as error:

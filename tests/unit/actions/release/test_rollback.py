@@ -803,17 +803,17 @@ def test_a_request_to_end_is_not_heard_while_the_former_release_is_brought_back(
     place = Installation(tmp_path / "opt", worker=CRASHES).start()
     heard, told = [True], []
 
-    def hear(wanted):
+    def listen(wanted):
         heard[0] = wanted
 
     def ends(name):
         if name == "journal undoing" or told:
             told.append(name)
             if heard[0]:
-                raise ActionFailed("the run was told to end (SIGTERM)")
+                raise ActionFailed("the run received SIGTERM")
 
     place.applications.hook = place.web.hook = ends
-    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), hear=hear)
+    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), listen=listen)
     with pytest.raises(ActionFailed) as error:
         _release.roll_back(place.request("latest"), tools, check_mode=False)
     assert (error.value.details["partial"].state, place.running(), len(told) > 5) == ("undone", "A", True)
