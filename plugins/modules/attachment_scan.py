@@ -614,7 +614,7 @@ ARGUMENTS = {
 }
 
 
-def main() -> None:
+def main():
     """Look, or rename, and return what was found."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -633,7 +633,7 @@ def main() -> None:
     module.exit_json(**_answer(module, result))
 
 
-def _answer(module: AnsibleModule, result: _attachment_scan.Result) -> dict[str, Any]:
+def _answer(module, result):
     for warning in result.warnings:
         module.warn(warning)
     answer = result.as_dict(module.params["details"])

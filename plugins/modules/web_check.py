@@ -175,6 +175,9 @@ page:
       sample: 221191
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.backend.area import CHECKS as BACKEND_CHECKS
