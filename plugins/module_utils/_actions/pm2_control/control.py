@@ -1,12 +1,12 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring processes of PM2 into a state, and prove that they stay there (manual 2, section 3).
+"""Bring processes of PM2 into a state, and verify that they stay in it (manual 2, section 3).
 
-What is known already (restart, stop, delete) goes through the daemon's socket, by number, so that a name cannot be
-read as something else. The command line does what the socket cannot: first start, save, reload, resurrect. PM2
-itself reports success when an application crashes straight away; here one process must live for a while, and the
-health check answer. Everything runs as the owner of the PM2_HOME. Times are seconds.
+Restart, stop and delete go through the daemon's socket, by number, so that PM2 cannot read a name as an option. The command line
+does what the socket cannot: first start, save, reload, resurrect. PM2 itself reports success when an application crashes at once;
+this module requires that each process stays up for a while and that the health check answers. Everything runs as the owner of the
+PM2_HOME. Times are seconds.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from .request import (
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL = 0.25
-SETTLE = 15.0  # beyond wait_stable: what a process may need until it stays up
-STOPPED_FOR_GOOD = 3  # times in a row that a process is found stopped
-MOST_ENDS = 3  # after an action, as many ends make it a failure without further waiting
+SETTLE = 15.0  # allowed in addition to wait_stable, until a process stays up
+STOPPED_FOR_GOOD = 3  # readings in a row that find a process stopped
+MOST_ENDS = 3  # a process that ends more often after an action fails it without further waiting
 ORPHANS_END = 4.0
 SOCKET_GRACE = 15.0
-RELOAD_LOCK = 35.0  # PM2 gives up another reload's lock after 30 s
+RELOAD_LOCK = 35.0  # PM2 releases the lock of another reload after 30 s
 IN_MOTION = ("launching", "stopping", "waiting restart", "one-launch-status")
 
 
 @dataclass
 class Result:
-    """What was (or in check mode would be) done, and the processes it is about, before and after.
+    """The actions that were taken, or would be in check mode, and the processes before and after.
 
-    processes: dictionaries with ``name pm_id pid status restarts uptime_ms exec_mode``. before, after: a line each.
+    processes: dictionaries with ``name pm_id pid status restarts uptime_ms exec_mode``. before, after: one line for each process.
     """
 
     changed: bool = False
@@ -66,7 +66,7 @@ class Result:
     after: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the part that the module returns in any case."""
+        """Return the keys that the module always returns."""
         return {"changed": self.changed, "actions": self.actions, "processes": self.processes}
 
     def diff(self) -> dict[str, str]:
@@ -76,14 +76,14 @@ class Result:
 
 @dataclass
 class Step:
-    """One action: what it is called, and what does it."""
+    """One action: its label and the function that does it."""
 
     label: str
     do: Callable[[], object]
 
 
 class Control:
-    """One request on its way: the owner, the list as it was, the time that is left."""
+    """One request in progress: the owner, the list as it was read first, the time that is left."""
 
     def __init__(self, request: Request, *, check_mode: bool) -> None:
         """Take a request; nothing is read or changed yet."""
@@ -94,10 +94,10 @@ class Control:
         self.uid = -1
         self.listed: dict[str, Any] = {}
 
-    # --- the way
+    # --- the whole request
 
     def go(self) -> Result:
-        """Plan, act unless in check mode, prove. Raises RemediationError; ``result`` then holds what was done."""
+        """Plan, act unless in check mode, verify. Raises RemediationError; ``result`` then holds the actions so far."""
         validate(self.request)
         self.uid = self._owner()
         self.listed = self._list()
@@ -110,8 +110,8 @@ class Control:
             self.result.processes = processes.shown(self._of_interest(self.listed["processes"]))
             return self.result
         self._act(steps)
-        self._prove(predicted)
-        self._look_again()
+        self._verify(predicted)
+        self._read_again()
         return self.result
 
     def _act(self, steps: Sequence[Step]) -> None:
@@ -122,11 +122,11 @@ class Control:
             try:
                 step.do()
             except RemediationError:
-                self._look_again()
+                self._read_again()
                 raise
 
-    def _look_again(self) -> None:
-        """Put the processes as they are now into the result; what cannot be read leaves the old ones."""
+    def _read_again(self) -> None:
+        """Put the current processes into the result; keep the former ones where the list cannot be read."""
         try:
             now = self._list()["processes"]
         except RemediationError:
@@ -162,14 +162,14 @@ class Control:
         return call(function, within, user=lambda: self.uid).get()
 
     def _left(self, most: float) -> float:
-        """Return the time left, at most so much; raises ActionFailed when it is over."""
+        """Return the seconds left before the deadline, at most ``most``. Raises ActionFailed when the deadline has passed."""
         left = self.end - time.monotonic()
         if left <= 0:
             raise ActionFailed(f"not finished within the deadline of {self.request.deadline:g} s; give a longer deadline or see what hangs")
         return min(left, most)
 
     def _of_interest(self, listed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return the processes that the request is about; PM2's own modules never are."""
+        """Return the processes that the request names, without PM2's own modules."""
         request = self.request
         everything = request.state in ("saved", "resurrected") or request.name == "all"
         return [dict(one) for one in listed if not one["module"] and (everything or one["name"] == request.name)]
@@ -177,7 +177,7 @@ class Control:
     def _up(self) -> bool:
         return bool(self.listed["state"] == pm2_rpc.UP)
 
-    # --- plans: what has to be done, and the processes that should run afterwards
+    # --- plans: the steps, and the processes that must run afterwards
 
     def _plan_started(self) -> tuple[list[Step], list[dict[str, Any]]]:
         found = self._of_interest(self.listed["processes"])
@@ -300,16 +300,16 @@ class Control:
             update = ["--update-env"] if request.update_env else []
             steps = [self._command_step(f"{verb} {processes.label(one)}", [verb, str(one["pm_id"]), *update]) for one in found]
             if verb == "reload" and len(found) > 1:
-                steps = [self._with_proof(step, one, found[number + 1 :]) for number, (step, one) in enumerate(zip(steps, found))]
+                steps = [self._verified(step, one, found[number + 1 :]) for number, (step, one) in enumerate(zip(steps, found))]
         return steps, [processes.again(one) for one in found]
 
-    def _with_proof(self, step: Step, one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Step:
-        """Reload the next instance only when this one lives: a version that crashes shall not take all of them down."""
+    def _verified(self, step: Step, one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Step:
+        """Return a step that also verifies this instance before the next one is reloaded, so that a version that crashes stops only one."""
 
         def do() -> None:
             step.do()
             try:
-                self._prove_running([one], only=one["pm_id"])
+                self._verify_running([one], only=one["pm_id"])
             except ActionFailed as error:
                 left = f"; not reloaded and still running: {', '.join(processes.label(other) for other in others)}" if others else ""
                 raise ActionFailed(error.message + left) from error
@@ -334,9 +334,9 @@ class Control:
         return WrongQuestion("name", request.name, f"is not in PM2's list ({', '.join(names[:10]) or 'empty'})", hint)
 
     def _refuse_orphans(self) -> None:
-        """Refuse to start anything twice: applications can outlive a daemon that was killed.
+        """Refuse to start an application twice: applications can outlive a daemon that was killed.
 
-        Those that write to their log soon find the pipe broken and end; they are given a moment.
+        Applications that write to their log find the pipe broken and end by themselves, so wait ORPHANS_END seconds first.
         """
         give_up = time.monotonic() + ORPHANS_END
         while self.listed.get("orphans") and time.monotonic() < give_up:
@@ -371,34 +371,34 @@ class Control:
     def _start(self, one: Mapping[str, Any]) -> Step:
         def do() -> None:
             if one["status"] in IN_MOTION:
-                self._tell("stopProcessId", one["pm_id"], one)
-            self._tell("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
+                self._call("stopProcessId", one["pm_id"], one)
+            self._call("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
 
         return Step(f"start {processes.label(one)}", do)
 
     def _restart(self, one: Mapping[str, Any]) -> Step:
         def do() -> None:
             if one["status"] == "waiting restart":
-                self._tell("stopProcessId", one["pm_id"], one)
-            self._tell("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
+                self._call("stopProcessId", one["pm_id"], one)
+            self._call("restartProcessId", {"id": one["pm_id"], "env": {}}, one)
 
         return Step(f"restart {processes.label(one)}", do)
 
     def _stop(self, one: Mapping[str, Any]) -> Step:
-        return Step(f"stop {processes.label(one)}", lambda: self._tell("stopProcessId", one["pm_id"], one))
+        return Step(f"stop {processes.label(one)}", lambda: self._call("stopProcessId", one["pm_id"], one))
 
     def _delete(self, one: Mapping[str, Any]) -> Step:
-        return Step(f"delete {processes.label(one)}", lambda: self._tell("deleteProcessId", one["pm_id"], one))
+        return Step(f"delete {processes.label(one)}", lambda: self._call("deleteProcessId", one["pm_id"], one))
 
-    def _tell(self, method: str, argument: Any, one: Mapping[str, Any]) -> None:
-        """Call the daemon about one process.
+    def _call(self, method: str, argument: Any, one: Mapping[str, Any]) -> None:
+        """Call a method of the daemon for one process.
 
-        PM2 5 and 6 never answer when a cluster worker dies before it is up; what became of it, the list tells.
+        PM2 5 and 6 never answer when a cluster worker dies before it is up. That is no failure here: the list shows the outcome.
         """
         within = self._left(SOCKET_GRACE + one.get("kill_timeout", 0.0) + one.get("listen_timeout", 0.0))
         home = self.request.pm2_home
 
-        def tell() -> str:
+        def call_daemon() -> str:
             try:
                 pm2_rpc.call(home, method, argument, within=within)
             except pm2_rpc.DaemonAway as away:
@@ -407,7 +407,7 @@ class Control:
             return ""
 
         try:
-            self._as_owner(tell, within + 2)
+            self._as_owner(call_daemon, within + 2)
         except CannotRead as error:
             raise ActionFailed(error.message) from error
 
@@ -418,7 +418,7 @@ class Control:
         return Step(label, lambda: self._command(arguments))
 
     def _executable(self) -> str:
-        """Return the program; raises WrongQuestion when it is not there (in check mode as well)."""
+        """Return the path of pm2. Raises WrongQuestion when it does not exist, in check mode as well."""
         found = shutil.which(self.request.pm2_executable, path=self._path())
         if not found:
             given = self.request.pm2_executable
@@ -432,7 +432,7 @@ class Control:
         return os.pathsep.join([*self.request.path_prefix, *beside, SYSTEM_PATH])
 
     def _environment(self) -> dict[str, str]:
-        """Return the whole environment of a command: nothing of the caller's gets into an application."""
+        """Return the complete environment of a command, so that no variable of the caller gets into an application."""
         try:
             home = pwd.getpwuid(self.uid).pw_dir
         except KeyError:
@@ -458,7 +458,7 @@ class Control:
             raise WrongQuestion("env_file", path, error.message, f"give a file that {user_name(self.uid)} may read") from error
         own = sorted(name for name in variables if OWN_VARIABLES.match(name))
         if own:
-            # pm2 takes the variables from its own environment, and these would change what pm2 itself does.
+            # pm2 reads the variables from its own environment, and these would change the behaviour of pm2 itself.
             raise WrongQuestion(
                 "env_file", path, f"sets {', '.join(own[:5])}", "set these in an ecosystem file, under env of the application"
             )
@@ -484,7 +484,7 @@ class Control:
             raise ActionFailed(f"{argv[0]} cannot be run as {user_name(self.uid)}: {error.strerror}") from error
 
     def _check_files(self) -> None:
-        """Refuse files that are not there before anything is changed."""
+        """Refuse files that do not exist or cannot be read, before anything is changed."""
         self._executable()
         request = self.request
         for option in ("script", "ecosystem", "env_file", "cwd"):
@@ -544,17 +544,17 @@ class Control:
         if left:
             raise ActionFailed(f"{', '.join(left)} can still be read by others after its mode was set to 0600; is the file another user's?")
 
-    # --- proof
+    # --- verification
 
-    def _prove(self, predicted: Sequence[Mapping[str, Any]]) -> None:
+    def _verify(self, predicted: Sequence[Mapping[str, Any]]) -> None:
         state = self.request.state
         if state in ("stopped", "absent"):
-            self._prove_gone(state)
+            self._verify_gone(state)
         elif state != "saved":
-            self._prove_running(predicted)
-            self._prove_health()
+            self._verify_running(predicted)
+            self._verify_health()
 
-    def _prove_gone(self, state: str) -> None:
+    def _verify_gone(self, state: str) -> None:
         give_up = time.monotonic() + SETTLE
         while True:
             left = self._of_interest(self._list()["processes"])
@@ -562,12 +562,12 @@ class Control:
             if not wrong:
                 return
             if time.monotonic() >= give_up:
-                self._look_again()
+                self._read_again()
                 raise ActionFailed(f"{processes.label(wrong[0])} is still {wrong[0]['status']}, not {state}")
             time.sleep(POLL)
 
-    def _prove_running(self, predicted: Sequence[Mapping[str, Any]], only: int | None = None) -> None:
-        """Wait until each process (or only the one of this number) has lived for ``wait_stable`` under one and the same pid."""
+    def _verify_running(self, predicted: Sequence[Mapping[str, Any]], only: int | None = None) -> None:
+        """Wait until each process, or only the one with this number, has been up for ``wait_stable`` under one pid. Raises ActionFailed."""
         needed: dict[str, int] = {}
         for one in predicted:
             needed[one["name"]] = needed.get(one["name"], 0) + 1
@@ -584,21 +584,21 @@ class Control:
             if not short and not waiting and (judged or not needed):
                 return
             if trouble or time.monotonic() >= limit:
-                self._look_again()
+                self._read_again()
                 raise ActionFailed(trouble or short or processes.unstable(waiting[0], self.request.wait_stable))
             time.sleep(POLL)
 
     def _trouble(self, judged: Sequence[Mapping[str, Any]], seen: dict[int, set[int]], asleep: dict[int, int]) -> str:
-        """Return why waiting longer is of no use: PM2 gave up, or the process ended for good, or again and again.
+        """Return why waiting is useless: PM2 gave up, the process ended, or it ends again and again. "" while it may still come up.
 
-        seen: the pids of each process so far; asleep: how often in a row each was found stopped. Both are kept here.
+        seen: the pids of each process so far. asleep: readings in a row that found each process stopped. This method updates both.
         """
         for one in judged:
             if one["pid"]:
                 seen.setdefault(one["pm_id"], set()).add(one["pid"])
             if one["status"] == "errored":
                 return f"{processes.label(one)} does not start, PM2 gave up{self._last_words(one)}"
-            # PM2 shows "stopped" for a moment between an end and the next start as well.
+            # PM2 also shows "stopped" for a moment between an end and the next start.
             asleep[one["pm_id"]] = asleep.get(one["pm_id"], 0) + 1 if one["status"] == "stopped" else 0
             if asleep[one["pm_id"]] >= STOPPED_FOR_GOOD:
                 return f"{processes.label(one)} ended by itself with exit code {one['exit_code']}{self._last_words(one)}"
@@ -609,7 +609,7 @@ class Control:
     def _last_words(self, one: Mapping[str, Any]) -> str:
         return processes.last_words(one, lambda: self._list()["processes"], time.sleep)
 
-    def _prove_health(self) -> None:
+    def _verify_health(self) -> None:
         url = self.request.health_url
         if not url:
             return
@@ -620,19 +620,19 @@ class Control:
             if problem.error is None and not problem.value:
                 break
             if time.monotonic() >= give_up:
-                self._look_again()
+                self._read_again()
                 said = problem.error.message if problem.error else problem.value
                 raise ActionFailed(f"{self.request.name} runs, but {mask(url)} is not healthy: {said}")
             time.sleep(POLL * 2)
         after = self._of_interest(self._list()["processes"])
         ended = [one for one in after if before.get(one["pm_id"]) != one["pid"]]
         if ended:
-            self._look_again()
+            self._read_again()
             raise ActionFailed(processes.unstable(ended[0], self.request.wait_stable))
 
 
 def control(request: Request, *, check_mode: bool) -> Result:
-    """Do what is asked. Raises RemediationError; its ``details["partial"]`` is what was done until then."""
+    """Carry out the request. Raises RemediationError; its ``details["partial"]`` is the result so far."""
     work = Control(request, check_mode=check_mode)
     try:
         return work.go()
