@@ -65,7 +65,9 @@ def validate(request: Request) -> None:
         if path and not os.path.isabs(path):
             raise WrongQuestion(option, path, "is not an absolute path", "give the full path on the host")
     if request.ecosystem and not re.search(r"\.(?:json|ya?ml|config\.(?:js|cjs|mjs))$", request.ecosystem):
-        raise WrongQuestion("ecosystem", request.ecosystem, "is not a name that PM2 accepts for an ecosystem file", "name it *.config.js, *.json or *.yml")
+        raise WrongQuestion(
+            "ecosystem", request.ecosystem, "is not a name that PM2 accepts for an ecosystem file", "name it *.config.js, *.json or *.yml"
+        )
     if request.instances < 1:
         raise WrongQuestion("instances", request.instances, "is not a number of processes", "give 1 or more")
     for option in ("wait_stable", "health_timeout", "deadline"):

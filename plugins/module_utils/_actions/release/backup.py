@@ -190,7 +190,9 @@ class Backup:
         try:
             self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
         except OSError as error:
-            raise ActionFailed(f"the checksums {path}{MANIFEST} could not be written: {_message(error)}; nothing else was changed") from error
+            raise ActionFailed(
+                f"the checksums {path}{MANIFEST} could not be written: {_message(error)}; nothing else was changed"
+            ) from error
 
     def _write_checksums(self) -> None:
         """Write the checksums of the built files of the live release behind a link, which is not copied."""
