@@ -81,7 +81,7 @@ def validate(request: Request) -> None:
 def refuse_time(option: str, seconds: float) -> None:
     """Raise WrongQuestion unless this is a number of seconds, 0 or more."""
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise WrongQuestion(option, seconds, "is not a number of seconds", "give a number of seconds, 0 or more")
+        raise WrongQuestion(option, seconds, "is not a valid time", "give a number of seconds, 0 or more")
 
 
 def refuse_url(option: str, url: str) -> None:

@@ -110,7 +110,7 @@ def _refuse_strange(members: Sequence[tarfile.TarInfo]) -> None:
         else:
             harmless = member.isreg() or member.isdir()
         if not harmless:
-            raise OSError(f"the archive has {name!r}, which would lie outside or is no file, folder or link of it")
+            raise OSError(f"the archive has {name!r}, which leads outside or is not a file, a folder or a link")
 
 
 def _above(name: str) -> list[str]:

@@ -121,7 +121,9 @@ class Backup:
             self._unpack(self.request.archive)
         elif not self.place.live:
             raise Refused(
-                "incomplete", f"{self.place.app} does not exist, so there is nothing to back up; name the installation", path=self.place.app
+                "incomplete",
+                f"{self.place.app} does not exist, so there is nothing to back up; give the path of the installation",
+                path=self.place.app,
             )
         elif self.place.layout == LINK:
             self._write_checksums()
@@ -138,14 +140,14 @@ class Backup:
         lacking = self._bounded(lambda: missing_in(place.live, self.request.parts, "", self._env()))
         if lacking:
             message = (
-                f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be of no use; mend it first"
+                f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be useless; fix it first"
             )
             raise Refused("incomplete", message, path=place.live, missing=lacking[:20])
         same = next((one for one in self._backups() if _kept_digest(one.path) == wanted and self._holds(one, wanted)), None)
         self.result.sha256 = wanted
         if same is not None:
             self.result.id, self.result.path = same.id, same.path
-            self.result.message = f"backup {same.id} holds just what runs; no other one was made"
+            self.result.message = f"backup {same.id} is the same as the running release; no other one was made"
             return
         path = self._free_name()
         self._must_have_room(self._bounded(lambda: _size(place.live, self.request.leave_out)))
@@ -200,11 +202,11 @@ class Backup:
         manifest = self._bounded(lambda: code_manifest(live, self.request.leave_out))
         self.result.id, self.result.path, self.result.sha256 = os.path.basename(live), live, digest_of(manifest)
         if _kept_digest(live) == self.result.sha256:
-            self.result.message = f"the checksums of release {self.result.id} are written down already"
+            self.result.message = f"the checksums of release {self.result.id} are up to date"
             return
         self.result.changed = True
         self.result.steps.append(f"write the checksums of {live}")
-        self.result.message = f"the checksums of release {self.result.id} {'would be' if self.check_mode else 'are'} written down"
+        self.result.message = f"the checksums of release {self.result.id} {'would be' if self.check_mode else 'are'} written"
         if not self.check_mode:
             self._write_manifest(live, manifest)
 
@@ -302,7 +304,7 @@ class Backup:
                 self.files.rename(path + MANIFEST, _free(there + MANIFEST))
         except OSError as error:
             raise ActionFailed(
-                f"{self.result.message}, but {path} could not be put away to {there}: {_message(error)}; move it by hand"
+                f"{self.result.message}, but {path} could not be renamed to {there}: {_message(error)}; move it by hand"
             ) from error
 
     def _clear(self) -> None:
@@ -373,7 +375,9 @@ class Backup:
         free, needed = found.f_bavail * found.f_frsize, size + int(self.request.least_free_mb * MEGABYTE)
         if free < needed:
             figures = f"{free / MEGABYTE:.0f} MB free, {needed / MEGABYTE:.0f} MB needed"
-            message = f"{self._folder()} has no room for a backup: {figures}; make room there, or give another folder in backup_dirs"
+            message = (
+                f"{self._folder()} has not enough space for a backup: {figures}; free space there, or give another folder in backup_dirs"
+            )
             raise Refused("space", message, path=self._folder(), free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE))
 
     def _bounded(self, function: Callable[[], Any]) -> Any:

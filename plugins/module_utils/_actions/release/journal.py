@@ -88,7 +88,7 @@ class Journal:
             self._append((json.dumps(entry) + "\n").encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise ActionFailed(
-                f"the journal {self.path} cannot be written ({error.strerror}); make room or give another state_dir"
+                f"the journal {self.path} cannot be written ({error.strerror}); free space or give another state_dir"
             ) from error
 
     def _append(self, data: bytes) -> None:
@@ -117,7 +117,7 @@ class Journal:
             descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ActionFailed(
-                f"the lock {self.path}.lock cannot be made ({error.strerror}); make room or give another state_dir"
+                f"the lock {self.path}.lock cannot be made ({error.strerror}); free space or give another state_dir"
             ) from error
         try:
             try:

@@ -134,7 +134,7 @@ def place_of(app_dir: str, releases_dir: str | None = None, backup_dirs: Sequenc
         if path and (not os.path.isabs(path) or os.path.normpath(path) == "/"):
             raise WrongQuestion(option, path, "is not the absolute path of a folder", "give the full path on the host")
     if not os.path.isdir(os.path.dirname(app)):
-        raise WrongQuestion("app_dir", app_dir, "lies in a folder that does not exist on this host", "give the installation's path")
+        raise WrongQuestion("app_dir", app_dir, "is in a folder that does not exist on this host", "give the installation's path")
     if os.path.islink(app):
         behind = os.path.realpath(app)
         live = behind if os.path.isdir(behind) else ""

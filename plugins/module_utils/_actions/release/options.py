@@ -77,7 +77,7 @@ def _refuse_values(given: Mapping[str, Any]) -> None:
     for option in TIMES:
         refuse_time(option, given[option])
     if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):
-        raise WrongQuestion("least_free_mb", given["least_free_mb"], "is not a size", "give a number of megabytes, 0 or more")
+        raise WrongQuestion("least_free_mb", given["least_free_mb"], "is not a valid size", "give a number of megabytes, 0 or more")
     try:
         re.compile(given["worker_sign"])
     except re.error as error:

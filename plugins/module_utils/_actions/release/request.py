@@ -90,9 +90,7 @@ def validate(request: Request) -> None:
     """Raise WrongQuestion for parts and overrides that do not exist."""
     strange = [part for part in request.parts if part not in PARTS]
     if strange or not request.parts:
-        raise WrongQuestion(
-            "parts", list(request.parts), f"is not a choice from {', '.join(PARTS)}", "name what this host has of a release"
-        )
+        raise WrongQuestion("parts", list(request.parts), f"is not among {', '.join(PARTS)}", "name what this host has of a release")
     unknown = [name for name in request.override if name not in preflight.OVERRIDES]
     if unknown:
         raise WrongQuestion("override", unknown[0], "cannot be overridden", f"choose from {', '.join(preflight.OVERRIDES)}")

@@ -282,7 +282,7 @@ def test_a_process_from_before_the_release_came_there_is_started_anew(monkeypatc
 
 def test_a_process_that_cannot_be_started_anew_is_no_success(monkeypatch):
     monkeypatch.setattr(release_pm2, "control", lambda request, check_mode: None)
-    with pytest.raises(ActionFailed, match="worker could not be started anew"):
+    with pytest.raises(ActionFailed, match="worker could not be restarted"):
         Host(lambda _now: both(process(started_at=2000.0))).start(APP, "worker", 3000.0)
 
 
