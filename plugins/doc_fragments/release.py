@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where an installation lies, where its releases do, and what they consist of."""
+    """Paths of an installation and of its releases, and the parts of a release."""
 
     DOCUMENTATION = r"""
 options:
@@ -25,21 +25,21 @@ options:
     type: str
     default: localhost
   releases_dir:
-    description: Folder of the releases behind a link, by default the one that the link leads into.
+    description: Folder of the releases behind a link, by default the parent folder of the link's target.
     type: path
   backup_dirs:
-    description: Folders for backups besides the one of the installation, also on another file system. New backups are made in the first.
+    description: Folders for backups in addition to that of the installation, also on another file system. New backups are made in the first.
     type: list
     elements: path
     default: []
   parts:
-    description: What this host has of a release, and what a release must have to be complete.
+    description: Parts of a release that this host has. A release that lacks one is incomplete.
     type: list
     elements: str
     choices: [backend, worker, frontend, env]
     default: [backend, worker, frontend, env]
   env_file:
-    description: The C(.env) of a release, within it or as a path in O(app_dir).
+    description: Path of the C(.env), relative to the release or absolute within O(app_dir).
     type: str
     default: config/.env
 """

@@ -7,59 +7,59 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: check_runtime
-short_description: Make the virtual environment with the drivers that some checks need
+short_description: Make a virtual environment with the drivers that some checks need
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
   - Makes a virtual environment on the host with exactly the packages of O(requirements), or removes it. The variable
-    C(stack_check_python) then names the interpreter in it, see RV(interpreter).
-  - It is built beside its place and then put there, so that a failed upgrade leaves the former one in use.
-  - Only wheels with a pinned hash are installed. Neither the Python of the system nor its packages are touched.
-  - Works on Debian and Ubuntu without the package C(python3-venv) where O(wheelhouse) is given, or where Python's own pip is there.
+    C(stack_check_python) must then be set to its interpreter, RV(interpreter).
+  - It is built beside its final path and then renamed, so that a failed upgrade leaves the former environment in use.
+  - Only wheels with a pinned hash are installed. The Python of the system and its packages are not changed.
+  - Works on Debian and Ubuntu without the package C(python3-venv) where O(wheelhouse) is given or pip is installed.
 notes:
   - C(ansible.builtin.pip) reports a change for every requirements file in check mode, and leaves half an environment when it fails.
   - Proxies, indexes and certificates are those of pip on the host (C(/etc/pip.conf), or the task's C(environment)).
 attributes:
   check_mode:
     support: full
-    description: Looks for a Python and compares the packages, and says what would be made.
+    description: Searches for a Python, compares the packages, and returns what would be made.
   diff_mode:
     support: full
     description: Shows the version of Python and of each package before and after.
   idempotent:
     support: full
-    description: Changes nothing as long as the pins are the same and the environment is whole.
+    description: Changes nothing while the pins are the same and the environment is intact.
   action:
     support: full
-    description: Sends the wheels that the host needs, and only when there is something to do.
+    description: Sends the wheels that the host needs, only when something has to change.
 options:
   path:
     description:
-      - Folder of the environment. The folders above it are made where they are missing.
-      - Anything that is there already and was not made by this module is refused.
+      - Folder of the environment. Missing parent folders are made.
+      - The module fails where this path holds anything that it has not made itself.
     type: path
     default: /opt/ops-remediation/runtime
   state:
-    description: V(absent) removes what this module made, and nothing else.
+    description: V(absent) removes only what this module made.
     type: str
     choices: [present, absent]
     default: present
   requirements:
     description:
       - The text of a requirements file. Each package is pinned as C(name==version) with C(--hash=sha256:...) of its wheels.
-      - Needed for O(state=present). The role of the same name has one.
+      - Needed for O(state=present). The role of the same name provides one.
     type: str
   python:
-    description: Python on the host to make the environment with, 3.10 or newer, by default the newest one of the system.
+    description: Python on the host, 3.10 or newer, that makes the environment; by default the newest one of the system.
     type: str
   wheelhouse:
     description:
       - Folder on the controller with wheels of all packages; the README of the role C(check_runtime) says how to fill it.
-      - Without one, pip takes them from the index that is configured on the host.
+      - Without it, pip uses the index that is configured on the host.
     type: path
   timeout:
-    description: Seconds that making the environment may take.
+    description: Time limit for making the environment, in seconds.
     type: int
     default: 300
   wheels:
@@ -86,12 +86,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was done, or would be, in one line.
+  description: The outcome, in check mode the planned one, in one line.
   returned: always
   type: str
   sample: "/opt/ops-remediation/runtime is made with Python 3.11 (/usr/bin/python3.11): 13 packages"
 interpreter:
-  description: The Python in the environment, for the variable C(stack_check_python); empty when it was removed.
+  description: Python of the environment, the value for the variable C(stack_check_python); empty when it was removed.
   returned: success
   type: str
   sample: /opt/ops-remediation/runtime/bin/python
@@ -132,9 +132,11 @@ site:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions import runtime as _runtime
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.runtime import Request, bring
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
     "path": {"type": "path", "default": "/opt/ops-remediation/runtime"},
@@ -147,21 +149,19 @@ ARGUMENTS = {
 }
 
 
-def main():
+def main() -> None:
     """Bring the runtime into the wanted state."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=[("state", "present", ["requirements"])], supports_check_mode=True)
-    given = {name: value or "" for name, value in module.params.items()}
-    request = _runtime.Request(**{**given, "wheels": tuple(given["wheels"]), "timeout": float(given["timeout"] or 0)})
-    # With the names of wheels alone there is nothing to install from: the action plugin wants to know which ones to send.
+    given = {name: value or "" for name, value in module.params.items() if name not in ("wheels", "timeout")}
+    request = Request(**given, wheels=tuple(module.params["wheels"]), timeout=float(module.params["timeout"]))
+    # Names of wheels without a wheelhouse: the action plugin finds out which of them to send, and nothing can be installed yet.
     only_names = bool(request.wheels and not request.wheelhouse)
-    try:
-        result = _runtime.bring(request, check_mode=module.check_mode or only_names)
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    answer = result.as_dict()
-    if module._diff:
-        answer["diff"] = result.diff(request.path)
-    module.exit_json(**answer)
+
+    def body() -> dict[str, Any]:
+        result = bring(request, check_mode=module.check_mode or only_names)
+        return {**result.as_dict(), **({"diff": result.diff(request.path)} if module._diff else {})}
+
+    run_module(module, body, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

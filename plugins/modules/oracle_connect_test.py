@@ -306,7 +306,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core import state
 from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door
 
 
-def main():
+def main() -> None:
     """Ask, and return what was found."""
     module = AnsibleModule(argument_spec=_oracle_door.ARGUMENTS, supports_check_mode=True)
     # What was typed into the wrong option must not be shown either.

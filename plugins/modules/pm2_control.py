@@ -7,58 +7,58 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pm2_control
-short_description: Start, stop, restart, save and resurrect processes of PM2, and prove that they stay up
+short_description: Start, stop, restart, save and resurrect processes of PM2, and verify that they stay up
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - PM2 itself reports success when an application crashes straight away. This module succeeds only when each process has lived for
-    O(wait_stable) seconds under one and the same pid, and O(health_url) answers. Otherwise it fails with the line of the error log that says
-    why.
-  - It talks to the PM2 daemon through its socket, as the user that owns the PM2_HOME, and never starts a daemon only to look.
-    The command line is used for a first start, O(state=saved), O(state=reloaded), O(state=resurrected) and O(update_env=true).
-  - The caller's environment never gets into an application, and no file of another user is left in the PM2_HOME.
+  - PM2 itself reports success when an application crashes immediately. This module succeeds only when each process has been up for
+    O(wait_stable) seconds under the same pid and O(health_url) answers. Otherwise it fails with the line of the error log that gives the
+    reason.
+  - It talks to the PM2 daemon through its socket, as the user that owns the PM2_HOME, and never starts a daemon only to read its state.
+    It uses the command line for a first start, O(state=saved), O(state=reloaded), O(state=resurrected) and O(update_env=true).
+  - Applications never get the environment of the caller, and no file of another user is left in the PM2_HOME.
   - Works with PM2 5, 6 and 7, in fork and cluster mode.
 attributes:
   check_mode:
     support: full
-    description: Reads the list of processes and says what would be done. Never starts a daemon.
+    description: Reads the list of processes and returns the planned actions. Never starts a daemon.
   diff_mode:
     support: full
-    description: Shows the processes before and after, one a line.
+    description: Shows the processes before and after, one on each line.
   idempotent:
     support: partial
-    description: V(restarted) and V(reloaded) act every time; all other states change nothing once they are reached.
+    description: V(restarted) and V(reloaded) act every time. All other states change nothing once they are reached.
   action:
     support: none
     description: Runs on the host only.
 options:
   state:
     description:
-      - V(started) starts what does not run. A process that is online is left alone, unlike with C(pm2 start).
-      - V(stopped) stops, V(absent) stops and takes out of the list. Both leave the saved list alone.
-      - V(restarted) stops and starts again. V(reloaded) replaces the workers of a cluster one by one, and goes on to the next only when
-        the one before has lived for O(wait_stable), so that a version that crashes does not take all of them down.
-      - V(saved) writes what runs to C(dump.pm2), with mode 0600, when it differs from what is saved.
-        A process that is merely stopped or errored is no difference in the saved list of names, but a save records it as it is.
-        It refuses where C(dump.pm2) is a link or anything else than a plain file.
-      - V(resurrected) brings back what is saved, starting a daemon when none runs, and the instances of which only some run.
+      - V(started) starts processes that do not run. Unlike C(pm2 start), it does not touch a process that is online.
+      - V(stopped) stops processes. V(absent) stops them and removes them from the list. Neither changes the saved list.
+      - V(restarted) stops and starts again. V(reloaded) replaces the workers of a cluster one by one, and continues only when the
+        previous one has been up for O(wait_stable), so that a version that crashes stops only one of them.
+      - V(saved) writes the running processes to C(dump.pm2), with mode 0600, when they differ from the saved ones.
+        A process that is stopped or errored does not count as a difference, but a save records its present state.
+        It fails where C(dump.pm2) is a link or anything else than a plain file.
+      - V(resurrected) starts the saved processes, and the missing instances of those that run in part. It starts a daemon when none runs.
     type: str
     choices: [started, stopped, restarted, reloaded, absent, saved, resurrected]
     default: started
   name:
     description:
-      - Name of the process; all instances of that name are meant. V(all) means every application, but not PM2's own modules.
+      - Name of the process, with all its instances. V(all) stands for every application, without PM2's own modules.
       - Required unless O(state=saved) or O(state=resurrected).
     type: str
   pm2_home:
-    description: The PM2_HOME of the user that runs the applications.
+    description: PM2_HOME of the user that runs the applications.
     type: path
     required: true
   user:
     description:
       - The user that runs PM2. By default the owner of the daemon's socket, or of O(pm2_home) when there is none.
-      - Needed where these two differ. A daemon of root in another user's O(pm2_home) is refused in any case.
+      - Needed where these two differ. A daemon of root in the O(pm2_home) of another user is always refused.
     type: str
   script:
     description: Absolute path of the script for a first start, when O(name) is not in PM2's list.
@@ -89,19 +89,20 @@ options:
     description:
       - Absolute path of a file on the host with lines C(KEY=VALUE) that become the environment of a first start, or of O(update_env).
       - The values stay on the host. PM2 keeps them in its list and in C(dump.pm2).
-      - Variables that would change what PM2 itself does, such as C(PM2_HOME), C(PATH), C(NODE_OPTIONS) and C(LD_PRELOAD), are refused.
+      - Variables that would change the behaviour of PM2 itself, such as C(PM2_HOME), C(PATH), C(NODE_OPTIONS) and C(LD_PRELOAD), are refused.
     type: path
   update_env:
-    description: With V(restarted) and V(reloaded), give the processes the environment of O(env_file) or O(ecosystem) anew.
+    description: With V(restarted) and V(reloaded), replace the environment of the processes with that of O(env_file) or O(ecosystem).
     type: bool
     default: false
   wait_stable:
-    description: Seconds for which each process must live under one pid. A process that has lived longer already is not waited for.
+    description: Seconds for which each process must be up under one pid. The module does not wait for a process that has been up longer already.
     type: float
     default: 5
   health_url:
-    description: Must answer with 2xx, and with the status V(ok) where the answer is JSON with a status, for V(started), V(restarted), V(reloaded) and
-      V(resurrected). Redirects are not followed. An address with C(http) or C(https).
+    description:
+      - HTTP or HTTPS address of a health check. With V(started), V(restarted), V(reloaded) and V(resurrected) it must answer with 2xx, and
+        with the status V(ok) where the answer is JSON with a status. Redirects are not followed.
     type: str
   health_timeout:
     description: Seconds within which O(health_url) must become healthy.
@@ -112,19 +113,19 @@ options:
     type: path
     default: pm2
   path_prefix:
-    description: Folders in front of the system's PATH, such as the one that holds node.
+    description: Folders to put before the PATH of the system, such as the folder of node.
     type: list
     elements: path
     default: []
   orphans:
     description:
-      - What V(resurrected) does with applications that outlived a killed daemon. They would run twice.
-      - V(refuse) fails and names them. V(end) ends them first, with SIGINT and then SIGKILL; what they are working on is lost.
+      - How V(resurrected) treats applications that outlived a killed daemon, and would run twice.
+      - V(refuse) fails and names them. V(end) ends them first, with SIGINT and then SIGKILL; their work in progress is lost.
     type: str
     choices: [refuse, end]
     default: refuse
   deadline:
-    description: Seconds after which the module gives up.
+    description: Seconds after which the module fails.
     type: float
     default: 120
 extends_documentation_fragment:
@@ -132,11 +133,11 @@ extends_documentation_fragment:
 seealso:
   - module: ops.remediation.stack_check
 notes:
-  - On a host with systemd, a daemon that O(state=resurrected) starts is not in the unit's control group until the next boot.
+  - On a host with systemd, a daemon that O(state=resurrected) starts is not in the control group of the unit until the next boot.
 """
 
 EXAMPLES = r"""
-- name: Start the backend for the first time, and prove that it answers
+- name: Start the backend for the first time, and verify that it answers
   ops.remediation.pm2_control:
     name: backend
     state: started
@@ -166,12 +167,12 @@ EXAMPLES = r"""
     update_env: true
     env_file: /opt/tank-mail-app/config/.env
 
-- name: Let a reboot bring back what runs now
+- name: Save the running processes, so that a reboot starts them
   ops.remediation.pm2_control:
     state: saved
     pm2_home: /home/tankmail/.pm2
 
-- name: Bring back everything after the daemon was killed
+- name: Start all saved processes after the daemon was killed
   ops.remediation.pm2_control:
     state: resurrected
     pm2_home: /home/tankmail/.pm2
@@ -180,7 +181,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 processes:
-  description: The processes that this is about, as they are at the end; in check mode, as they are now. Also returned by a failure.
+  description: The processes that O(name) selects, at the end of the module; in check mode, the present ones. Also returned by a failure.
   returned: always
   type: list
   elements: dict
@@ -214,14 +215,14 @@ processes:
       type: str
       sample: fork
 actions:
-  description: What was done, or in check mode would be done, in order. Also returned by a failure.
+  description: The actions that were taken, in check mode the planned ones, in order. Also returned by a failure.
   returned: always
   type: list
   elements: str
   sample:
     - restart worker (1)
 diff:
-  description: The processes before and after, one a line.
+  description: The processes before and after, one on each line.
   returned: in diff mode
   type: dict
   sample:
@@ -231,13 +232,15 @@ diff:
       worker (1): online, fork, pid 4711
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import control as _pm2_control
-from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control import request as _pm2_request
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control.control import Result, control
+from ansible_collections.ops.remediation.plugins.module_utils._actions.pm2_control.request import STATES, Request
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": list(_pm2_request.STATES), "default": "started"},
+    "state": {"type": "str", "choices": list(STATES), "default": "started"},
     "name": {"type": "str"},
     "pm2_home": {"type": "path", "required": True},
     "user": {"type": "str"},
@@ -259,25 +262,18 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Bring the processes into the wanted state, and return what became of them."""
+def main() -> None:
+    """Bring the processes into the wanted state, and return them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    request = _pm2_request.Request(**{**module.params, "name": module.params["name"] or ""})
-    try:
-        result = _pm2_control.control(request, check_mode=module.check_mode)
-    except RemediationError as error:
-        done = error.details["partial"]
-        module.fail_json(msg=error.message, **_answer(module, done))
-    module.exit_json(**_answer(module, result))
+    request = Request(**{**module.params, "name": module.params["name"] or ""})
 
+    def result(done: Result) -> dict[str, Any]:
+        diff = {"diff": done.diff()} if module._diff else {}
+        return {**done.as_dict(), **diff, "warnings": done.warnings}
 
-def _answer(module, result):
-    for warning in result.warnings:
-        module.warn(warning)
-    answer = result.as_dict()
-    if module._diff:
-        answer["diff"] = result.diff()
-    return answer
+    run_module(
+        module, lambda: result(control(request, check_mode=module.check_mode)), failure=lambda error: result(error.details["partial"])
+    )
 
 
 if __name__ == "__main__":

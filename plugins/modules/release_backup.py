@@ -7,38 +7,37 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_backup
-short_description: Make what a rollback needs, a backup of the running release or a release out of an archive
+short_description: Back up the running release, or unpack a release from an archive, as a target for a rollback
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - Copies the running release to C(<app_dir>-backup-YYYYMMDDHHMM) with checksums of all files. It gets that name only when all of it is on the
-    disk. Where the newest backup holds just the same, no other one is made.
-  - For releases behind a link only the checksums of what was built in the live one (C(dist), C(build), C(node_modules)) are written down, since it
-    stays where it is.
-  - With O(archive), a release is unpacked instead, after the SHA-256 of the archive was compared with the delivered one.
-  - Old backups are renamed into a folder C(<name>-attic) beside them, such as C(/opt/tank-mail-app-attic). Nothing is deleted.
+  - Copies the running release to C(<app_dir>-backup-YYYYMMDDHHMM), with checksums of all files. The copy gets that name only when all of it
+    is on the disk. No copy is made where a backup already holds the same files.
+  - A release behind a link is not copied. Only the checksums of its built files (C(dist), C(build), C(node_modules)) are written.
+  - With O(archive), unpacks a release instead, after comparing the SHA-256 of the archive with the delivered one.
+  - Renames old backups into a folder C(<name>-attic) beside them, such as C(/opt/tank-mail-app-attic). Never deletes a release.
 attributes:
   check_mode:
     support: full
-    description: Says what would be copied, unpacked and renamed.
+    description: Returns what would be copied, unpacked and renamed.
   diff_mode:
     support: none
-    description: The steps say it.
+    description: RV(steps) lists the changes.
   idempotent:
     support: full
-    description: A second run changes nothing as long as the running release is the same.
+    description: A second run changes nothing while the running release is the same.
   action:
     support: full
-    description: Makes a finding of the answer, for the run record.
+    description: Returns a finding for the run record.
 options:
   keep:
-    description: How many complete backups stay in the folder where new ones are made, and how many releases that were put aside.
+    description: Number of complete backups that stay in the folder of new ones, and number of releases put aside that stay.
     type: int
     default: 5
   leave_out:
     description:
-      - Patterns of what is not copied. Logs may be large, and mails that wait in a spool would be sent twice after a rollback.
+      - Patterns of paths that are not copied. Logs may be large, and mails in a spool would be sent twice after a rollback.
     type: list
     elements: str
     default: [backend/logs/*, worker/logs/*, worker/spool/*, config/.env.before-*]
@@ -51,10 +50,10 @@ options:
     type: float
     default: 1800
   archive:
-    description: A delivered archive on the host (tar, also compressed) to unpack as a release. It must hold a built one.
+    description: Path on the host of a delivered archive (tar, also compressed) to unpack as a release. It must contain built applications.
     type: path
   archive_sha256:
-    description: Its SHA-256, or the path of the delivered C(.sha256) file on the host.
+    description: SHA-256 of O(archive), or the path on the host of the delivered C(.sha256) file.
     type: str
 extends_documentation_fragment:
   - ops.remediation.attributes
@@ -68,7 +67,7 @@ EXAMPLES = r"""
   ops.remediation.release_backup:
     app_dir: /opt/tank-mail-app
 
-- name: Lay out a delivered archive as a release
+- name: Unpack a delivered archive as a release
   ops.remediation.release_backup:
     app_dir: /opt/tank-mail-app
     archive: /srv/delivered/tank-1.2.0.tar.gz
@@ -77,29 +76,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was done, or would be, in one line.
+  description: The outcome, in check mode the planned one, in one line.
   returned: always
   type: str
   sample: backup /opt/tank-mail-app-backup-202611210930 is made
 id:
-  description: Id of the backup that holds the running release, or of the one that was unpacked.
+  description: Id of the backup that holds the running release, or of the unpacked release.
   returned: success
   type: str
 release_path:
-  description: Where it is.
+  description: Path of that backup or release.
   returned: success
   type: str
 sha256:
-  description: One hash of all names and contents in it.
+  description: One hash of all names and contents of that backup or release.
   returned: success
   type: str
 steps:
-  description: What was done, or would be, in order.
+  description: The steps that were done, in check mode the planned ones, in order.
   returned: success
   type: list
   elements: str
 attic:
-  description: What was renamed into the attic, or would be.
+  description: New paths of the releases that were renamed into the attic, in check mode of those that would be.
   returned: success
   type: list
   elements: str
@@ -123,16 +122,18 @@ site:
   type: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import backup as _release_backup
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.backup import LEFT_OUT, back_up
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.files import Files
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
-    **_release_door.PLACE,
+    **options.PLACE,
     "keep": {"type": "int", "default": 5},
-    "leave_out": {"type": "list", "elements": "str", "default": list(_release_backup.LEFT_OUT)},
+    "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
     "least_free_mb": {"type": "float", "default": 200},
     "timeout": {"type": "float", "default": 1800},
     "archive": {"type": "path"},
@@ -140,15 +141,15 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Back up, and say where it is."""
+def main() -> None:
+    """Back up the release, or unpack one."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_by={"archive_sha256": ["archive"]}, supports_check_mode=True)
-    try:
-        result = _release_backup.back_up(_release_door.backup(module.params), Files(), check_mode=module.check_mode)
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    answer = result.as_dict()
-    module.exit_json(msg=answer.pop("message"), **answer)
+
+    def body() -> dict[str, Any]:
+        result = back_up(options.backup(module.params), Files(), check_mode=module.check_mode).as_dict()
+        return {"msg": result.pop("message"), **result}
+
+    run_module(module, body, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

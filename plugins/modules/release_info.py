@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_info
-short_description: List the releases of an installation that could be rolled back to
+short_description: List the releases of an installation that a rollback can take
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - Lists backups, releases that were put aside, and releases behind a link, with date, size, whether they are complete and whether one runs.
+  - Lists backups, releases that were put aside, and releases behind a link, each with date, size, whether it is complete and whether it runs.
   - Changes nothing.
 attributes:
   check_mode:
     support: full
-    description: Changes nothing anyway.
+    description: Changes nothing.
   diff_mode:
     support: none
     description: Changes nothing.
@@ -26,7 +26,7 @@ attributes:
     description: Changes nothing.
   action:
     support: full
-    description: Makes a finding of the answer, for the run record.
+    description: Returns a finding for the run record.
 extends_documentation_fragment:
   - ops.remediation.attributes
   - ops.remediation.release
@@ -35,7 +35,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: List what could be rolled back to
+- name: List the candidates for a rollback
   ops.remediation.release_info:
     app_dir: /opt/tank-mail-app
 """
@@ -46,7 +46,7 @@ layout:
   returned: success
   type: str
 live:
-  description: Folder of the release that runs.
+  description: Folder of the running release.
   returned: success
   type: str
 candidates:
@@ -55,12 +55,12 @@ candidates:
   type: list
   elements: dict
 lines:
-  description: The same, a line each.
+  description: The same releases, one line each.
   returned: success
   type: list
   elements: str
 interrupted:
-  description: Id of the release of a rollback that was killed and is neither finished nor undone.
+  description: Id of the release of a killed rollback that is neither finished nor undone, empty when there is none.
   returned: success
   type: str
 findings:
@@ -84,19 +84,15 @@ site:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options as _release_door
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import rollback as _release
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import options
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release.rollback import listing
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
-def main():
+def main() -> None:
     """List the releases."""
-    module = AnsibleModule(argument_spec=_release_door.PLACE, supports_check_mode=True)
-    try:
-        found = _release.listing(_release_door.where(module.params))
-    except RemediationError as error:
-        module.fail_json(msg=error.message)
-    module.exit_json(changed=False, **found)
+    module = AnsibleModule(argument_spec=options.PLACE, supports_check_mode=True)
+    run_module(module, lambda: {"changed": False, **listing(options.where(module.params))}, failure=lambda _error: {})
 
 
 if __name__ == "__main__":

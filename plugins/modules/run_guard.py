@@ -14,14 +14,13 @@ version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - First task of every playbook of this collection, with C(run_once).
-  - Ansible ends with exit code 0 when a group is empty. This task fails instead, with one line that says what to do.
+  - Is the first task of every playbook of this collection, with C(run_once).
+  - Ansible ends with exit code 0 when a group is empty. This task fails instead, with one line that names the remedy.
   - It also fails when the callback P(ops.remediation.run_record#callback) is not enabled.
   - >-
-    Variables of the hosts whose names begin like those of this collection (C(stack_), C(remediation_), and of a role such as C(daily_check_))
-    and that it does not know are remarked upon in the summary, the report and the run record, with the names that may be meant.
-    Only names are looked at, never values.
-  - It hands the settings of the run to the callback. It runs on the controller and connects to no host.
+    Unknown variables of the hosts whose names begin like those of this collection (C(stack_), C(remediation_), or a role such as
+    C(daily_check_)) get a remark in the summary, the report and the run record, with similar names. Only names are read, never values.
+  - It passes the settings of the run to the callback. It runs on the controller and connects to no host.
 attributes:
   check_mode:
     support: full
@@ -37,25 +36,25 @@ attributes:
     description: Runs on the controller only.
 options:
   cadence:
-    description: What kind of run this is, such as V(daily_check).
+    description: Kind of the run, such as V(daily_check).
     type: str
     required: true
   strict:
     description: >-
-      Variables that begin so and that the collection does not know are refused instead of remarked upon, such as V(emergency_rollback_): where
-      a misspelt one would leave a default that does harm.
+      Prefix of variables, such as V(emergency_rollback_). An unknown variable with this prefix fails the run, because a misspelt one would
+      leave a harmful default in effect.
     type: str
   hosts:
-    description: The hosts that this run is to check.
+    description: The hosts that the run checks.
     type: list
     elements: str
     required: true
   pattern:
-    description: The pattern that O(hosts) came from, for the message.
+    description: The pattern that selected O(hosts), for the message.
     type: str
     default: all
   fail_on:
-    description: The mildest status that makes the run fail. A run that checked nothing fails in any case.
+    description: The least severe status that fails the run. A run that checked nothing fails in any case.
     type: str
     choices: [critical, unknown, warning, never]
     default: critical
@@ -98,7 +97,7 @@ remediation_run:
     language: en
     home: ""
 remediation_remarks:
-  description: Variables that look like those of this collection and are none. Empty when there are none.
+  description: Remarks about unknown variables with a prefix of this collection; empty when there are none.
   returned: when the settings of the run are valid
   type: list
   elements: dict
@@ -123,7 +122,7 @@ findings:
   type: list
   elements: dict
 expected:
-  description: What the run record expects instead of the checks of hosts, C(run.guard).
+  description: The check that the run record expects instead of those of the hosts, C(run.guard).
   returned: when no host matches
   type: list
   elements: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_verdict
-short_description: End a run with the exit code that its findings deserve
+short_description: Fail a run whose findings reach the configured status
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - Last task of every playbook of this collection, in a play of its own, with C(run_once).
+  - Is the last task of every playbook of this collection, in a play of its own, with C(run_once).
   - Fails when the run record so far holds a status that C(remediation_fail_on) names, or when nothing was checked.
   - It runs on the controller and connects to no host.
 attributes:

@@ -397,7 +397,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.state import
 from ansible_collections.ops.remediation.plugins.module_utils._modules.ses_quota import ARGUMENTS, questions, summary
 
 
-def main():
+def main() -> None:
     """Run the checks and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     directory = module.params["state_dir"] or default_directory(module.params["asked_from"])

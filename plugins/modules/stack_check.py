@@ -12,16 +12,16 @@ version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
-  - Asks any number of checks in one task and returns their findings.
-  - What several checks need is read once, every reading in a child process of its own under a deadline and as the right
-    user, so that nothing hangs and one sick part does not hide the others.
-  - A fault that was found is a successful run. The module fails only for a question that was wrongly put.
-  - It changes nothing on the host but its own notes for the next run in O(state_dir), and not even those in check mode.
+  - Runs any number of checks in one task and returns their findings.
+  - Data that several checks need is read once. Each reading runs in a child process of its own, with a deadline and as the right
+    user, so that nothing hangs and one failing part does not hide the others.
+  - The module succeeds when it finds a fault. It fails only for a check that does not exist or has wrong parameters.
+  - It changes nothing on the host, except the state that it keeps for the next run in O(state_dir), which check mode does not write.
   - The checks and their parameters are listed in C(docs/checks.md) of the collection.
 attributes:
   check_mode:
     support: full
-    description: Runs the same checks, and keeps no notes for the next run.
+    description: Runs the same checks, and keeps no state for the next run.
   diff_mode:
     support: none
     description: Nothing is changed, so there is nothing to show.
@@ -33,7 +33,7 @@ attributes:
     description: The parameters are verified on the controller before anything is sent.
 options:
   checks:
-    description: The questions, in any order.
+    description: The checks, in any order.
     type: list
     elements: dict
     required: true
@@ -47,23 +47,23 @@ options:
         type: dict
         default: {}
       deadline:
-        description: Seconds that the readings of this check may take. Where checks share a reading, the longest counts.
+        description: Time limit for the readings of this check, in seconds. For a reading that checks share, the longest limit applies.
         type: float
         default: 10
   state_dir:
     description:
-      - Folder on the host for what one run keeps for the next (mode 0700).
+      - Folder on the host for the state that one run keeps for the next (mode 0700).
       - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others.
     type: path
   asked_from:
-    description: Inventory name of the host that asks, for the findings. Filled in by the action plugin.
+    description: Inventory name of the host that runs the checks, for the findings. The action plugin sets it.
     type: str
 extends_documentation_fragment:
   - ops.remediation.attributes
 """
 
 EXAMPLES = r"""
-- name: Ask whether PM2 and its processes are well
+- name: Check PM2 and its processes
   ops.remediation.stack_check:
     checks:
       - check: pm2.daemon
@@ -78,7 +78,7 @@ EXAMPLES = r"""
         deadline: 5
   register: answer
 
-- name: Show what is not well
+- name: Show the faults
   ansible.builtin.debug:
     msg: "{{ answer.findings | rejectattr('status', 'equalto', 'ok') }}"
 """
@@ -99,11 +99,11 @@ findings:
       type: str
       sample: pm2
     code:
-      description: Code of the fault in the catalogue, empty when all is well.
+      description: Code of the fault in the catalogue, empty when the status is V(ok).
       type: str
       sample: pm2.stopped
     subject:
-      description: Which process, target, mount or identity, empty when there is only one.
+      description: The process, target, mount or identity, empty when there is only one.
       type: str
       sample: worker
     status:
@@ -119,7 +119,7 @@ findings:
       type: str
       sample: tank-app
     evidence:
-      description: What the texts need and a person wants to see, without secrets.
+      description: Details for the texts and for the operator, without secrets.
       type: dict
       sample:
         exit_code: 3
@@ -127,7 +127,7 @@ findings:
       description: The measured value, where the finding is a measure.
       type: raw
     threshold:
-      description: The value at which the finding is made.
+      description: The value from which on the finding is made.
       type: raw
     unit:
       description: Unit of value and threshold.
@@ -143,11 +143,11 @@ findings:
       type: str
       sample: "2026-11-21T09:10:12Z"
     duration_ms:
-      description: How long the readings took.
+      description: Duration of the readings in milliseconds.
       type: int
       sample: 4
 expected:
-  description: Ids of all checks that were asked.
+  description: Ids of all checks that were requested.
   returned: always
   type: list
   elements: str
@@ -160,7 +160,7 @@ asked_from:
   type: str
   sample: tank-app
 site:
-  description: Value of the variable C(stack_site); causes are looked for within one site.
+  description: Value of the variable C(stack_site); common causes are searched within one site.
   returned: always
   type: str
   sample: seoul
@@ -170,17 +170,17 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
-def main():
-    """Ask, and return what was found."""
+def main() -> None:
+    """Ask the checks, and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    run_module(
+        module,
+        lambda: ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode),
+        failure=lambda _error: {"findings": [], "expected": []},
+    )
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def test_an_open_mail_run_that_nobody_can_tell_of_is_refused(roll, site):
     before = site.processes()
     run = roll(emergency_rollback_to="latest", emergency_rollback_override=[])
     assert run.code == 2, run.output
-    assert "whether a mail run is open is not known (logsdb is not in stack_areas); mend what kept LogsDB from telling" in run.output
+    assert "it is not known whether a mail run is open (logsdb is not in stack_areas); fix the access to LogsDB" in run.output
     assert (site.processes(), site.version()) == (before, "A")
 
 

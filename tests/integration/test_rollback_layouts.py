@@ -286,7 +286,7 @@ def test_the_first_failure_spares_the_hosts_after_it(roll, sites):
         fcntl.flock(lock, fcntl.LOCK_EX)
         run = roll(inventory(folder, hosts), "202611200930")
     assert run.code == 2, run.output
-    assert "another rollback or backup of this installation is at work" in run.output
+    assert "another rollback or backup of this installation is running" in run.output
     assert versions(folder) == ["B", "B"]
     assert {host["host"]: host["state"] for host in run.record["hosts"]}["busan"] == "not_asked"
 

@@ -10,7 +10,7 @@ PLAN = (
     "/opt/tank-mail-app would be rolled back to release ",
     "stop worker, backend",
     "rename /opt/tank-mail-app to /opt/tank-mail-app-aside-",
-    "note in the journal that it is in place",
+    "record in the journal that it is in place",
     "start backend, wait for its health check",
     "start worker, see it work",
     "see that all of it lives on",

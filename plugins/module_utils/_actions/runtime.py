@@ -442,7 +442,7 @@ def _must_be_writable(folder: str) -> None:
 
 def _make_parents(folder: str) -> list[str]:
     """Make the folders above, readable for all; returns those that were not there, outermost first."""
-    missing = []
+    missing: list[str] = []
     place = os.path.dirname(folder)
     while not os.path.isdir(place):
         missing.insert(0, place)

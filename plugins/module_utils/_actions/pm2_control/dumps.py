@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PM2's dumps for an action: compare them with the list, copy a broken one, set their mode."""
+"""Compare PM2's dumps with its list, copy a broken dump, set the mode of dumps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAVED_MODE = 0o600
 
 
 def keep_broken_dump(home: str) -> None:
-    """Copy a dump that is not JSON to dump.pm2.broken: PM2 deletes it when it resurrects from the backup."""
+    """Copy a dump that is not JSON to dump.pm2.broken, because PM2 deletes it when it resurrects from the backup."""
     path = os.path.join(home, "dump.pm2")
     found = read_dump(home)["dump"]
     if found["present"] and found["problem"] and found["kind"] == "file":
@@ -55,8 +55,8 @@ def refuse_strange_dump(files: Mapping[str, Any]) -> None:
     for file in files.values():
         if file["present"] and file["kind"] in ("link", "other"):
             raise ActionFailed(
-                f"{file['path']} {file['problem']}, where PM2 itself writes a plain file; find out who put it there,"
-                f" and take it away: rm {quote(file['path'])}"
+                f"{file['path']} {file['problem']}, where PM2 itself writes a plain file; find out where it comes from,"
+                f" and remove it: rm {quote(file['path'])}"
             )
 
 
@@ -66,7 +66,7 @@ def loose(files: Mapping[str, Any]) -> list[str]:
 
 
 def saved_asleep(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an application that runs now would stay stopped after a reboot; the same rule as pm2.dump_differs."""
+    """Return whether an application that runs now would stay stopped after a reboot; the same rule as pm2.dump_differs."""
     asleep = {entry["name"] for entry in kept if entry["status"] == "stopped"}
     for name in asleep & {one["name"] for one in running}:
         now, then = ([one for one in some if one["name"] == name] for some in (running, kept))
@@ -79,7 +79,7 @@ def fewer(running: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]
     """Return {name: (a running instance, saved number)} of applications that run in fewer instances than are saved as running."""
     saved = Counter(entry["name"] for entry in kept if entry["status"] != "stopped")
     here = Counter(one["name"] for one in running)
-    # PM2's command line takes a name that begins with a hyphen as an option.
+    # PM2's command line reads a name that begins with a hyphen as an option.
     return {
         one["name"]: (one, saved[one["name"]])
         for one in running
@@ -97,7 +97,7 @@ def read_dumps(home: str) -> dict[str, Any]:
 
 
 def entries_of_list(home: str, within: float) -> list[dict[str, Any]]:
-    """Return the entries that the daemon would save, with their secrets."""
+    """Return the entries that the daemon would save, secrets included."""
     listed = pm2_rpc.call(home, "getMonitorData", {}, within=within)
     return [entry["pm2_env"] for entry in listed if isinstance(entry, dict) and isinstance(entry.get("pm2_env"), dict)]
 

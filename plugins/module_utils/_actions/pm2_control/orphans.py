@@ -14,9 +14,9 @@ from ..._shared.pm2_orphans import Orphan, read_orphans
 
 
 def end_orphans(pm2_home: str, patience: float) -> list[Orphan]:
-    """End applications that outlived their daemon and return those that still run.
+    """End applications that outlived their daemon, and return those that still run.
 
-    As PM2 does, send SIGINT first and SIGKILL after ``patience`` seconds.
+    Like PM2, send SIGINT first, and SIGKILL after ``patience`` seconds.
     """
     for number in (signal.SIGINT, signal.SIGKILL):
         for orphan in read_orphans(pm2_home):

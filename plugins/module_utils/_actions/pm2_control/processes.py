@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of PM2 in the results of an action: fields, labels, lines of a diff, and why a process did not stay up."""
+"""Texts and fields for the results of pm2_control: labels, lines of a diff, and the reason why a process did not stay up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shown(processes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def lines(processes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each process, for a diff."""
+    """Return one line for each process, for a diff."""
     return sorted(f"{label(one)}: {one['status']}, {one['exec_mode']}, pid {one['pid']}" for one in processes)
 
 
@@ -48,12 +48,12 @@ def label(one: Mapping[str, Any]) -> str:
 
 
 def future(name: str, mode: str) -> dict[str, Any]:
-    """Return a process that will start, for check mode."""
+    """Return a placeholder for a process that will start, for check mode."""
     return {"name": name, "pm_id": "new", "status": "online", "exec_mode": mode, "pid": "new"}
 
 
 def again(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a process as it will be after a restart."""
+    """Return a process as it will be after a restart, for check mode."""
     return {**one, "status": "online", "pid": "new"}
 
 
@@ -69,12 +69,12 @@ def orphans(listed: Mapping[str, Any]) -> str:
 
 
 def daemon_pid(listed: Mapping[str, Any]) -> Any:
-    """Return the pid of the daemon, a placeholder when it is not known."""
+    """Return the pid of the daemon, or a placeholder when it is not known."""
     return (listed.get("daemon") or {}).get("pid", "<its pid>")
 
 
 def short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> str:
-    """Return a sentence about the first name that has fewer processes than needed, "" for none."""
+    """Return a sentence about the first name that has fewer processes than needed, "" when each has enough."""
     for name, number in needed.items():
         there = sum(one["name"] == name for one in judged)
         if there < number:
@@ -83,20 +83,20 @@ def short(judged: Sequence[Mapping[str, Any]], needed: Mapping[str, int]) -> str
 
 
 def just_launched(one: Mapping[str, Any]) -> bool:
-    """Whether a process started so lately that it may still become ready."""
+    """Return whether a process started so recently that it may still become ready."""
     allowed = min(max(LAUNCHES_WITHIN, one["listen_timeout"]), LONGEST_LAUNCH)
     return one["status"] == "launching" and 0 <= time.time() - one["started_at"] < allowed
 
 
 def stable(one: Mapping[str, Any], wait: float) -> bool:
-    """Whether a process has been online for the wait (seconds)."""
+    """Return whether a process has been online for ``wait`` seconds."""
     return bool(one["status"] == "online" and proc.state_of(one["pid"]) not in ("", "Z") and time.time() - one["started_at"] >= wait)
 
 
 def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str, Any]]], sleep: Callable[[float], None]) -> str:
-    """Return the reason of an end from the log of a process, after a colon; "" when the log has none.
+    """Return a colon and the reason of an end from the log of a process; "" when the log has none.
 
-    PM2 reports an end before it has written the last output of the process, so a log without a reason is read once more, through a new list.
+    PM2 reports an end before it has written the last output of the process, so a log without a reason is read once more, in a new list.
     """
     if not one["log_line"]:
         sleep(LAST_WORDS_WITHIN)
@@ -105,13 +105,13 @@ def last_words(one: Mapping[str, Any], listed: Callable[[], Sequence[Mapping[str
 
 
 def unstable(one: Mapping[str, Any], wait: float) -> str:
-    """Return a sentence: why a process does not count as started."""
+    """Return a sentence that says why a process does not count as started."""
     why = f": {one['log_line']}" if one["log_line"] else ""
     return f"{label(one)} is {one['status']} and did not stay up for {wait:g} s under one pid{why}"
 
 
 def complaint(program: Program) -> str:
-    """Return the error lines of a command's output, else its last line, masked."""
+    """Return the error lines of the output of a command, or its last line where there are none; secrets are masked."""
     lines = [line.strip() for line in mask(program.stderr + "\n" + program.stdout, limit=8000).split("\n") if line.strip()]
     if program.code == 127 or any("env: " in line and "node" in line for line in lines):
         return "node is not found; give its folder in path_prefix"

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of :mod:`_pm2_control`: the request, whether it makes sense, and the files that it brings along."""
+"""The request to pm2_control, its validation, and the files that it names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED = ("started", "stopped", "restarted", "reloaded", "absent")
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted; see the options of the module pm2_control."""
+    """The options of the module pm2_control."""
 
     pm2_home: str
     state: str
@@ -51,13 +51,13 @@ class Request:
 
 
 def validate(request: Request) -> None:
-    """Raise WrongQuestion when the options do not go together."""
+    """Raise WrongQuestion when the options cannot be used together."""
     if request.state in _NAMED and not request.name:
         raise WrongQuestion("name", request.name, f"is needed for state={request.state}", "give the name of a process, or all")
     if request.script and request.ecosystem:
         raise WrongQuestion("script", request.script, "is given together with ecosystem", "give one of the two")
     if request.script and request.name == "all":
-        raise WrongQuestion("name", "all", "cannot be the name of one script", "give the name that the process shall have")
+        raise WrongQuestion("name", "all", "cannot be the name of one script", "give the name that the process gets")
     if request.update_env and not (request.env_file or request.ecosystem):
         raise WrongQuestion("update_env", True, "has nothing to update from", "give env_file or ecosystem")
     for option in ("script", "ecosystem", "env_file", "cwd", "pm2_home"):
@@ -65,7 +65,9 @@ def validate(request: Request) -> None:
         if path and not os.path.isabs(path):
             raise WrongQuestion(option, path, "is not an absolute path", "give the full path on the host")
     if request.ecosystem and not re.search(r"\.(?:json|ya?ml|config\.(?:js|cjs|mjs))$", request.ecosystem):
-        raise WrongQuestion("ecosystem", request.ecosystem, "is no file that PM2 takes for one", "name it *.config.js, *.json or *.yml")
+        raise WrongQuestion(
+            "ecosystem", request.ecosystem, "is not a name that PM2 accepts for an ecosystem file", "name it *.config.js, *.json or *.yml"
+        )
     if request.instances < 1:
         raise WrongQuestion("instances", request.instances, "is not a number of processes", "give 1 or more")
     for option in ("wait_stable", "health_timeout", "deadline"):
@@ -77,13 +79,13 @@ def validate(request: Request) -> None:
 
 
 def refuse_time(option: str, seconds: float) -> None:
-    """Raise WrongQuestion for what is no time to wait."""
+    """Raise WrongQuestion unless this is a number of seconds, 0 or more."""
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise WrongQuestion(option, seconds, "is no time to wait", "give a number of seconds, 0 or more")
+        raise WrongQuestion(option, seconds, "is not a valid time", "give a number of seconds, 0 or more")
 
 
 def refuse_url(option: str, url: str) -> None:
-    """Raise WrongQuestion for what is not the address of a page."""
+    """Raise WrongQuestion unless this is an HTTP or HTTPS address."""
     try:
         parts = urllib.parse.urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
@@ -94,12 +96,12 @@ def refuse_url(option: str, url: str) -> None:
 
 
 def starts(request: Request) -> bool:
-    """Whether the request brings the application along."""
+    """Return whether the request names a file that can start the application."""
     return bool(request.script or request.ecosystem)
 
 
 def owners(request: Request) -> tuple[int, int, int]:
-    """Return the user ids to become, of the PM2_HOME, and of the daemon's socket (-1 for none)."""
+    """Return three user ids: the one to act as, the owner of the PM2_HOME, and the owner of the daemon's socket (-1 for none)."""
     uid = pm2_list.owner(request.pm2_home, request.user)
     try:
         socket_uid = os.lstat(os.path.join(request.pm2_home, "rpc.sock")).st_uid
@@ -109,7 +111,7 @@ def owners(request: Request) -> tuple[int, int, int]:
 
 
 def refuse_mixed(request: Request, uid: int, home_uid: int, socket_uid: int) -> None:
-    """Refuse to act as one user in another's PM2_HOME: what root leaves there, its owner cannot use any more."""
+    """Raise an error where the request would act as one user in the PM2_HOME of another: the owner cannot use files that root leaves there."""
     home, keeper, runner = request.pm2_home, user_name(home_uid), user_name(socket_uid)
     if socket_uid == 0 != home_uid:
         raise ActionFailed(
@@ -118,7 +120,7 @@ def refuse_mixed(request: Request, uid: int, home_uid: int, socket_uid: int) -> 
         )
     if socket_uid not in (-1, home_uid) and not request.user:
         problem = f"is not given, and a PM2 daemon of {runner} runs in the PM2_HOME of {keeper}"
-        raise WrongQuestion("user", request.user, problem, f"give {runner} if that is meant to be so, else end that daemon first")
+        raise WrongQuestion("user", request.user, problem, f"give {runner} if that is intended, otherwise end that daemon first")
     if uid == 0 and home_uid != 0:
         raise WrongQuestion(
             "user", request.user, f"would leave files of root in the PM2_HOME of {keeper}", f"leave it out, or give {keeper}"
@@ -126,7 +128,7 @@ def refuse_mixed(request: Request, uid: int, home_uid: int, socket_uid: int) -> 
 
 
 def write_ecosystem(request: Request) -> str:
-    """Write the description of one application to a file that only its owner reads, and return its path."""
+    """Write an ecosystem file for one application with mode 0600, and return its path."""
     application = {
         "name": request.name,
         "script": request.script,
@@ -145,7 +147,7 @@ def write_ecosystem(request: Request) -> str:
 
 
 def remove(path: str) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file if it exists."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -153,7 +155,7 @@ def remove(path: str) -> None:
 
 
 def read_env_file(path: str) -> dict[str, str]:
-    """Return the KEY=VALUE lines of a file; values never leave the host."""
+    """Return the KEY=VALUE lines of a file as a dictionary; the values never leave the host."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read(1 << 20).splitlines()

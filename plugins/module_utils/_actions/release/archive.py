@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unpack a delivered archive of a release: what was delivered and nothing else, and nothing outside its folder.
+"""Verify and unpack a delivered archive of a release, without writing outside its folder.
 
-Product facts, "Install layout" (archives are checked by SHA-256). Names and links are judged before a byte is written: what an
-archive may do differs between the versions of Python that a host can have, so nothing is left to them.
+Product facts, "Install layout" (archives are checked by SHA-256). All names and links are checked before a byte is written, because the
+protection that Python itself has differs between the versions that a host can have.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import re
 import stat
 import tarfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..._core.errors import WrongQuestion
 
 MOST_MEMBERS = 500_000
-# The folders of a release; an archive with another one alone at its top has the release in there.
+# The folders of a release. Where an archive has one other folder at its top, the release is inside it.
 PART_FOLDERS = ("backend", "worker", "frontend", "config")
-_FOLDER_MODE = 0o755  # of folders that an archive has no entry for
-_MOST_LINKS = 40  # one after the other, as the kernel has it
+_FOLDER_MODE = 0o755  # for folders that have no entry in the archive
+_MOST_LINKS = 40  # followed in a row, the limit of the kernel
 _SHA256 = re.compile(r"\b([0-9a-fA-F]{64})\b")
 
 
 def delivered_sum(given: str | None) -> str:
-    """Return the SHA-256 that was delivered: given itself, or in a file as ``sha256sum`` writes it. Raises WrongQuestion."""
+    """Return the delivered SHA-256: the given text, or the content of a file that ``sha256sum`` wrote. Raises WrongQuestion."""
     if not given:
         raise WrongQuestion(
             "archive_sha256", given, "is needed with an archive", "give its SHA-256, or the path of the delivered .sha256 file"
@@ -40,14 +41,14 @@ def delivered_sum(given: str | None) -> str:
             raise WrongQuestion("archive_sha256", given, f"cannot be read ({error.strerror})", "copy it to the host first") from error
     match = _SHA256.search(text)
     if match is None:
-        raise WrongQuestion("archive_sha256", given[:80], "is no SHA-256 (64 hexadecimal digits)", "give the one that was delivered")
+        raise WrongQuestion("archive_sha256", given[:80], "is not a SHA-256 (64 hexadecimal digits)", "give the one that was delivered")
     return match[1].lower()
 
 
 def unpack(archive: str, target: str) -> None:
-    """Unpack files, folders and links into a folder that exists; raises OSError and tarfile.TarError.
+    """Unpack files, folders and links into an existing folder. Raises OSError and tarfile.TarError.
 
-    Anything else, or what would lie outside, is refused before a byte is written.
+    Refuses any other kind of member, and members outside the folder, before a byte is written.
     """
     with tarfile.open(archive) as packed:
         members = packed.getmembers()
@@ -59,8 +60,8 @@ def unpack(archive: str, target: str) -> None:
         _refuse_strange(members)
         for member in members:
             member.mode = (member.mode & 0o755) | (stat.S_IRWXU if member.isdir() else stat.S_IRUSR | stat.S_IWUSR)
-        # Judged above; the filters of newer versions would change modes besides.
-        options = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
+        # Members are checked above; the filters of newer versions would also change modes.
+        options: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
         packed.extractall(target, members=members, **options)  # noqa: S202
     named = {member.name for member in members if member.isdir()}
     for base, folders, _files in os.walk(target):
@@ -70,14 +71,14 @@ def unpack(archive: str, target: str) -> None:
 
 
 def _normalise(member: tarfile.TarInfo) -> None:
-    """Write names without ``.``, doubled slashes and steps back; what leads outside still does."""
+    """Normalise the name and the target of a member; a path that leads outside still does."""
     member.name = os.path.normpath(member.name)
     if member.islnk():
         member.linkname = os.path.normpath(member.linkname)
 
 
 def _without_top(members: Sequence[tarfile.TarInfo]) -> list[tarfile.TarInfo]:
-    """Leave the one folder away in which everything is, as archives of a version often are."""
+    """Return the members without the single folder at the top that holds everything, if there is one."""
     tops = {member.name.split("/")[0] for member in members}
     top = min(tops, default="")
     alone = [member for member in members if member.name == top]
@@ -92,7 +93,7 @@ def _without_top(members: Sequence[tarfile.TarInfo]) -> list[tarfile.TarInfo]:
 
 
 def _refuse_strange(members: Sequence[tarfile.TarInfo]) -> None:
-    """Raise OSError for the first member that would lie outside, would lead there, or is no file, folder or link."""
+    """Raise OSError for the first member that is outside, links to the outside, or is no file, folder or link."""
     links = {member.name: member.linkname for member in members if member.issym()}
     files = {member.name for member in members if member.isreg()}
     others = {member.name for member in members if not member.issym()}
@@ -101,7 +102,7 @@ def _refuse_strange(members: Sequence[tarfile.TarInfo]) -> None:
         if os.path.isabs(name) or name.split("/")[0] == "..":
             harmless = False
         elif any(above in links for above in _above(name)):
-            harmless = False  # written through a link
+            harmless = False  # would be written through a link
         elif member.issym():
             harmless = name not in others and not _leads_outside(name, links)
         elif member.islnk():
@@ -109,7 +110,7 @@ def _refuse_strange(members: Sequence[tarfile.TarInfo]) -> None:
         else:
             harmless = member.isreg() or member.isdir()
         if not harmless:
-            raise OSError(f"the archive has {name!r}, which would lie outside or is no file, folder or link of it")
+            raise OSError(f"the archive has {name!r}, which leads outside or is not a file, a folder or a link")
 
 
 def _above(name: str) -> list[str]:
@@ -118,8 +119,9 @@ def _above(name: str) -> list[str]:
 
 
 def _leads_outside(name: str, links: Mapping[str, str]) -> bool:
-    """Whether a link leads outside, step by step as the kernel goes, through the other links of the archive."""
-    waiting, at, followed = name.split("/")[::-1], [], 0
+    """Return whether a link leads outside; follows the other links of the archive step by step, like the kernel."""
+    waiting, followed = name.split("/")[::-1], 0
+    at: list[str] = []
     while waiting:
         step = waiting.pop()
         if step == "..":

@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make what a rollback needs: a copy of the running release with checksums, or a release out of a delivered archive.
+"""Back up the running release with checksums, or unpack a release from a delivered archive, so that a rollback has a target.
 
 Product facts, "Backups" (a copy before each deploy and weekly) and "Install layout" (archives are checked by SHA-256). A backup gets
-its name only when all of it is on the disk. Old ones are renamed into an attic; nothing is deleted but an unfinished copy.
+its name only when all of it is on the disk. Old backups are renamed into an attic; only an unfinished copy is ever deleted.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from .preflight import MEGABYTE
 
 LEFT_OUT = ("backend/logs/*", "worker/logs/*", "worker/spool/*", "config/.env.before-*")
 UNFINISHED = ".unfinished"
-# Without these the applications do not start, and an archive of a build has none of them.
+# Folders that the applications need to start, and that an archive of a build does not contain.
 WRITTEN_TO = {"backend": ("backend/logs",), "worker": ("worker/logs", "worker/spool")}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted; see the options of the module release_backup. Sizes are megabytes, times seconds."""
+    """The options of the module release_backup. Sizes are megabytes, times seconds."""
 
     app_dir: str
     state_dir: str
@@ -69,7 +69,7 @@ class Request:
 
 @dataclass
 class Result:
-    """What was done, or would be. attic: what was renamed into it."""
+    """The outcome, in check mode the planned one. attic: the new paths of the backups that were renamed into it."""
 
     changed: bool = False
     message: str = ""
@@ -80,14 +80,14 @@ class Result:
     attic: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        """Return the values that the module returns; ``release_path``, because Ansible adds the state of a file to a value named ``path``."""
         found = asdict(self)
         found["release_path"] = found.pop("path")
         return found
 
 
 def back_up(request: Request, files: Files, *, check_mode: bool, now: Callable[[], float] = time.time) -> Result:
-    """Make a backup where the running release differs from the newest one, and put old ones away. Raises RemediationError."""
+    """Back up the running release unless a backup holds the same, and move old backups to the attic. Raises RemediationError."""
     work = Backup(request, files, check_mode=check_mode, now=now)
     if check_mode:
         return work.go()
@@ -96,12 +96,12 @@ def back_up(request: Request, files: Files, *, check_mode: bool, now: Callable[[
 
 
 class Backup:
-    """One backup on its way."""
+    """One backup in progress."""
 
     def __init__(self, request: Request, files: Files, *, check_mode: bool, now: Callable[[], float]) -> None:
-        """Find out how the installation is laid out. Raises WrongQuestion; changes nothing."""
+        """Read the layout of the installation; changes nothing. Raises WrongQuestion."""
         if request.keep < 1:
-            raise WrongQuestion("keep", request.keep, "is no number of backups to keep", "give 1 or more")
+            raise WrongQuestion("keep", request.keep, "is not a number of backups", "give 1 or more")
         self.request = request
         self.files = files
         self.check_mode = check_mode
@@ -111,7 +111,7 @@ class Backup:
         self.result = Result()
 
     def go(self) -> Result:
-        """Back up or unpack, then put away what is too old."""
+        """Back up or unpack, then move old backups to the attic."""
         opened = self.journal.interrupted()
         if opened:
             remedy = "run emergency_rollback with the same target first: it finishes or undoes it"
@@ -121,16 +121,18 @@ class Backup:
             self._unpack(self.request.archive)
         elif not self.place.live:
             raise Refused(
-                "incomplete", f"{self.place.app} does not exist, so there is nothing to back up; name the installation", path=self.place.app
+                "incomplete",
+                f"{self.place.app} does not exist, so there is nothing to back up; give the path of the installation",
+                path=self.place.app,
             )
         elif self.place.layout == LINK:
-            self._note_down()
+            self._write_checksums()
         else:
             self._copy()
-        self._put_away()
+        self._move_old()
         return self.result
 
-    # --- a copy of what runs
+    # --- a copy of the running release
 
     def _copy(self) -> None:
         place = self.place
@@ -138,14 +140,14 @@ class Backup:
         lacking = self._bounded(lambda: missing_in(place.live, self.request.parts, "", self._env()))
         if lacking:
             message = (
-                f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be of no use; mend it first"
+                f"{place.live} itself is incomplete ({', '.join(lacking[:5])} missing), so a backup of it would be useless; fix it first"
             )
             raise Refused("incomplete", message, path=place.live, missing=lacking[:20])
         same = next((one for one in self._backups() if _kept_digest(one.path) == wanted and self._holds(one, wanted)), None)
         self.result.sha256 = wanted
         if same is not None:
             self.result.id, self.result.path = same.id, same.path
-            self.result.message = f"backup {same.id} holds just what runs; no other one was made"
+            self.result.message = f"backup {same.id} is the same as the running release; no other one was made"
             return
         path = self._free_name()
         self._must_have_room(self._bounded(lambda: _size(place.live, self.request.leave_out)))
@@ -157,18 +159,18 @@ class Backup:
             self._make(path, lambda target: self.files.copy_tree(place.live, target, self.request.leave_out))
 
     def _holds(self, one: Candidate, wanted: str) -> bool:
-        """Whether a backup is complete and its content, read again, is just that."""
+        """Return whether a backup is complete and its content, read again, has this digest."""
         return one.complete and self._bounded(lambda: digest_of(manifest_of(one.path, self.request.leave_out))) == wanted
 
     def _make(self, path: str, fill: Callable[[str], dict[str, dict[str, Any]]], **more: str) -> None:
-        """Have a folder filled beside its place; it gets its name when it and its manifest are on the disk."""
+        """Fill a folder under a temporary name, and rename it when the folder and its manifest are on the disk. Raises ActionFailed."""
         unfinished = _unfinished_of(path)
 
         def work() -> dict[str, Any]:
             try:
                 return {"manifest": fill(unfinished)}
             except (OSError, tarfile.TarError) as error:
-                return {"problem": _said(error)}
+                return {"problem": _message(error)}
 
         try:
             done = self._bounded(work)
@@ -181,7 +183,7 @@ class Backup:
             raise
         except OSError as error:
             self._forget(path)
-            raise ActionFailed(f"{path} could not be made: {_said(error)}; nothing else was changed") from error
+            raise ActionFailed(f"{path} could not be made: {_message(error)}; nothing else was changed") from error
         self.result.sha256 = digest_of(done["manifest"])
 
     def _write_manifest(self, path: str, manifest: dict[str, dict[str, Any]], **more: str) -> None:
@@ -190,26 +192,28 @@ class Backup:
         try:
             self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
         except OSError as error:
-            raise ActionFailed(f"the checksums {path}{MANIFEST} could not be written: {_said(error)}; nothing else was changed") from error
+            raise ActionFailed(
+                f"the checksums {path}{MANIFEST} could not be written: {_message(error)}; nothing else was changed"
+            ) from error
 
-    def _note_down(self) -> None:
-        """Write the checksums of what was built in the live release behind a link; the release itself stays where it is."""
+    def _write_checksums(self) -> None:
+        """Write the checksums of the built files of the live release behind a link, which is not copied."""
         live = self.place.live
         manifest = self._bounded(lambda: code_manifest(live, self.request.leave_out))
         self.result.id, self.result.path, self.result.sha256 = os.path.basename(live), live, digest_of(manifest)
         if _kept_digest(live) == self.result.sha256:
-            self.result.message = f"the checksums of release {self.result.id} are written down already"
+            self.result.message = f"the checksums of release {self.result.id} are up to date"
             return
         self.result.changed = True
         self.result.steps.append(f"write the checksums of {live}")
-        self.result.message = f"the checksums of release {self.result.id} {'would be' if self.check_mode else 'are'} written down"
+        self.result.message = f"the checksums of release {self.result.id} {'would be' if self.check_mode else 'are'} written"
         if not self.check_mode:
             self._write_manifest(live, manifest)
 
     # --- a delivered archive
 
     def _unpack(self, archive: str) -> None:
-        """Make a release out of an archive, after its SHA-256 was compared with the delivered one."""
+        """Unpack an archive as a release, after comparing its SHA-256 with the delivered one."""
         wanted = delivered_sum(self.request.archive_sha256)
         found = self._sum_of(archive)
         if found != wanted:
@@ -231,7 +235,7 @@ class Backup:
             self._make(path, lambda target: self._fill_from(archive, target), archive=wanted)
 
     def _is_whole(self, one: Candidate) -> bool:
-        """Whether a release is complete and its files, read again, are as they were unpacked."""
+        """Return whether a release is complete and its files, read again, are unchanged since they were unpacked."""
         manifest = read_manifest(one.path)
         return one.complete and manifest is not None and not self._bounded(lambda: differences(one.path, manifest, hashes=True))
 
@@ -244,7 +248,7 @@ class Backup:
             raise WrongQuestion("archive", archive, f"cannot be read on this host ({error.message})", "copy it there first") from error
 
     def _fill_from(self, archive: str, target: str) -> dict[str, dict[str, Any]]:
-        """Unpack, take the present .env, give all of it to the owner of the running release, and demand that it is complete."""
+        """Unpack, add the present .env, set the owner of the running release on all files, and return the manifest. Raises OSError."""
         self.files.before("unpack")
         os.mkdir(target, 0o700)
         unpack(archive, target)
@@ -263,7 +267,7 @@ class Backup:
         return (code_manifest if self.place.layout == LINK else manifest_of)(target, self.request.leave_out)
 
     def _fill_env(self, target: str, like: os.stat_result) -> None:
-        """Give a release that came without an .env the present one; where that is a link to a shared file, the same link."""
+        """Copy the present .env to a release that has none; where the present one is a link to a shared file, make the same link."""
         env, present = os.path.join(target, self._env()), os.path.join(self.place.live, self._env())
         if os.path.lexists(env) or not self.place.live or not os.path.exists(present):
             return
@@ -273,10 +277,10 @@ class Backup:
         else:
             self.files.write(env, read_plain(present), like=like)
 
-    # --- old ones
+    # --- old backups
 
-    def _put_away(self) -> None:
-        """Rename what is older than the newest ``keep`` complete ones into the attic; nothing that runs or that was just made."""
+    def _move_old(self) -> None:
+        """Rename backups older than the newest ``keep`` complete ones into the attic, except the running and the new one."""
         found = [one for one in self._found() if not one.running]
         made = self.result.path
         planned = 1 if made and made != self.place.live and made not in {one.path for one in found} else 0  # in check mode
@@ -292,7 +296,7 @@ class Backup:
                 self._move(one.path, there)
 
     def _move(self, path: str, there: str) -> None:
-        """Rename a release, and what is written down about it. Raises ActionFailed."""
+        """Rename a release and its manifest. Raises ActionFailed."""
         try:
             self.files.make_folder(os.path.dirname(there), like=os.path.dirname(path))
             self.files.rename(path, there)
@@ -300,11 +304,11 @@ class Backup:
                 self.files.rename(path + MANIFEST, _free(there + MANIFEST))
         except OSError as error:
             raise ActionFailed(
-                f"{self.result.message}, but {path} could not be put away to {there}: {_said(error)}; move it by hand"
+                f"{self.result.message}, but {path} could not be renamed to {there}: {_message(error)}; move it by hand"
             ) from error
 
     def _clear(self) -> None:
-        """Remove what a killed run of this installation left unfinished; it has no name of a backup, and its source is still there."""
+        """Remove unfinished copies that a killed run of this installation left; their sources still exist."""
         folder = self._folder()
         for name in self._bounded(lambda: sorted(os.listdir(folder))):
             match = self._unfinished.fullmatch(name)
@@ -317,12 +321,12 @@ class Backup:
 
     @property
     def _unfinished(self) -> re.Pattern[str]:
-        """Return what the name of an unfinished backup of this installation is like; those of others may be in the making."""
+        """Return the pattern for names of unfinished backups of this installation; another installation may be making one now."""
         prefix = "" if self.place.layout == LINK else re.escape(f"{self.place.name}-backup-")
         return re.compile(rf"\.({prefix}[0-9]{{12}}){re.escape(UNFINISHED)}")
 
     def _forget(self, path: str) -> None:
-        """Remove an unfinished backup and what is known of it; one that cannot be removed is told, and hinders nobody."""
+        """Remove an unfinished backup and its manifest; a failure to do so is reported as a step, and stops nothing."""
         unfinished = _unfinished_of(path)
         try:
             self.files.forget(path + MANIFEST)
@@ -340,7 +344,7 @@ class Backup:
         return [one for one in self._found() if one.kind != ASIDE]
 
     def _found(self) -> list[Candidate]:
-        """Return all that lies in the folder where new backups are made, and beside the installation; newest first."""
+        """Return the releases in the folder of new backups and beside the installation, newest first."""
         folders = () if self.place.layout == LINK else (self._folder(),)
         place = Place(self.place.app, self.place.layout, self.place.releases, self.place.live, folders)
         return candidates(place, self.request.parts, self.journal.finished(), self._env())
@@ -356,7 +360,7 @@ class Backup:
         return path if not os.path.isabs(path) else ENV
 
     def _free_name(self) -> str:
-        """Return the name of a new backup, of the minute; of a later one where that is taken."""
+        """Return the path of a new backup, named after the current minute, or after the next free one."""
         moment = self.now()
         while True:
             stamp = time.strftime("%Y%m%d%H%M", time.localtime(moment))
@@ -371,7 +375,9 @@ class Backup:
         free, needed = found.f_bavail * found.f_frsize, size + int(self.request.least_free_mb * MEGABYTE)
         if free < needed:
             figures = f"{free / MEGABYTE:.0f} MB free, {needed / MEGABYTE:.0f} MB needed"
-            message = f"{self._folder()} has no room for a backup: {figures}; make room there, or give another folder in backup_dirs"
+            message = (
+                f"{self._folder()} has not enough space for a backup: {figures}; free space there, or give another folder in backup_dirs"
+            )
             raise Refused("space", message, path=self._folder(), free_mb=round(free / MEGABYTE), needed_mb=round(needed / MEGABYTE))
 
     def _bounded(self, function: Callable[[], Any]) -> Any:
@@ -379,12 +385,12 @@ class Backup:
 
 
 def _unfinished_of(path: str) -> str:
-    """Return the name that a backup has while it is made."""
+    """Return the path of a backup while it is being made."""
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
 
 
-def _said(error: Exception) -> str:
-    """Return what the system said, and where, in one line."""
+def _message(error: Exception) -> str:
+    """Return the message of the system and the path that it is about, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f' ({error.filename})' if error.filename else ''}"
     return " ".join(str(error).split())
@@ -407,10 +413,10 @@ def _unpacked_from(path: str) -> str:
 
 
 def _too_old(found: Sequence[Candidate], keep: int, made: str = "", planned: int = 0) -> list[Candidate]:
-    """Return what is older than the newest ``keep`` that are complete, but not what was made just now.
+    """Return the releases older than the newest ``keep`` complete ones, except the one just made.
 
-    found: newest first; planned: how many newer ones would be there. An incomplete one is no way back, so it takes nobody's room; while
-    it is newer than what is kept, it may be in the making.
+    found: newest first. planned: newer releases that check mode would make. An incomplete release cannot be rolled back to, so it does not
+    count; one that is newer than the kept ones stays, because it may still be in progress.
     """
     old, complete = [], planned
     for one in found:
@@ -425,7 +431,7 @@ def _size(folder: str, leave_out: Sequence[str]) -> int:
 
 
 def _free(path: str) -> str:
-    """Return a path, or one like it that is not taken."""
+    """Return the path, with a number added where it is taken."""
     number, free = 1, path
     while os.path.lexists(free):
         number, free = number + 1, f"{path}.{number}"
@@ -433,7 +439,7 @@ def _free(path: str) -> str:
 
 
 def _give_all(folder: str, like: os.stat_result) -> None:
-    """Give everything in a folder, and itself, to an owner."""
+    """Set the owner of a folder and of everything in it."""
     if os.geteuid() != 0:
         return
     for base, folders, names in os.walk(folder):

@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The changes to folders and files that a rollback and a backup make, each of them durable before the next one begins.
+"""The changes to folders and files that a rollback and a backup make. Each one is on the disk before the next one begins.
 
-Nothing is overwritten but what is named as replaceable, and nothing is deleted but an unfinished copy of our own.
-Links are never followed. Sizes are bytes.
+Only ``replace`` and what uses it overwrites a file, and only unfinished copies of our own are deleted. Links are never followed.
+Sizes are bytes.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 CHUNK = 1 << 20
-NEW = ".ops-remediation-new"  # the end of a name while its content is being written; nobody else uses it
+NEW = ".ops-remediation-new"  # suffix of a name while its content is being written; used here only
 
 
 class Files:
-    """Makes changes. before: called with a name ahead of each single one, so that a test can end the process there."""
+    """Makes the changes. before: called with the name of each change ahead of it, so that a test can end the process there."""
 
     def __init__(self, before: Callable[[str], None] | None = None) -> None:
-        """Take the hook; nothing is touched."""
+        """Store the hook; changes nothing."""
         self.before = before or (lambda _name: None)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file or folder another name that is free; raises FileExistsError when it is not."""
+        """Rename a file or folder. Raises FileExistsError when the new name is taken."""
         self.before(f"rename {os.path.basename(old)}")
         if os.path.lexists(new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
@@ -38,13 +38,13 @@ class Files:
         self.sync_folders(os.path.dirname(new), os.path.dirname(old))
 
     def replace(self, old: str, new: str) -> None:
-        """Give a file the name of another one, which it replaces."""
+        """Rename a file over another one."""
         self.before(f"replace {os.path.basename(new)}")
         os.replace(old, new)
         self.sync_folders(os.path.dirname(new), os.path.dirname(old))
 
     def point(self, link: str, target: str) -> None:
-        """Make a symbolic link lead elsewhere, in one step: it always leads to the one or to the other."""
+        """Change the target of a symbolic link atomically."""
         fresh = f"{link}{NEW}"
         if os.path.islink(fresh):
             self.before("remove an unused link")
@@ -54,14 +54,14 @@ class Files:
         self.replace(fresh, link)
 
     def link(self, path: str, target: str) -> None:
-        """Make a symbolic link where nothing is, or where the same link is."""
+        """Make a symbolic link, unless a link is there already."""
         if not os.path.islink(path):
             self.before(f"link {os.path.basename(path)}")
             os.symlink(target, path)
             self.sync_folders(os.path.dirname(path))
 
     def make_folder(self, path: str, like: str | None = None) -> None:
-        """Make a folder where there is none, with owner and mode of another one (0700 without one)."""
+        """Make a folder unless it exists, with the owner and mode of another one, or mode 0700 without one."""
         if os.path.isdir(path) and not os.path.islink(path):
             return
         self.before(f"make {os.path.basename(path)}")
@@ -71,7 +71,7 @@ class Files:
         self.sync_folders(os.path.dirname(path))
 
     def write(self, path: str, data: bytes, *, mode: int = 0o600, like: os.stat_result | None = None) -> None:
-        """Write a file whole or not at all, with the owner of another one where it is given."""
+        """Write a file atomically, with the owner of another one where it is given."""
         fresh = f"{path}{NEW}"
         self.forget(path)
         self.before(f"write {os.path.basename(path)}")
@@ -86,7 +86,7 @@ class Files:
         self.replace(fresh, path)
 
     def forget(self, path: str) -> None:
-        """Remove what a killed run left of a file that it was writing."""
+        """Remove the part of a file that a killed run was writing."""
         fresh = f"{path}{NEW}"
         if os.path.lexists(fresh):
             self.before(f"remove {os.path.basename(fresh)}")
@@ -126,13 +126,13 @@ class Files:
         return manifest
 
     def remove_copy(self, path: str) -> None:
-        """Remove an unfinished copy that we made ourselves; what it was copied from is still there."""
+        """Remove an unfinished copy of our own; its source still exists."""
         if os.path.lexists(path):
             self.before(f"remove {os.path.basename(path)}")
             shutil.rmtree(path)
 
     def discard(self, path: str) -> None:
-        """Remove a copy of our own that a killed run may still be writing: under another name first, where nothing is added any more."""
+        """Remove a copy of our own that a child of a killed run may still be writing: rename it first, so that nothing is added any more."""
         gone = f"{path}.gone"
         for each in (gone, path):
             if not os.path.lexists(each):
@@ -143,14 +143,14 @@ class Files:
             shutil.rmtree(gone)
 
     def sync_folders(self, *paths: str) -> None:
-        """Have the names in folders on the disk."""
+        """Sync folders to the disk, each one once."""
         for path in dict.fromkeys(paths):
             self.before(f"sync {os.path.basename(path)}")
             sync(path)
 
 
 def read_plain(path: str) -> bytes:
-    """Return the content of a regular file; raises OSError for a link or anything else: it may lead to what is not the reader's."""
+    """Return the content of a regular file. Raises OSError for anything else: a link may lead to a file that its owner may not read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -159,7 +159,7 @@ def read_plain(path: str) -> bytes:
 
 
 def sync(path: str) -> None:
-    """Have the names in a folder on the disk; the folder may be reached through a link (``/opt`` that leads to ``/data/opt``)."""
+    """Sync a folder to the disk; its path may contain links (``/opt`` that leads to ``/data/opt``)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -185,12 +185,12 @@ def walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def left_out(path: str, patterns: Sequence[str]) -> bool:
-    """Whether a path is one that a copy leaves out."""
+    """Return whether a copy leaves this path out."""
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
 def manifest_of(folder: str, leave_out: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Return the manifest of what lies in a folder, as :meth:`Files.copy_tree` does for a copy of it."""
+    """Return the manifest of a folder, in the form that :meth:`Files.copy_tree` returns."""
     manifest: dict[str, dict[str, Any]] = {}
     for path, status in walk(folder):
         if left_out(path, leave_out):
@@ -213,7 +213,7 @@ def digest_of(manifest: dict[str, dict[str, Any]]) -> str:
 
 
 def differences(folder: str, manifest: dict[str, dict[str, Any]], *, hashes: bool) -> list[str]:
-    """Return the paths of a manifest that are missing or other than they were; hashes: read the contents as well."""
+    """Return the paths of a manifest that are missing or changed; hashes: compare the contents as well."""
     wrong = []
     for path, entry in sorted(manifest.items()):
         full = os.path.join(folder, path)
@@ -244,7 +244,7 @@ def sha256_of(path: str) -> str:
 
 
 def size_of(folder: str) -> tuple[int, int]:
-    """Return bytes and number of what lies in a folder."""
+    """Return the size in bytes and the number of entries of a folder, at any depth."""
     size = number = 0
     for _path, status in walk(folder):
         size += status.st_size if stat.S_ISREG(status.st_mode) else 0
@@ -253,7 +253,7 @@ def size_of(folder: str) -> tuple[int, int]:
 
 
 def _copy_file(source: str, target: str, status: os.stat_result) -> dict[str, Any]:
-    """Copy one file and read it again: what the disk has must be what was read."""
+    """Copy one file, and return its entry of the manifest. Raises OSError when the copy, read again, differs."""
     digest = hashlib.sha256()
     reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(reading, "rb") as old:
@@ -277,12 +277,12 @@ def _copy_file(source: str, target: str, status: os.stat_result) -> dict[str, An
 
 
 def _take_after(path: str, status: os.stat_result) -> None:
-    """Give a path the owner and the mode of another one."""
+    """Set the owner and the mode of another path."""
     _take_owner(path, status)
     os.chmod(path, stat.S_IMODE(status.st_mode))
 
 
 def _take_owner(path: str, status: os.stat_result) -> None:
-    """Give a path the owner of another one; without root all belongs to who copies."""
+    """Set the owner of another path; without root, everything belongs to the current user."""
     if os.geteuid() == 0:
         os.lchown(path, status.st_uid, status.st_gid)

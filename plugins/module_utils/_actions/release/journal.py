@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of rollbacks on a host: what was begun, and how it ended. Lines of JSON, each on the disk before its deed.
+"""The journal of rollbacks on a host: what was begun, and how it ended. One line of JSON for each event, on the disk before the action.
 
-The journal says what was meant; which folder is where, the disk itself says. So a line that is missing (a full disk, a
-killed process) costs nothing but a further look.
+The journal records the intention; the position of each folder is read from the disk. So a line that is missing (a full disk, a killed
+process) loses nothing: the next run examines the rollback once more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Journal:
     """The journal of one installation, in the state folder of its host."""
 
     def __init__(self, folder: str, app: str, files: Files) -> None:
-        """Name the file after the installation; nothing is read or made yet."""
+        """Derive the name of the file from the installation; reads and writes nothing."""
         name = os.path.basename(app.rstrip("/")) or "app"
         key = hashlib.sha256(os.path.normpath(app).encode("utf-8", "surrogateescape")).hexdigest()[:8]
         self.folder = folder
@@ -41,7 +41,7 @@ class Journal:
         self.files = files
 
     def entries(self) -> list[dict[str, Any]]:
-        """Return all whole lines; one that was cut off counts as not written."""
+        """Return all complete lines; a line that was cut off counts as not written."""
         try:
             with open(self.path, encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.read().split("\n")
@@ -58,7 +58,7 @@ class Journal:
         return found
 
     def rollbacks(self) -> list[dict[str, Any]]:
-        """Return what was begun, oldest first: the line of its begin, with ``events`` and ``end`` ("" while it is open)."""
+        """Return the rollbacks that were begun, oldest first: the values of all their lines, ``events``, and ``end`` ("" while it is open)."""
         found: dict[str, dict[str, Any]] = {}
         for entry in self.entries():
             if entry["event"] == BEGUN:
@@ -72,23 +72,23 @@ class Journal:
         return list(found.values())
 
     def interrupted(self) -> dict[str, Any] | None:
-        """Return the rollback that was begun and has no end, None when there is none."""
+        """Return the last rollback if it has no end, otherwise None."""
         last = self.rollbacks()[-1:]
         return last[0] if last and not last[0]["end"] else None
 
     def finished(self) -> list[dict[str, Any]]:
-        """Return the rollbacks that reached their goal, oldest first."""
+        """Return the rollbacks that succeeded, oldest first."""
         return [entry for entry in self.rollbacks() if entry["end"] == FINISHED]
 
     def note(self, identity: str, event: str, **details: Any) -> None:
-        """Write one line and have it on the disk. Raises ActionFailed when it cannot be written."""
+        """Write one line and sync it to the disk. Raises ActionFailed when it cannot be written."""
         entry = {"id": identity, "event": event, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **details}
         self.files.before(f"journal {event}")
         try:
             self._append((json.dumps(entry) + "\n").encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise ActionFailed(
-                f"the journal {self.path} cannot be written ({error.strerror}); make room or give another state_dir"
+                f"the journal {self.path} cannot be written ({error.strerror}); free space or give another state_dir"
             ) from error
 
     def _append(self, data: bytes) -> None:
@@ -97,7 +97,7 @@ class Journal:
         try:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                data = b"\n" + data  # a line that was cut off must not spoil this one
+                data = b"\n" + data  # ends a line that was cut off
             if os.write(descriptor, data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
             os.fsync(descriptor)
@@ -108,16 +108,16 @@ class Journal:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only one that changes this installation; raises ActionFailed when another run is at work.
+        """Hold an exclusive lock on this installation. Raises ActionFailed when another run holds it.
 
-        The lock ends with the process, however that ends.
+        The kernel releases the lock when the process ends, whatever the reason.
         """
         self._make_folder()
         try:
             descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ActionFailed(
-                f"the lock {self.path}.lock cannot be made ({error.strerror}); make room or give another state_dir"
+                f"the lock {self.path}.lock cannot be made ({error.strerror}); free space or give another state_dir"
             ) from error
         try:
             try:
@@ -125,9 +125,9 @@ class Journal:
             except BlockingIOError as error:
                 holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
                 raise ActionFailed(
-                    f"another rollback or backup of this installation is at work ({holder}); wait until it has ended"
+                    f"another rollback or backup of this installation is running ({holder}); wait until it has ended"
                 ) from error
-            with contextlib.suppress(OSError):  # on a full disk nobody can see who holds it, and it is held all the same
+            with contextlib.suppress(OSError):  # on a full disk the holder is not recorded; the lock is held nevertheless
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
             with self._alone_in_folder():
@@ -137,7 +137,7 @@ class Journal:
 
     @contextmanager
     def _alone_in_folder(self) -> Iterator[None]:
-        """Hold the folder of the installation as well: an inventory with another name for this host has another state folder."""
+        """Also lock the folder of the installation, because another inventory name of this host has another state folder."""
         parent = os.path.dirname(self.app)
         try:
             descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -148,10 +148,10 @@ class Journal:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ActionFailed(
-                    f"another rollback or backup in {parent} is at work, of another inventory name of this host; wait until it has ended"
+                    f"another rollback or backup is running in {parent}, under another inventory name of this host; wait until it has ended"
                 ) from error
             except OSError:
-                pass  # a file system without locks: the state folder's own lock has to do
+                pass  # a file system without locks; the lock in the state folder must suffice
             yield
         finally:
             os.close(descriptor)

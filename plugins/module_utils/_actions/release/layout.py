@@ -1,11 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the releases of an installation are, which one is live, and whether one is complete. Only reads.
+"""Read where the releases of an installation are, which one is live, and whether each is complete.
 
 Product facts, "Install layout": ``/opt/tank-mail-app`` with copies ``/opt/tank-mail-app-backup-YYYYMMDDHHMM`` beside it (layout
-``folder``), or ``/releases/<id>`` with a symbolic link ``/current`` (layout ``link``). In the second one the live release is what
-the link says, never the newest folder.
+``folder``), or ``/releases/<id>`` with a symbolic link ``/current`` (layout ``link``). In the second one the live release is the
+target of the link, never the newest folder.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ PARTS = ("backend", "worker", "frontend", "env")
 SCRIPTS = {"backend": "backend/dist/main.js", "worker": "worker/dist/worker.js"}
 INDEX = "frontend/build/index.html"
 ENV = "config/.env"
-# What a release has besides where the one that runs has it: without its modules an application does not start.
+# A release must have these where the running one has them: an application does not start without its modules.
 _ALSO = ("node_modules", "backend/node_modules", "worker/node_modules")
 _CODE = ("backend/dist", "worker/dist", "frontend/build")
-_BUILT = ("dist", "build", "node_modules")  # folders of these names hold what was built, and nothing that an application writes
-_CACHES = (".cache/*", "*/.cache/*")  # but for these in them
+_BUILT = ("dist", "build", "node_modules")  # names of folders that hold built files only, which no application writes to
+_CACHES = (".cache/*", "*/.cache/*")  # except these, inside them
 MANIFEST = ".manifest.json"  # beside a backup, made by release_backup
 LATEST = "latest"
 _IDENTITY = re.compile(r"[0-9]{8,14}(?:[._-][A-Za-z0-9._-]{1,40})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-_A_LINK = "{} is a link to {}; releases are no links: add {}"
+_A_LINK = "{} is a link to {}, and a release cannot be a link; add {}"
 _REFERENCE = re.compile(rb"""(?:src|href)\s*=\s*["']([^"'?#:]{1,300}\.(?:js|mjs|css))["']""", re.I)
 MAX_INDEX = 1 << 20
-READ_WITHIN = 120.0  # seconds for looking at one folder of releases
+READ_WITHIN = 120.0  # seconds for one folder of releases
 MOST_NAMED = 5
 
 
 class Refused(RemediationError):
-    """A rollback is not begun; ``details``: ``reason`` (for the texts of the catalogue) and what they need."""
+    """A rollback is not begun; ``details``: ``reason``, which selects the text of the catalogue, and the evidence of that text."""
 
     kind = "refused"
 
     def __init__(self, reason: str, message: str, **details: Any) -> None:
-        """Take the reason and one line that says what was wrong, where, and what to do."""
+        """Take the reason, and one line with the problem, the place and the remedy."""
         super().__init__(message, reason=reason, **details)
 
 
 @dataclass(frozen=True)
 class Place:
-    """One installation: ``app`` is what runs (a folder or a link), ``live`` the folder behind it, "" when there is none."""
+    """One installation. app: the path that runs, a folder or a link. live: the folder behind it, "" when there is none."""
 
     app: str
     layout: str
@@ -73,10 +73,10 @@ class Place:
 
 @dataclass
 class Candidate:
-    """One release that could be rolled back to, or the one that runs.
+    """One release that a rollback can take, or the running one.
 
-    kind: backup, aside (a release that a rollback put aside) or release. missing: what is not there; damaged: what is other than
-    its manifest says. rolled_away: a rollback led away from it. changed_at: epoch seconds.
+    kind: backup, aside (a release that a rollback put aside) or release. missing: paths that a release needs and this one lacks.
+    damaged: paths that differ from the manifest. rolled_away: a rollback replaced it. changed_at: epoch seconds.
     """
 
     id: str
@@ -94,15 +94,15 @@ class Candidate:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing or damaged, and all could be read."""
+        """Return whether nothing is missing or damaged, and everything could be read."""
         return not (self.missing or self.damaged or self.problem)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the modules do."""
+        """Return the values that the modules return."""
         return {**asdict(self), "complete": self.complete}
 
     def line(self) -> str:
-        """Return it for a list that people read."""
+        """Return one line for a list of releases."""
         state = "complete" if self.complete else f"incomplete: {self.why()}"
         notes = [*self._date(), self.kind, f"{self.size / 1e6:.1f} MB", state]
         notes += ["running"] if self.running else []
@@ -110,7 +110,7 @@ class Candidate:
         return f"{self.id} ({', '.join(notes)})"
 
     def _date(self) -> list[str]:
-        """Return the date that the id stands for."""
+        """Return the date in the id, as a list of one text; empty when the id has none."""
         digits = re.match(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2}))?", self.id)
         if digits is None:
             return []
@@ -118,7 +118,7 @@ class Candidate:
         return [f"{digits[1]}-{digits[2]}-{digits[3]}{hour}"]
 
     def why(self) -> str:
-        """Say why it is not complete, "" when it is."""
+        """Return why the release is not complete, "" when it is."""
         reasons = [f"{', '.join(self.missing[:MOST_NAMED])} missing"] if self.missing else []
         reasons += [f"{', '.join(self.damaged[:MOST_NAMED])} not as backed up"] if self.damaged else []
         return "; ".join(reasons + ([self.problem] if self.problem else []))
@@ -128,13 +128,13 @@ class Candidate:
 
 
 def place_of(app_dir: str, releases_dir: str | None = None, backup_dirs: Sequence[str] = ()) -> Place:
-    """Return how an installation is laid out. Raises WrongQuestion for paths that cannot be one."""
+    """Return the layout of an installation. Raises WrongQuestion for paths that cannot be an installation."""
     app = os.path.normpath(app_dir)
     for option, path in (("app_dir", app_dir), ("releases_dir", releases_dir), *(("backup_dirs", each) for each in backup_dirs)):
         if path and (not os.path.isabs(path) or os.path.normpath(path) == "/"):
             raise WrongQuestion(option, path, "is not the absolute path of a folder", "give the full path on the host")
     if not os.path.isdir(os.path.dirname(app)):
-        raise WrongQuestion("app_dir", app_dir, "lies in a folder that does not exist on this host", "give the installation's path")
+        raise WrongQuestion("app_dir", app_dir, "is in a folder that does not exist on this host", "give the installation's path")
     if os.path.islink(app):
         behind = os.path.realpath(app)
         live = behind if os.path.isdir(behind) else ""
@@ -142,13 +142,13 @@ def place_of(app_dir: str, releases_dir: str | None = None, backup_dirs: Sequenc
     if releases_dir and not os.path.lexists(app):
         return Place(app, LINK, os.path.realpath(releases_dir), "")
     if os.path.lexists(app) and not os.path.isdir(app):
-        raise WrongQuestion("app_dir", app_dir, "is not a folder, and no link to one", "give the installation's path")
+        raise WrongQuestion("app_dir", app_dir, "is neither a folder nor a link to one", "give the installation's path")
     live = app if os.path.isdir(app) else ""
     return Place(app, FOLDER, os.path.dirname(app), live, tuple(os.path.normpath(each) for each in backup_dirs))
 
 
 def inode_of(path: str) -> int:
-    """Return the number of a folder itself, 0 when there is no folder; it stays the same when the folder is renamed."""
+    """Return the inode number of a folder, which a rename does not change; 0 when there is no folder."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -157,7 +157,7 @@ def inode_of(path: str) -> int:
 
 
 def same_folder(one: str, other: str) -> bool:
-    """Whether two paths lead to one folder; a folder above them may be a link, or mounted twice."""
+    """Return whether two paths lead to the same folder, through links and bind mounts as well."""
     try:
         first, second = os.stat(one), os.stat(other)
     except OSError:
@@ -165,26 +165,26 @@ def same_folder(one: str, other: str) -> bool:
     return stat.S_ISDIR(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
-# --- what there is
+# --- the candidates
 
 
 def candidates(place: Place, parts: Sequence[str], finished: Sequence[Mapping[str, Any]], env: str = ENV) -> list[Candidate]:
-    """Return all releases, newest first, the running one among them. Each is looked at in a child that can be abandoned."""
+    """Return all releases, newest first, with the running one. Each is read in a child process that can be abandoned."""
     found = _backups(place) if place.layout == FOLDER else _releases(place)
     running = running_id(place, finished)
     if place.layout == FOLDER and running:
-        # A copy of a backup runs while the backup itself is still there; one that was renamed is nowhere else.
+        # A backup that was copied into place still exists; one that was renamed exists only there.
         found = found if running in {one.id for one in found} else [*found, Candidate(running, place.live, BACKUP)]
     away = _rolled_away(place, finished)
     for one in found:
         one.running = one.id == running if place.layout == FOLDER else same_folder(one.path, place.live)
         one.rolled_away = os.path.realpath(one.path) in away and not one.running
-        _look(one, parts, place.live, env)
+        _inspect(one, parts, place.live, env)
     return sorted(found, key=lambda one: (_digits(one.id), one.id), reverse=True)
 
 
 def _rolled_away(place: Place, finished: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the paths that a rollback led away from; a copy that was put aside stands for the backup that it was made of."""
+    """Return the paths that a rollback replaced; a copy that was put aside stands for its backup."""
     if place.layout == LINK:
         return {os.path.realpath(entry["former_path"]) for entry in finished if entry.get("former_path")}
     left = {entry["former_inode"] for entry in finished if entry.get("former_inode")}
@@ -192,16 +192,16 @@ def _rolled_away(place: Place, finished: Sequence[Mapping[str, Any]]) -> set[str
 
 
 def running_unknown(place: Place, parts: Sequence[str], env: str = ENV) -> Candidate | None:
-    """Return the live release of the layout ``folder``, which has no id of its own, for those who list; None where there is none."""
+    """Return the live release of the layout ``folder``, which has no id, for a list of releases; None where there is none."""
     if place.layout != FOLDER or not place.live:
         return None
     one = Candidate("-", place.live, LIVE, running=True)
-    _look(one, parts, "", env)
+    _inspect(one, parts, "", env)
     return one
 
 
 def _digits(identity: str) -> str:
-    """Return an id in a form that sorts by time: 20261121 comes before 202611210930."""
+    """Return an id in a form that sorts by time: 20261121 before 202611210930."""
     return re.sub(r"\D.*", "", identity).ljust(14, "0")
 
 
@@ -223,8 +223,9 @@ def _backups(place: Place) -> list[Candidate]:
 
 
 def _releases(place: Place) -> list[Candidate]:
-    """Return the releases behind a link: folders with a date for a name, and any other that has what a release has."""
-    found, links = [], []
+    """Return the releases behind a link: folders named by a date, and other folders that hold a part of a release."""
+    found: list[Candidate] = []
+    links: list[Candidate] = []
     for name, is_link in _folders_in(place.releases):
         path = os.path.join(place.releases, name)
         if _NAME.fullmatch(name) and (_IDENTITY.fullmatch(name) or _has_a_part(path)):
@@ -232,7 +233,7 @@ def _releases(place: Place) -> list[Candidate]:
     if place.live and not any(same_folder(one.path, place.live) for one in found):
         found.append(Candidate(os.path.basename(place.live), place.live, RELEASE))
     for one in links:
-        if not any(same_folder(one.path, known.path) for known in found):  # a second name of one that is here is nothing to tell
+        if not any(same_folder(one.path, known.path) for known in found):  # a second name of a release that is in the list is not reported
             one.problem = _A_LINK.format(one.path, os.path.realpath(one.path), "the release itself to the folder of the releases")
             found.append(one)
     return found
@@ -243,7 +244,7 @@ def _has_a_part(path: str) -> bool:
 
 
 def _folders_in(folder: str) -> list[tuple[str, bool]]:
-    """Return the names of the folders in one, and whether it is a link to one; none where it cannot be read."""
+    """Return the names of the folders in a folder, each with whether it is a link; empty where the folder cannot be read."""
 
     def read() -> list[tuple[str, bool]]:
         with os.scandir(folder) as entries:
@@ -253,7 +254,7 @@ def _folders_in(folder: str) -> list[tuple[str, bool]]:
     return [(str(name), bool(is_link)) for name, is_link in listed.value] if listed.error is None else []
 
 
-def _look(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
+def _inspect(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
     def read() -> dict[str, Any]:
         size, files = size_of(one.path)
         manifest = read_manifest(one.path) if not one.running else None
@@ -277,7 +278,7 @@ def _look(one: Candidate, parts: Sequence[str], live: str, env: str) -> None:
 
 
 def missing_in(tree: str, parts: Sequence[str], live: str = "", env: str = ENV) -> list[str]:
-    """Return what a release lacks: scripts, the page with all that it loads, .env, the modules that the running one has."""
+    """Return what a release lacks: scripts, the page with all files that it loads, .env, the modules that the running one has."""
     wanted = [SCRIPTS[part] for part in parts if part in SCRIPTS]
     wanted += [INDEX] if "frontend" in parts else []
     wanted += [env] if "env" in parts else []
@@ -298,7 +299,7 @@ def _has_content(path: str) -> bool:
 
 
 def _missing_assets(tree: str) -> list[str]:
-    """Return the scripts and styles that index.html names and that are not there; a prefix of the site is left away."""
+    """Return the scripts and styles that index.html names and that do not exist; a path prefix of the site is ignored."""
     build = os.path.join(tree, os.path.dirname(INDEX))
     with open(os.path.join(tree, INDEX), "rb") as file:
         named = [name.decode("utf-8", "replace") for name in _REFERENCE.findall(file.read(MAX_INDEX))]
@@ -313,7 +314,7 @@ def _missing_assets(tree: str) -> list[str]:
 
 
 def read_manifest(path: str) -> dict[str, Any] | None:
-    """Return what a backup is known to hold, None when nothing is written down or it cannot be read."""
+    """Return the files of the manifest of a backup, None when there is no manifest or it cannot be read."""
     try:
         with open(path + MANIFEST, encoding="utf-8") as file:
             kept = json.load(file)
@@ -323,9 +324,9 @@ def read_manifest(path: str) -> dict[str, Any] | None:
 
 
 def code_manifest(tree: str, leave_out: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
-    """Return the manifest of what stays as it was built while a release runs: all in ``dist``, ``build`` and ``node_modules``.
+    """Return the manifest of the files that do not change while a release runs: all in ``dist``, ``build`` and ``node_modules``.
 
-    Behind a link a release runs where its checksums were written down, so its .env, pid files and uploads change without damage.
+    A release behind a link runs in the folder that the checksums are of, so changes to its .env, pid files and uploads are no damage.
     """
     found: dict[str, dict[str, Any]] = {}
     waiting = [""]
@@ -345,7 +346,7 @@ def code_manifest(tree: str, leave_out: Sequence[str] = ()) -> dict[str, dict[st
 
 
 def code_of(tree: str) -> str:
-    """Return one hash of what a deploy changes: the built applications and the page."""
+    """Return one hash of the files that a deploy changes: the built applications and the page."""
     digest = hashlib.sha256()
     for folder in _CODE:
         path = os.path.join(tree, folder)
@@ -355,7 +356,7 @@ def code_of(tree: str) -> str:
 
 
 def running_id(place: Place, finished: Sequence[Mapping[str, Any]]) -> str:
-    """Return the id of the live release; for a folder it is known only where a rollback put it there and no deploy came since."""
+    """Return the id of the live release; for a folder, "" unless a rollback put it there and no deploy followed."""
     if place.layout == LINK:
         return os.path.basename(place.live)
     last = finished[-1] if finished else None
@@ -369,11 +370,11 @@ def running_id(place: Place, finished: Sequence[Mapping[str, Any]]) -> str:
 
 
 def choose(wanted: str | None, found: Sequence[Candidate], place: Place, finished: Sequence[Mapping[str, Any]]) -> Candidate:
-    """Return the release that is meant; raises Refused with the list of candidates.
+    """Return the wanted release. Raises Refused with the list of candidates.
 
-    ``latest`` is the newest one that could be meant: no release that was put aside or rolled away from, and none whose name does not begin
-    with a date, since nothing says how new that is. Where a rollback to
-    ``latest`` has put the running release there, it is that one: a second run must not go back and forth.
+    ``latest`` is the newest release whose name begins with a date (the age of any other is unknown), without those that were put aside or
+    rolled away from. Where a rollback to ``latest`` has put the running release in place, ``latest`` is that one, so that a second run does
+    not go back and forth.
     """
     if not wanted:
         raise _no_target("target_missing", "no release is named", found)
@@ -407,7 +408,7 @@ def _no_target(reason: str, problem: str, found: Sequence[Candidate], **details:
 
 
 def env_difference(present: str, other: str) -> dict[str, list[str]]:
-    """Return which keys another .env has more, less, or with other values. Values are never returned."""
+    """Return the keys that another .env adds, removes or changes; never their values."""
     before, after = _env_of(present), _env_of(other)
     return {
         "added": sorted(set(after) - set(before)),

@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nginx around a rollback: would it take its configuration, and have it read that anew (manual 1, section 12, step 6).
+"""Test and reload nginx in a rollback, and check that the page is served (manual 1, section 12, step 6).
 
-The test is one without side effects, see :mod:`_nginx`. A reload with a bad configuration keeps the old one serving and only
-error.log tells, so new workers are waited for. The master is told by its signal: nothing of the configuration runs as root here.
+The test has no side effects. After a reload with a bad configuration nginx keeps the old one and reports the error in error.log only, so
+a reload waits for new workers. The reload is a signal to the master, so that nothing of the configuration runs as root.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ POLL = 0.1
 
 @dataclass(frozen=True)
 class Nginx:
-    """One nginx of this host; None for what its own build says."""
+    """One nginx of this host; None stands for the default of its build."""
 
     executable: str | None = None
     conf: str | None = None
@@ -40,7 +40,7 @@ class Nginx:
     page_url: str | None = None
 
     def served(self) -> str | None:
-        """Return why the page is not served, "" when it is, None where no address of it is known. Certificates are not judged here."""
+        """Return why the page is not served, "" when it is, None where its address is not known. Accepts any certificate."""
         url = self.page_url
         if not url:
             return None
@@ -48,7 +48,7 @@ class Nginx:
         return outcome.error.message if outcome.error else str(outcome.value)
 
     def problem(self, conf: str | None = None) -> str:
-        """Return why nginx would not take its configuration, or another one; "" when it would."""
+        """Return why nginx rejects its configuration, or another one; "" when it accepts it."""
         given = {"executable": self.executable, "conf": conf or self.conf, "prefix": self.prefix}
         outcome = call(lambda: read_test.read_test(**given), TEST_WITHIN, user=lambda: read_test.config_owner(given["conf"], self.prefix))
         if outcome.error is not None:
@@ -60,7 +60,7 @@ class Nginx:
         return f"{found['message']}{where}"
 
     def reload(self) -> bool:
-        """Have the master read its configuration anew and wait for new workers; False when no nginx runs. Raises ActionFailed."""
+        """Reload nginx and wait for new workers; return False when nginx does not run. Raises ActionFailed."""
         before = self._master()
         if before is None:
             return False
@@ -68,14 +68,14 @@ class Nginx:
         try:
             os.kill(before["pid"], signal.SIGHUP)
         except OSError as error:
-            raise ActionFailed(f"nginx (process {before['pid']}) cannot be told to reload: {error.strerror}; run as root") from error
+            raise ActionFailed(f"nginx (process {before['pid']}) cannot be reloaded: {error.strerror}; run as root") from error
         give_up = time.monotonic() + RELOADED_WITHIN
         while True:
             now = self._master()
             if now and any(worker["pid"] not in old for worker in now["workers"]):
                 return True
             if time.monotonic() >= give_up:
-                raise ActionFailed("nginx was told to reload and has no new workers; its error log says why")
+                raise ActionFailed("nginx has no new workers after the reload; its error log says why")
             time.sleep(POLL)
 
     def _master(self) -> dict[str, Any] | None:
@@ -85,7 +85,7 @@ class Nginx:
 
 
 def _page_problem(url: str) -> str:
-    """Return why a page is not served, "" when it answers below 400; tried until it does."""
+    """Return why a page is not served, "" when its status is below 400; retries until then or until PAGE_WITHIN."""
     give_up = time.monotonic() + PAGE_WITHIN - PAGE_TRY
     while True:
         answer = _web.get(url, within=PAGE_TRY)

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules about releases share: their options, and what becomes of them."""
+"""The options that the release modules share, and the requests that they turn into."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TIMES = ("copy_timeout", "hash_timeout", "open_runs_valid", "health_timeout", "w
 
 
 def where(given: Mapping[str, Any]) -> Request:
-    """Return the request of those who only look."""
+    """Return a request that only names the installation."""
     return Request(
         app_dir=given["app_dir"],
         to=None,
@@ -45,7 +45,7 @@ def where(given: Mapping[str, Any]) -> Request:
 
 
 def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
-    """Return the request and the tools of a rollback. Raises WrongQuestion for what is missing."""
+    """Return the request and the tools of a rollback. Raises WrongQuestion for options that are missing or have unusable values."""
     nginx = Nginx(**given["nginx"]) if given["nginx"] is not None else None
     runs = {"backend", "worker"} & set(given["parts"])
     if runs and not given["pm2_home"]:
@@ -69,7 +69,7 @@ def rollback(given: Mapping[str, Any]) -> tuple[Request, Tools]:
 
 
 def _refuse_values(given: Mapping[str, Any]) -> None:
-    """Raise WrongQuestion for what would only show when the release is stopped: no release could then prove itself."""
+    """Raise WrongQuestion for unusable values that would otherwise only fail after the stop, for either release."""
     if given["health_url"]:
         refuse_url("health_url", given["health_url"])
     if given["nginx"] and given["nginx"].get("page_url"):
@@ -77,13 +77,13 @@ def _refuse_values(given: Mapping[str, Any]) -> None:
     for option in TIMES:
         refuse_time(option, given[option])
     if not (math.isfinite(given["least_free_mb"]) and given["least_free_mb"] >= 0):
-        raise WrongQuestion("least_free_mb", given["least_free_mb"], "is no size", "give a number of megabytes, 0 or more")
+        raise WrongQuestion("least_free_mb", given["least_free_mb"], "is not a valid size", "give a number of megabytes, 0 or more")
     try:
         re.compile(given["worker_sign"])
     except re.error as error:
-        problem = f"is no regular expression ({error})"
+        problem = f"is not a regular expression ({error})"
         raise WrongQuestion(
-            "worker_sign", given["worker_sign"], problem, "put a backslash before each ( [ * + ? . that is meant itself"
+            "worker_sign", given["worker_sign"], problem, "put a backslash before each ( [ * + ? . that stands for itself"
         ) from error
 
 

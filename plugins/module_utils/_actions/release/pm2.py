@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The applications of a release under PM2: stop them, start them, and see whether they live, answer and work.
+"""Stop and start the applications of a release under PM2, and verify that they stay up, answer and work.
 
-Manual 1, section 12 (stop all, start backend, start worker) and manual 2, section 5 (what a worker writes when it works). PM2
-keeps the environment of a process that is in its list, so nothing is taken out of the list. Times are seconds.
+Manual 1, section 12 (stop all, start backend, start worker) and manual 2, section 5 (the lines that a working worker writes). PM2
+keeps the environment of a process that is in its list, so no process is removed from the list. Times are seconds.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..._core.children import call, user_name
 from ..._core.errors import ActionFailed, RemediationError, TooSlow
 from ..._core.masking import mask
 from ..._shared import commands, pm2_list, pm2_rpc
-from ..._shared import health as _pm2_health
-from ..pm2_control import control as _pm2_control
-from ..pm2_control import processes as _pm2_words
+from ..._shared.health import HEALTH_TRY, health
+from ..pm2_control.control import STOPPED_FOR_GOOD, Control, control
+from ..pm2_control.processes import last_words
 from ..pm2_control.request import Request
 from .layout import LINK, SCRIPTS, Place, Refused
 
@@ -38,7 +38,7 @@ START_WITHIN = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How the applications are reached; see the options of the module release_rollback."""
+    """The options of the module release_rollback that concern the applications."""
 
     pm2_home: str
     user: str | None = None
@@ -55,19 +55,19 @@ class Settings:
 
 @dataclass
 class _Seen:
-    """What one process was like when it was looked at first: its pids and how often it has ended since."""
+    """One process during a wait. pids: all that it had. asleep: readings in a row that found it stopped."""
 
     pids: set[int] = field(default_factory=set)
     asleep: int = 0
 
 
 class Pm2Applications:
-    """The processes of one PM2_HOME that run from one installation."""
+    """The processes of one PM2_HOME that belong to one installation."""
 
     def __init__(
         self, settings: Settings, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Take the settings; nothing is asked yet."""
+        """Store the settings; reads nothing."""
         self.settings = settings
         self.clock = clock
         self.sleep = sleep
@@ -85,7 +85,7 @@ class Pm2Applications:
         """Return PM2's name of a part of the release."""
         return self.settings.backend_process if part == "backend" else self.settings.worker_process
 
-    # --- looking
+    # --- reading
 
     def listed(self) -> list[dict[str, Any]]:
         """Return PM2's list, with ``cwd`` of each process. Raises ActionFailed where no daemon answers."""
@@ -93,13 +93,10 @@ class Pm2Applications:
 
         def read() -> dict[str, Any]:
             found = pm2_list.read_list(settings.pm2_home, settings.user, pm2_rpc.ANSWER_WITHIN)
-            if found["state"] == pm2_rpc.UP:
-                folders = _folders(settings.pm2_home)
-                for one in found["processes"]:
-                    one["cwd"] = folders.get(one["pm_id"], "")
-            return found
+            folders = _folders(settings.pm2_home) if found["state"] == pm2_rpc.UP else {}
+            return {**found, "processes": [{**one, "cwd": folders.get(one["pm_id"], "")} for one in found["processes"]]}
 
-        for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a good release
+        for _time in range(UNHEALTHY_FOR_GOOD):  # one slow answer of a busy daemon must not undo a release that works
             outcome = call(read, 2 * pm2_rpc.ANSWER_WITHIN + 3, user=lambda: uid)
             if not (isinstance(outcome.error, TooSlow) or (outcome.value and outcome.value["state"] == pm2_rpc.HUNG)):
                 break
@@ -109,12 +106,12 @@ class Pm2Applications:
         return [one for one in found["processes"] if not one["module"]]
 
     def ours(self, place_app: str) -> list[dict[str, Any]]:
-        """Return the processes of the installation: by their scripts, or by the names of backend and worker."""
+        """Return the processes of the installation, selected by their scripts or by the names of backend and worker."""
         names = (self.settings.backend_process, self.settings.worker_process)
         return [one for one in self.listed() if one["name"] in names or one["script"].startswith(place_app.rstrip("/") + "/")]
 
     def problems(self, place: Place, parts: Sequence[str]) -> list[Refused]:
-        """Say why these processes could not be stopped and started again; changes nothing."""
+        """Return the reasons why these processes could not be stopped and started again; changes nothing."""
         try:
             found = self.ours(place.app)
         except RemediationError as error:
@@ -137,7 +134,7 @@ class Pm2Applications:
     def _elsewhere(self, one: Mapping[str, Any], wanted: str, app: str) -> Refused:
         again = self._start_again(one["name"], wanted, app)
         remedy = f"start it from there first ({again}; not while a mail run is open), then run this again"
-        message = f"PM2 runs {one['name']} from {one['script']}, not from {wanted}, so another release would not be started; {remedy}"
+        message = f"PM2 runs {one['name']} from {one['script']}, not from {wanted}, so it would not start another release; {remedy}"
         return Refused("script", message, process=one["name"], script=one["script"], wanted=wanted, again=again)
 
     def _pinned(self, one: Mapping[str, Any], place: Place) -> Refused:
@@ -147,14 +144,14 @@ class Pm2Applications:
         return Refused("script", message, process=one["name"], script=one["cwd"], wanted=place.app, again=again)
 
     def _start_again(self, name: str, script: str, app: str) -> str:
-        """Return the commands that start a process anew from another place: a bare pm2 would ask another user's daemon."""
+        """Return the commands that start a process from another place, as the right user: pm2 alone would reach another daemon."""
         pm2 = commands.command(user_name(self.uid), self.settings.pm2_home)
         return f"{pm2} delete {quote(name)}; {pm2} start {quote(script)} --name {quote(name)} --cwd {quote(app)}; {pm2} save"
 
     def _not_startable(self, part: str, script: str) -> list[Refused]:
-        """Look whether a process that PM2 does not know could be started at all."""
+        """Return the reason why a process that is not in PM2's list could not be started; empty when it could."""
         try:
-            _pm2_control.Control(self._request(part, script, "started"), check_mode=True)._executable()
+            Control(self._request(part, script, "started"), check_mode=True)._executable()
         except RemediationError as error:
             return [Refused("pm2", error.message, said=error.message)]
         return []
@@ -162,48 +159,48 @@ class Pm2Applications:
     # --- stopping and starting
 
     def stop(self, app: str) -> None:
-        """Stop all processes of the installation, the backend last. Raises ActionFailed, when all were told."""
+        """Stop all processes of the installation, the backend last. Tries all of them, then raises ActionFailed for those that failed."""
         backend = self.settings.backend_process
         running = {one["name"] for one in self.ours(app) if one["status"] != "stopped"}
         problems = []
         for name in sorted(running, key=lambda name: (name == backend, name)):
             try:
-                _pm2_control.control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
+                control(self._by_name(name, "stopped", STOP_WITHIN), check_mode=False)
             except RemediationError as error:
                 problems.append(f"{name}: {error.message}")
         if problems:
             raise ActionFailed("; ".join(problems))
 
     def start(self, app: str, part: str, since: float = 0.0) -> None:
-        """Start the backend and wait until it is healthy, or the worker and wait until it works. Raises ActionFailed.
+        """Start the backend and wait until it is healthy, or start the worker and wait until it works. Raises ActionFailed.
 
-        since: epoch seconds; a process that runs since before that is started anew, since it is not of the release in place.
+        since: epoch seconds; a process that started before is restarted, because it belongs to the other release.
         """
         name = self.process_of(part)
         ends = self._log_ends(app, name)
         state = "restarted" if self._older(app, name, since) else "started"
-        _pm2_control.control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
+        control(self._request(part, os.path.join(app, SCRIPTS[part]), state), check_mode=False)
         if self._older(app, name, since):
-            raise ActionFailed(f"{name} could not be started anew, so it still is of the other release")
+            raise ActionFailed(f"{name} could not be restarted, so it still runs the other release")
         if part == "backend":
             self._wait(app, name, self._unhealthy, self.settings.health_timeout)
         else:
             self._wait(app, name, lambda: self._silent(app, name, ends), self.settings.worker_within)
 
     def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
-        """Start the installation's other processes of these names that are in PM2's list; since: see :meth:`start`."""
+        """Start the other processes of these names that are in PM2's list. since: see :meth:`start`. Raises ActionFailed."""
         known = {one["name"] for one in self.ours(app)}
         for name in (name for name in names if name in known):
             state = "restarted" if self._older(app, name, since) else "started"
-            _pm2_control.control(self._by_name(name, state, START_WITHIN), check_mode=False)
+            control(self._by_name(name, state, START_WITHIN), check_mode=False)
 
     def _older(self, app: str, name: str, since: float) -> bool:
-        """Whether a process of this name runs that was started before a moment."""
+        """Return whether a process of this name runs that started before ``since``; never for 0."""
         here = [one for one in self.ours(app) if one["name"] == name and one["pid"]] if since else []
         return any(one["started_at"] < since for one in here)
 
     def ill(self, app: str, parts: Sequence[str]) -> str:
-        """Say what of these parts is not online or not healthy at this moment, "" when all is well."""
+        """Return which of these parts is not online or not healthy now, "" when all are."""
         names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
         try:
             absent = [name for name, pids in self._pids(app, names).items() if not pids]
@@ -219,9 +216,9 @@ class Pm2Applications:
         return problem if "backend" in parts else ""
 
     def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
-        """See that the processes of these parts live on under the same pids, and that the health check stays well.
+        """Verify that the processes of these parts stay up under the same pids and that the backend stays healthy. Raises ActionFailed.
 
-        A release may crash only some seconds after it has started (rule 6 of the architecture). Raises ActionFailed.
+        A release may crash some seconds after its start (rule 6 of the architecture).
         """
         known = {one["name"] for one in self.ours(app)}
         names = [self.process_of(part) for part in ("backend", "worker") if part in parts]
@@ -246,18 +243,19 @@ class Pm2Applications:
         return {name: sorted(one["pid"] for one in found if one["name"] == name and one["status"] == "online") for name in names}
 
     def _ended(self, app: str, names: Sequence[str]) -> str:
-        """Say that a process did not live on, with the reason of its log."""
+        """Return a sentence about the process that did not stay up, with the reason from its log."""
         ill = [one for one in self.ours(app) if one["name"] in names and (one["status"] != "online" or one["log_line"])]
         if not ill:
             return f"{' or '.join(names)} ended and was started again by PM2 within {self.settings.settle:g} s"
         return f"{ill[0]['name']} did not stay up for {self.settings.settle:g} s ({ill[0]['status']}){self._last_words(app, ill[0])}"
 
     def _last_words(self, app: str, one: Mapping[str, Any]) -> str:
-        return _pm2_words.last_words(one, lambda: self.ours(app), self.sleep)
+        return last_words(one, lambda: self.ours(app), self.sleep)
 
     def _wait(self, app: str, name: str, problem_of: Callable[[], str], within: float) -> None:
-        """Wait until there is no problem; give up early when the process ends for good, or again and again."""
-        give_up, seen = self.clock() + within, {}
+        """Wait until there is no problem. Raises ActionFailed at the time limit, or earlier when the process cannot come up any more."""
+        give_up = self.clock() + within
+        seen: dict[int, _Seen] = {}
         while True:
             problem = problem_of()
             if not problem:
@@ -270,7 +268,7 @@ class Pm2Applications:
             self.sleep(POLL)
 
     def _trouble(self, app: str, name: str, seen: dict[int, _Seen]) -> str:
-        """Return why waiting longer is of no use, "" when it may be."""
+        """Return why waiting is useless, "" while the process may still come up. Updates ``seen``."""
         here = [one for one in self.ours(app) if one["name"] == name]
         if not here:
             return f"{name} is no longer in PM2's list"
@@ -280,7 +278,7 @@ class Pm2Applications:
             known.asleep = known.asleep + 1 if one["status"] == "stopped" else 0
             if one["status"] == "errored":
                 return f"{name} does not start, PM2 gave up{self._last_words(app, one)}"
-            if known.asleep >= _pm2_control.STOPPED_FOR_GOOD:
+            if known.asleep >= STOPPED_FOR_GOOD:
                 return f"{name} ended by itself with exit code {one['exit_code']}{self._last_words(app, one)}"
             if len(known.pids) > MOST_ENDS:
                 return f"{name} ends again and again after its start{self._last_words(app, one)}"
@@ -292,19 +290,19 @@ class Pm2Applications:
         url = self.settings.health_url
         if not url:
             return ""
-        outcome = call(lambda: _pm2_health.health(url), _pm2_health.HEALTH_TRY + 1)
+        outcome = call(lambda: health(url), HEALTH_TRY + 1)
         problem = outcome.error.message if outcome.error else outcome.value
         return f"{mask(url)} is not healthy: {problem}" if problem else ""
 
     def _log_ends(self, app: str, name: str) -> dict[str, int]:
-        """Return how long the logs of a process are now."""
+        """Return the present size of each log of a process in bytes."""
         paths = [one["out_log"] for one in self.ours(app) if one["name"] == name and one["out_log"]]
         uid = self.uid
         outcome = call(lambda: {path: _size(path) for path in paths}, 5.0, user=lambda: uid)
         return dict(outcome.value or {})
 
     def _silent(self, app: str, name: str, ends: Mapping[str, int]) -> str:
-        """Say that a worker has not yet written that it works, "" when it has, or where nothing is to be waited for."""
+        """Return what a worker lacks to count as working, "" when it has written its sign or where none can be read."""
         here = [one for one in self.ours(app) if one["name"] == name]
         if not any(one["status"] == "online" for one in here):
             return f"{name} is not online"
@@ -355,7 +353,7 @@ def _size(path: str) -> int:
 
 
 def _since(path: str, end: int) -> str:
-    """Return what was written to a log after its old end; a log that is shorter now was begun anew."""
+    """Return the text that was written to a log after its old end; the whole log where it is shorter now, so was replaced."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

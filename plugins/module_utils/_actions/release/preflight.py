@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is looked at before a rollback touches anything. Each question that is answered badly is a refusal with its remedy.
+"""The checks before a rollback changes anything. Each problem is a refusal with its remedy.
 
-Manual 1, section 12, has no such step: there the running application is deleted before anybody knows whether the backup is whole.
+Manual 1, section 12, has no such step: it deletes the running application before it is known whether the backup is complete.
 """
 
 from __future__ import annotations
@@ -46,52 +46,52 @@ _PAGE = os.path.dirname(INDEX)
 
 
 class Web(Protocol):
-    """What serves the page."""
+    """The web server of the page."""
 
     def problem(self, conf: str | None = None) -> str:
-        """Return why it would not take its configuration, "" when it would."""
+        """Return why it rejects its configuration, "" when it accepts it."""
 
     def served(self) -> str | None:
         """Return why the page is not served, "" when it is, None where no address of it is known."""
 
     def reload(self) -> bool:
-        """Have it read its configuration anew; False when it does not run."""
+        """Reload the configuration; return False when the server does not run."""
 
 
 class Applications(Protocol):
-    """What runs from a release. All raise RemediationError."""
+    """The processes of a release. All methods raise RemediationError."""
 
     @property
     def uid(self) -> int:
-        """The user id that they run as."""
+        """Return the user id that they run as."""
 
     def ours(self, place_app: str) -> list[dict[str, Any]]:
         """Return the processes, each with ``name pm_id status``."""
 
     def problems(self, place: Place, parts: Sequence[str]) -> list[Refused]:
-        """Say why they could not be stopped and started."""
+        """Return the reasons why they could not be stopped and started."""
 
     def process_of(self, part: str) -> str:
         """Return the name of the process of a part."""
 
     def stop(self, app: str) -> None:
-        """Stop all of them; one that does not stop must not keep the others from it."""
+        """Stop all of them, also after one did not stop."""
 
     def start(self, app: str, part: str, since: float = 0.0) -> None:
-        """Start the process of a part and wait until it answers or works; one from before ``since`` (epoch seconds) is started anew."""
+        """Start the process of a part and wait until it answers or works; restart one that started before ``since`` (epoch seconds)."""
 
     def start_others(self, app: str, names: Sequence[str], since: float = 0.0) -> None:
-        """Start other processes, as above."""
+        """Start other processes, as :meth:`start` does."""
 
     def ill(self, app: str, parts: Sequence[str]) -> str:
-        """Say what of these parts does not run well at this moment, "" when all does."""
+        """Return which of these parts does not run well now, "" when all do."""
 
     def watch(self, app: str, parts: Sequence[str], others: Sequence[str] = ()) -> None:
-        """See that they live on, and other processes of these names with them."""
+        """Verify that they stay up, with other processes of these names."""
 
 
 def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
-    """Return how the release gets into place: switch (a link), rename, or copy where that is wanted or renaming cannot be."""
+    """Return how the release gets into place: switch (a link), rename, or copy where that is wanted or a rename is impossible."""
     if place.layout == LINK:
         return SWITCH
     same = os.lstat(target.path).st_dev == os.stat(place.releases).st_dev and _mount_of(target.path) == _mount_of(place.releases)
@@ -99,7 +99,7 @@ def method_of(place: Place, target: Candidate, *, copy: bool) -> str:
 
 
 def _mount_of(path: str) -> str:
-    """Return where the file system of a path is mounted; a bind mount has the number of the device, and no rename leads out of it."""
+    """Return the mount point of a path. The device number is not enough: a bind mount has that of its source, and no rename crosses it."""
     real = os.path.realpath(path)
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
@@ -112,10 +112,10 @@ def _mount_of(path: str) -> str:
 
 
 def of_the_release(place: Place, target: Candidate, env: str, override: Sequence[str], within: float = READ_WITHIN) -> list[Refused]:
-    """Say why this release cannot be put in place as it is."""
+    """Return the reasons why this release cannot be put in place."""
     if target.problem:
         return [
-            Refused("unreadable", f"release {target.id}: {target.problem}; look at it by hand, or choose another one", path=target.path)
+            Refused("unreadable", f"release {target.id}: {target.problem}; examine it by hand, or choose another one", path=target.path)
         ]
     damaged = [] if DAMAGED in override else target.damaged
     if target.missing or damaged:
@@ -126,13 +126,13 @@ def of_the_release(place: Place, target: Candidate, env: str, override: Sequence
     refused = [] if DAMAGED in override else _damage(target, within)
     if place.live and SAME_RELEASE not in override and not refused and _is_the_same(place.live, target.path, env):
         remedy = f"choose another one, or add {SAME_RELEASE} to emergency_rollback_override to put this copy in its place"
-        message = f"release {target.id} in {target.path} holds just what runs (the same code and the same .env); {remedy}"
+        message = f"release {target.id} in {target.path} is the same as the running one (code and .env); {remedy}"
         refused.append(Refused("running", message, path=target.path))
     return refused
 
 
 def _damage(target: Candidate, within: float) -> list[Refused]:
-    """Compare with the checksums of the backup, where it has them."""
+    """Compare a release with the checksums of its manifest, where it has one."""
     manifest = read_manifest(target.path) if target.has_manifest else None
     if manifest is None:
         return []
@@ -159,7 +159,7 @@ def _is_the_same(live: str, other: str, env: str) -> bool:
 
 
 def of_the_env(place: Place, env: str) -> list[Refused]:
-    """Say that there is no present .env to keep."""
+    """Return a refusal where there is no present .env to keep."""
     if place.live and os.path.isfile(os.path.join(place.live, env)):
         return []
     path = os.path.join(place.live or place.app, env)
@@ -182,10 +182,10 @@ def waiting_mails(tree: str) -> int:
 
 
 def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str, uid: int) -> list[Refused]:
-    """Say what in the release the applications' user could not use, or what others could."""
+    """Return refusals for files that the applications' user could not use, and for an .env that others could read."""
     outcome = call(lambda: _unusable(place.live, target.path, parts, env, uid), READ_WITHIN)
     if outcome.error is not None:
-        return [Refused("unreadable", f"release {target.id} cannot be looked through: {outcome.error.message}", path=target.path)]
+        return [Refused("unreadable", f"release {target.id} cannot be read: {outcome.error.message}", path=target.path)]
     found, user, refused = outcome.value, user_name(uid), []
     group = _group_of(uid)
     if found["owner"] or found["closed"]:
@@ -202,7 +202,7 @@ def of_the_owner(place: Place, target: Candidate, parts: Sequence[str], env: str
 
 
 def of_the_page(place: Place, target: Candidate) -> list[Refused]:
-    """Say what of the page others could not read any more: nginx's user is no user of the applications (a copy made under umask 077)."""
+    """Return a refusal for parts of the page that nginx, which runs as another user, could not read (a copy made under umask 077)."""
     if not place.live:
         return []
     outcome = call(lambda: _closed_to_others(place.live, target.path), READ_WITHIN)
@@ -217,7 +217,7 @@ def of_the_page(place: Place, target: Candidate) -> list[Refused]:
 
 
 def _closed_to_others(live: str, tree: str) -> list[str]:
-    """Return the paths of the page, and the folders above it, that grant group or others less than the running release does."""
+    """Return the paths of the page and of the folders above it that grant group or others less than the running release does."""
     page = os.path.join(live, _PAGE)
     usual = {kind: _granted(os.path.join(page, name)) for kind, name in ((True, ""), (False, "index.html"))}
     closed = []
@@ -234,7 +234,7 @@ def _closed_to_others(live: str, tree: str) -> list[str]:
 
 
 def _granted(path: str) -> int | None:
-    """Return what a path of the running release grants group and others of reading and entering; None where it is not there."""
+    """Return the mode bits for reading and entering that a path grants group and others; None where it does not exist."""
     try:
         return stat.S_IMODE(os.stat(path).st_mode) & 0o055
     except OSError:
@@ -249,7 +249,7 @@ def _group_of(uid: int) -> str:
 
 
 def _unusable(live: str, tree: str, parts: Sequence[str], env: str, uid: int) -> dict[str, list[str]]:
-    """Return paths with a wrong owner, paths that the user may not read (or write, for logs), and an .env that others may read."""
+    """Return ``owner``, paths with a wrong owner, ``closed``, paths that the user may not use, and ``open``, an .env that others may read."""
     groups = _groups(uid)
     essential = {"", *(path for part in parts if part in SCRIPTS for path in _above(SCRIPTS[part]))}
     essential |= set(_above(env)) if "env" in parts else set()
@@ -274,7 +274,7 @@ def _above(path: str) -> Iterable[str]:
 
 
 def _foreign(live: str, tree: str, path: str, uid: int) -> bool:
-    """Whether a path belongs neither to the applications' user nor to the owner of the same path in the running release."""
+    """Return whether a path belongs neither to the applications' user nor to the owner of the same path in the running release."""
     found = os.stat(os.path.join(tree, path)).st_uid
     try:
         usual = os.stat(os.path.join(live, path)).st_uid if live else uid
@@ -284,7 +284,7 @@ def _foreign(live: str, tree: str, path: str, uid: int) -> bool:
 
 
 def _closed_in(live: str, path: str, uid: int, groups: set[int], wanted: int) -> bool:
-    """Whether the running release does not let the user do that either (a key that is root's alone): then nothing needs it."""
+    """Return whether the running release denies the user the same (a key of root): then the applications do not need it."""
     try:
         return bool(live) and not may(os.stat(os.path.join(live, path)), uid, groups, wanted)
     except OSError:
@@ -304,7 +304,7 @@ def _groups(uid: int) -> set[int]:
 
 
 def may(status: os.stat_result, uid: int, groups: set[int], wanted: int) -> bool:
-    """Whether a user may do all of ``wanted`` (4 read, 2 write, 1 enter) by owner, group and mode; root may."""
+    """Return whether owner, group and mode grant a user all of ``wanted`` (4 read, 2 write, 1 enter); root may do everything."""
     if uid == 0:
         return True
     shift = 6 if status.st_uid == uid else 3 if status.st_gid in groups else 0
@@ -315,7 +315,7 @@ def may(status: os.stat_result, uid: int, groups: set[int], wanted: int) -> bool
 
 
 def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: float, state_dir: str) -> list[Refused]:
-    """Say where there is no room, or where folders cannot be renamed."""
+    """Return refusals for missing space, and for folders that cannot be renamed."""
     refused = []
     needed = int(least_free_mb * MEGABYTE) + (target.size if method == COPY else 0)
     free, inodes = _free(place.releases)
@@ -323,21 +323,19 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
     if free < needed or inodes < files:
         figures = {"free_mb": round(free / MEGABYTE), "needed_mb": round(needed / MEGABYTE)}
         what = f"{figures['free_mb']} MB free, {figures['needed_mb']} MB needed"
-        remedy = f"make room there (look into {place.app}-attic and at the backups of rollback_list first), or lower emergency_rollback_least_free_mb"
+        remedy = f"free space there (first in {place.app}-attic and among the backups that rollback_list shows), or lower emergency_rollback_least_free_mb"
         if free >= needed:
             figures |= {"free_inodes": inodes, "needed_inodes": files}
             what = f"{inodes} inodes free, {files} needed"
-            remedy = f"remove files there that nobody needs (look into {place.app}-attic first; df -i {place.releases} shows them)"
-        refused.append(Refused("space", f"{place.releases} has no room for this: {what}; {remedy}", path=place.releases, **figures))
+            remedy = f"remove unused files there (df -i {place.releases} shows the count; {place.app}-attic first)"
+        refused.append(Refused("space", f"{place.releases} has not enough space: {what}; {remedy}", path=place.releases, **figures))
     room, _inodes = _free(_existing(state_dir))
     if room < STATE_SPACE:
-        message = f"{state_dir} has no room for the journal ({room // 1000} kB free, 1 MB needed); make room there or give another stack_state_dir"
+        message = f"{state_dir} has not enough space for the journal ({room // 1000} kB free, 1 MB needed); free space there, or set another stack_state_dir"
         refused.append(Refused("space", message, path=state_dir, free_mb=0, needed_mb=1))
     for folder in dict.fromkeys((os.path.dirname(place.app), place.releases)):
         if not os.access(folder, os.W_OK | os.X_OK):
-            message = (
-                f"{folder} may not be changed by {user_name(os.geteuid())}, so nothing can be renamed there; run as root (become: true)"
-            )
+            message = f"{user_name(os.geteuid())} may not change {folder}, so nothing can be renamed there; run as root (become: true)"
             refused.append(Refused("not_writable", message, path=folder, user=user_name(os.geteuid())))
     other_disk = bool(place.live) and os.lstat(place.live).st_dev != os.stat(place.releases).st_dev
     if method != SWITCH and place.live and (other_disk or _mount_of(place.live) != _mount_of(place.releases)):
@@ -347,7 +345,7 @@ def of_the_disk(place: Place, target: Candidate, method: str, least_free_mb: flo
 
 
 def _free(path: str) -> tuple[int, int]:
-    """Return the bytes and inodes that are free for this user; a file system that counts no inodes has enough."""
+    """Return the bytes and inodes that are free for this user; a file system that does not count inodes has enough."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else LEAST_FREE_INODES * 1000
 
@@ -359,7 +357,7 @@ def _existing(path: str) -> str:
 
 
 def of_nginx(place: Place, target: Candidate, web: Web | None, conf: str | None) -> list[Refused]:
-    """Say why nginx would not take its present configuration, or that of the release where it lies in there."""
+    """Return a refusal where nginx rejects its present configuration, or that of the release where the release holds it."""
     if web is None:
         return []
     problem, where = web.problem(), conf or "its configuration"
@@ -368,51 +366,49 @@ def of_nginx(place: Place, target: Candidate, web: Web | None, conf: str | None)
         problem = web.problem(where) if os.path.exists(where) else f"{where} is missing"
     if not problem:
         return []
-    message = f"nginx would not take {where}: {problem}; mend that first (nginx -t)"
+    message = f"nginx rejects {where}: {problem}; fix that first (nginx -t)"
     return [Refused("nginx", message, path=where, said=problem)]
 
 
 def of_what_is_served(place: Place, parts: Sequence[str], build_dir: str | None) -> list[Refused]:
-    """Say that the page that is served does not lie in the installation: it would stay new beside an old backend."""
+    """Return a refusal where the page is served from another folder: it would stay new beside an old backend."""
     if "frontend" not in parts or not build_dir or not place.live:
         return []
     here = os.path.join(place.app, os.path.dirname(INDEX))
     outcome = call(lambda: [os.path.realpath(build_dir), os.path.realpath(here)], READ_WITHIN)
     if outcome.error is None and outcome.value[0] == outcome.value[1]:
         return []
-    remedy = f"serve {here}, or take frontend out of stack_release_parts and bring the page back by hand"
-    message = f"the page is served from {build_dir}, which is not {here}, so the rollback would leave it as it is; {remedy}"
+    remedy = f"serve {here}, or remove frontend from stack_release_parts and restore the page by hand"
+    message = f"the page is served from {build_dir}, which is not {here}, so the rollback would not change it; {remedy}"
     return [Refused("page_elsewhere", message, path=build_dir, wanted=here)]
 
 
 def of_mail_runs(parts: Sequence[str], open_runs: int | None, why_unknown: str, override: Sequence[str]) -> list[Refused]:
-    """Say that a mail run is open: what stops the worker now would tear it apart (rule 7 of the architecture)."""
+    """Return a refusal while a mail run is open or may be: stopping the worker would interrupt it (rule 7 of the architecture)."""
     if "worker" not in parts or OPEN_RUN in override or open_runs == 0:
         return []
-    override_it = f'override this by name: -e \'{{"emergency_rollback_override": ["{OPEN_RUN}"]}}\''
-    if open_runs is None:  # waiting would not help: the next answer is none either
-        remedy = (
-            "mend what kept LogsDB from telling (logsdb in stack_areas, stack_logsdb_*, its driver on stack_checker), then run this again"
-        )
-        remedy += f"; only where you know by other means that none is open, {override_it}"
-        message = f"whether a mail run is open is not known ({why_unknown or 'LogsDB was not asked'}); {remedy}"
+    override_it = f'override this refusal: -e \'{{"emergency_rollback_override": ["{OPEN_RUN}"]}}\''
+    if open_runs is None:  # no advice to wait: LogsDB would not answer later either
+        remedy = "fix the access to LogsDB (logsdb in stack_areas, stack_logsdb_*, its driver on stack_checker), then run this again"
+        remedy += f"; only if you know from another source that none is open, {override_it}"
+        message = f"it is not known whether a mail run is open ({why_unknown or 'LogsDB was not read'}); {remedy}"
         return [Refused("open_run_unknown", message, said=why_unknown)]
     are, them = ("s are", "them") if open_runs > 1 else (" is", "it")
     remedy = f"wait for {them} (-e emergency_rollback_drain=600), or {override_it}"
-    message = f"{open_runs} mail run{are} open, and stopping the worker would tear {them} apart; {remedy}"
+    message = f"{open_runs} mail run{are} open, and stopping the worker would interrupt {them}; {remedy}"
     return [Refused("open_run", message, runs=open_runs)]
 
 
 def of_the_answer(parts: Sequence[str], age: float, valid: float, override: Sequence[str]) -> list[Refused]:
-    """Say that LogsDB was asked too long ago: looking and copying take their time, and a mail run may have begun meanwhile (rule 7)."""
+    """Return a refusal where LogsDB was read too long ago: a mail run may have begun during the checks and the copy (rule 7)."""
     if "worker" not in parts or OPEN_RUN in override or age <= valid:
         return []
-    said = f"LogsDB was asked {age:.0f} s ago, and that holds for {valid:.0f} s"
-    message = f"whether a mail run has begun meanwhile is not known: {said}; run the same command again, which asks anew"
+    said = f"LogsDB was read {age:.0f} s ago, and its answer is valid for {valid:.0f} s"
+    message = f"it is not known whether a mail run has begun since: {said}; run the same command again, which reads it again"
     return [Refused("open_run_unknown", message, said=said, late=True)]
 
 
-def told(refused: Sequence[Refused]) -> str:
+def in_one_line(refused: Sequence[Refused]) -> str:
     """Return all refusals in one line."""
     if len(refused) == 1:
         return refused[0].message
@@ -420,5 +416,5 @@ def told(refused: Sequence[Refused]) -> str:
 
 
 def details(refused: Sequence[Refused]) -> list[Mapping[str, Any]]:
-    """Return all refusals as data: ``message reason`` and what their texts need."""
+    """Return all refusals as data: ``message``, ``reason``, and the evidence for their texts."""
     return [{"message": one.message, **one.details} for one in refused]

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of a rollback, what does the work, and what is answered; see :mod:`_release`."""
+"""The request to a rollback, the tools that do the work, and the result."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .layout import ENV, PARTS, Place
 
 KEEP, TAKE = "keep", "take"
 ROLLED_BACK, ALREADY, PLANNED, FINISHED_EARLIER = "rolled_back", "already", "planned", "finished_earlier"
-REFUSED, BACK, BROKEN = "refused", "undone", "broken"  # how a failed one leaves the host: untouched, as before, not running
+REFUSED, BACK, BROKEN = "refused", "undone", "broken"  # a failure leaves the host unchanged, as before, or not running
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted; see the options of the module release_rollback. Sizes are megabytes, times seconds."""
+    """The options of the module release_rollback. Sizes are megabytes, times seconds."""
 
     app_dir: str
     to: str | None
@@ -48,9 +48,9 @@ class Request:
 
 @dataclass
 class Tools:
-    """What does the work; tests hand in stand-ins. bounded: runs a function in a child that can be abandoned.
+    """The tools of a rollback; tests replace them. bounded: runs a function in a child process that can be abandoned.
 
-    hear: says whether a request to end may be heard (it then raises where the work is), or waits until the former release is back.
+    listen: called with True where SIGTERM and SIGINT may stop the work (they raise ActionFailed), with False where they must not.
     """
 
     applications: preflight.Applications | None = None
@@ -58,13 +58,13 @@ class Tools:
     files: Files = field(default_factory=Files)
     bounded: Callable[[Callable[[], Any], float], Any] = lambda function, deadline: call(function, deadline, ends_with_caller=True).get()
     now: Callable[[], float] = time.time
-    hear: Callable[[bool], None] = lambda _hear: None
+    listen: Callable[[bool], None] = lambda _listen: None
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass
 class Result:
-    """What was done, or in check mode would be. steps: a line each. environment: names of keys that differ, never values."""
+    """The outcome, in check mode the planned one. steps: one line each. environment: names of keys that differ, never values."""
 
     changed: bool = False
     state: str = ""
@@ -80,23 +80,24 @@ class Result:
     failed: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the module does; a value named ``path`` Ansible would take for a file, and add what that is like."""
+        """Return the values that the module returns; ``release_path``, because Ansible adds the state of a file to a value named ``path``."""
         found = {name: value for name, value in asdict(self).items() if name != "warnings"}
         found["release_path"], found["failed_release"] = found.pop("path"), found.pop("failed")  # ``failed`` is Ansible's own word
         return found
 
 
 def validate(request: Request) -> None:
+    """Raise WrongQuestion for parts and overrides that do not exist."""
     strange = [part for part in request.parts if part not in PARTS]
     if strange or not request.parts:
-        raise WrongQuestion("parts", list(request.parts), f"is not a choice of {', '.join(PARTS)}", "name what this host has of a release")
+        raise WrongQuestion("parts", list(request.parts), f"is not among {', '.join(PARTS)}", "name what this host has of a release")
     unknown = [name for name in request.override if name not in preflight.OVERRIDES]
     if unknown:
-        raise WrongQuestion("override", unknown[0], "is nothing that can be overridden", f"there is {', '.join(preflight.OVERRIDES)}")
+        raise WrongQuestion("override", unknown[0], "cannot be overridden", f"choose from {', '.join(preflight.OVERRIDES)}")
 
 
 def env_of(request: Request, place: Place) -> str:
-    """Return the path of .env within a release; raises WrongQuestion for one that lies elsewhere."""
+    """Return the path of .env within a release. Raises WrongQuestion for a path outside the installation."""
     path = request.env_file
     if not os.path.isabs(path):
         return os.path.normpath(path)
@@ -105,16 +106,17 @@ def env_of(request: Request, place: Place) -> str:
             return os.path.relpath(path, base)
     if "env" not in request.parts:
         return ENV
-    raise WrongQuestion("env_file", path, f"does not lie in {place.app}, so a release has none", "leave env out of parts")
+    raise WrongQuestion("env_file", path, f"is not in {place.app}, so no release holds it", "leave env out of parts")
 
 
-def told(environment: Mapping[str, Sequence[str]]) -> str:
-    """Return the difference of two .env in words, names of keys alone."""
+def env_text(environment: Mapping[str, Sequence[str]]) -> str:
+    """Return the difference of two .env as a text, with the names of keys only."""
     words = [f"{what}: {', '.join(names)}" for what, names in environment.items() if names]
     return "; ".join(words) or "no difference"
 
 
-def said(error: Exception) -> str:
+def message_of(error: Exception) -> str:
+    """Return the message of an error in one line."""
     if isinstance(error, RemediationError):
         return error.message
     if isinstance(error, OSError):

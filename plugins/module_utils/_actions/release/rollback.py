@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An emergency rollback that cannot lose a release (manual 1, section 12, made safe). One transaction on one host.
 
-Before anything is touched all is looked at (:mod:`_release_preflight`). Then a journal is begun, the processes stop, the running
-release is put aside (never deleted), the wanted one is put in place and started, and it must answer, work and live on. Any
-failure puts the former release back. A run that was killed leaves the journal open; the next one finishes or undoes it first.
-What stops and starts processes and serves pages is handed in, so that this runs with stand-ins as well.
+All checks (``preflight.py``) come before the first change. Then a journal is begun, the processes stop, the running release is put aside
+(never deleted), the wanted one is put in place and started, and it must answer, work and stay up. Any failure puts the former release
+back. A run that was killed leaves the journal open; the next one finishes or undoes it first. The tools that stop and start processes
+and serve the page are parameters, so that tests can replace them.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,8 @@ from .journal import BEGUN, Journal
 from .layout import READ_WITHIN, Candidate, Refused, candidates, choose, code_of, env_difference, inode_of, place_of, running_unknown
 from .preflight import COPY, SWITCH
 from .recover import ABANDON, FINISH, UNDO, Recovery
-from .request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, told, validate
-from .steps import Way
+from .request import ALREADY, FINISHED_EARLIER, KEEP, PLANNED, REFUSED, ROLLED_BACK, Request, Result, Tools, env_of, env_text, validate
+from .steps import Step, Steps
 from .swap import FORMER, OTHER
 
 __all__ = ["REFUSED", "Request", "Result", "Rollback", "Tools", "listing", "roll_back"]
@@ -34,7 +34,7 @@ DONE = {FINISH: "finished", UNDO: "undone", ABANDON: "left as it is"}
 
 
 def listing(request: Request) -> dict[str, Any]:
-    """Return what could be rolled back to: ``layout live candidates interrupted``; changes nothing."""
+    """Return the candidates for a rollback: ``layout live candidates lines interrupted``; changes nothing."""
     place = place_of(request.app_dir, request.releases_dir, request.backup_dirs)
     journal = Journal(request.state_dir, place.app, Files())
     found = candidates(place, request.parts, journal.finished(), env_of(request, place))
@@ -51,7 +51,7 @@ def listing(request: Request) -> dict[str, Any]:
 
 
 def roll_back(request: Request, tools: Tools, *, check_mode: bool) -> Result:
-    """Do what is asked. Raises RemediationError; its ``details["partial"]`` is the result so far."""
+    """Roll back. Raises RemediationError; its ``details["partial"]`` is the result so far."""
     work = Rollback(request, tools, check_mode=check_mode)
     try:
         if check_mode:
@@ -69,10 +69,10 @@ def roll_back(request: Request, tools: Tools, *, check_mode: bool) -> Result:
 
 
 class Rollback:
-    """One rollback on its way."""
+    """One rollback in progress."""
 
     def __init__(self, request: Request, tools: Tools, *, check_mode: bool) -> None:
-        """Find out how the installation is laid out. Raises WrongQuestion; changes nothing."""
+        """Read the layout of the installation; changes nothing. Raises WrongQuestion."""
         validate(request)
         self.request = request
         self.tools = tools
@@ -81,17 +81,17 @@ class Rollback:
         self.env = env_of(request, self.place)
         self.journal = Journal(request.state_dir, self.place.app, tools.files)
         self.result = Result()
-        self.way = Way(request, tools, self.journal, self.result, self.place.app)
+        self.steps = Steps(request, tools, self.journal, self.result, self.place.app)
 
     def go(self) -> Result:
-        """Finish or undo what was interrupted, then choose, look and act."""
+        """Finish or undo an interrupted rollback, then choose a release, check and act."""
         opened = self.journal.interrupted()
         if opened:
-            recovery = Recovery(opened, self.way)
+            recovery = Recovery(opened, self.steps)
             if self._recovered(recovery):
                 return self.result
             if self.check_mode and recovery.wanted and recovery.there not in (FORMER, OTHER):
-                self.result.steps.append(f"then begin the rollback to {recovery.id} anew")  # it is not where that would find it
+                self.result.steps.append(f"then begin the rollback to {recovery.id} again")  # its folder is not where a plan would find it
                 return self.result
         target = self._chosen()
         if target.running:
@@ -100,7 +100,7 @@ class Rollback:
         method = preflight.method_of(self.place, target, copy=self.request.copy)
         entry = self._entry(target, method)
         self.result.former = entry["aside"] or entry["former_path"]
-        steps = self.way.steps(entry)
+        steps = self.steps.plan(entry)
         self.result.steps += [label for label, _do in steps]
         self.result.changed = True
         if self.check_mode:
@@ -126,7 +126,7 @@ class Rollback:
             remedy = "name another one (the playbook rollback_list shows them)"
             raise Refused("running", f"release {target.id} is the one that runs; {remedy}", path=target.path)
         self.result.state, self.result.message = ALREADY, f"release {target.id} is in {self.place.app} already; nothing was changed"
-        ill = self.way.ill()
+        ill = self.steps.ill()
         if ill:
             remedy = (
                 "start it with ops.remediation.pm2_control (state=started, or restarted), or go back to another release (rollback_list)"
@@ -138,8 +138,8 @@ class Rollback:
     # --- a rollback that was interrupted
 
     def _recovered(self, recovery: Recovery) -> bool:
-        """Finish or undo it, where what is asked for now allows that; True when nothing is left to be done."""
-        if recovery.what == UNDO:  # judged by what will be in place then
+        """Finish or undo it, where the present request allows that; return whether nothing is left to do."""
+        if recovery.what == UNDO:  # the checks compare with the release that will be in place
             self.place = replace(self.place, live=recovery.swap.former_tree())
         try:
             self._may_recover(recovery)
@@ -155,7 +155,7 @@ class Rollback:
         return recovery.ends
 
     def _may_recover(self, recovery: Recovery) -> None:
-        """Raise Refused, with nothing touched, for no or an unknown target, for one that is not possible, and for an open mail run."""
+        """Raise Refused, with nothing changed, for a missing, unknown or impossible target, and for an open mail run."""
         if not (recovery.wanted or recovery.back):
             target = self._chosen()
             if not target.running:
@@ -170,16 +170,16 @@ class Rollback:
         self.result.state = PLANNED
         self.result.message = f"a rollback to {recovery.id} was interrupted; it would be {DONE[recovery.what]}"
 
-    # --- before
+    # --- the checks
 
     def _must_be_possible(self, target: Candidate) -> None:
-        """Raise Refused with each reason not to begin."""
+        """Raise Refused with all reasons against the rollback."""
         self._refuse(self._refusals(target, preflight.method_of(self.place, target, copy=self.request.copy)))
 
     def _refuse(self, refused: Sequence[Refused]) -> None:
         if refused:
             self.result.refusals = preflight.details(refused)
-            raise Refused(refused[0].details["reason"], preflight.told(refused))
+            raise Refused(refused[0].details["reason"], preflight.in_one_line(refused))
 
     def _mail_runs(self) -> list[Refused]:
         request = self.request
@@ -201,7 +201,7 @@ class Rollback:
         return refused + self._mail_runs()
 
     def _entry(self, target: Candidate, method: str) -> dict[str, Any]:
-        """Return what the journal begins with."""
+        """Return the first entry of the journal."""
         place, now = self.place, self.tools.now()
         number = f"{int(now * 1000)}"
         present, other = (os.path.join(tree, self.env) for tree in (place.live, target.path))
@@ -232,13 +232,13 @@ class Rollback:
             "env_differs": differs,
             "before": {one["name"]: one["status"] for one in processes},
             "absent": absent,
-            "served": bool(self.tools.web) and "frontend" in self.request.parts and self.tools.web.served() == "",
+            "served": self.tools.web is not None and "frontend" in self.request.parts and self.tools.web.served() == "",
             "code": code,
             "former_code": self.tools.bounded(lambda: code_of(place.live), READ_WITHIN) if place.live else "",
         }
 
     def _aside(self, now: float) -> str:
-        """Return a name for the running release that is free."""
+        """Return a free path for the running release."""
         while True:
             path = f"{self.place.app}-aside-{time.strftime('%Y%m%d%H%M%S', time.localtime(now))}"
             if not os.path.lexists(path):
@@ -246,12 +246,12 @@ class Rollback:
             now += 1
 
     def _warn(self, target: Candidate, absent: Sequence[str], *, differs: bool) -> None:
-        """Tell what is no reason not to begin, and yet is to be known (rule: check mode says it as well)."""
+        """Add warnings that do not block the rollback, in check mode as well."""
         warnings = self.result.warnings
         if differs and self.request.env_policy != KEEP:
-            keys = told(self.result.environment)
+            keys = env_text(self.result.environment)
             warnings.append(
-                f"{self.env} of release {target.id} is taken, which differs ({keys}); emergency_rollback_env=keep keeps the present one"
+                f"{self.env} of release {target.id} differs and is taken ({keys}); emergency_rollback_env=keep keeps the present one"
             )
         warnings += [f"release {target.id} has no script for PM2's process {name}, so it stays stopped" for name in absent]
         if "worker" not in self.request.parts:
@@ -259,17 +259,17 @@ class Rollback:
         number = preflight.waiting_mails(target.path)
         if number:
             warnings.append(
-                f"{target.path}/{preflight.SPOOL} holds {number} files: what was sent since would be sent again; empty it first"
+                f"{target.path}/{preflight.SPOOL} holds {number} files: mails that were sent since would be sent again; empty it first"
             )
         number = preflight.waiting_mails(self.place.live) if self.place.live else 0
         if number:
             warnings.append(
-                f"{number} files in {preflight.SPOOL} of the running release are not sent yet; they stay with it, where it is put aside"
+                f"{number} files in {preflight.SPOOL} of the running release are not sent yet; they stay in it when it is put aside"
             )
 
-    def _run(self, entry: dict[str, Any], steps: Sequence[tuple[str, Callable[[], None]]]) -> None:
+    def _run(self, entry: dict[str, Any], steps: Sequence[Step]) -> None:
         self.journal.note(entry["id"], BEGUN, **{name: value for name, value in entry.items() if name not in ("id", "events")})
-        self.way.do(entry, steps)
+        self.steps.do(entry, steps)
         self.result.state = ROLLED_BACK
         self.result.message = (
             f"release {entry['target_id']} runs in {entry['app']}; the former one is in {self.result.former or 'no place'}"

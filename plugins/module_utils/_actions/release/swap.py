@@ -1,11 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring one release in place of another, and back. Each of both may be called whatever an earlier, killed run has left.
+"""Put one release in place of another, and back. Both work on whatever state a killed run has left.
 
-What is where is seen on the disk by the numbers of the folders, which stay the same when a folder is renamed; so nothing depends
-on how far the journal got. The ``entry`` of a rollback names: ``app layout method former_path former_inode former_link
-target_path target_inode aside staging env env_keep``.
+The position of each release is read from the disk by the inode numbers of the folders, which a rename does not change; so nothing
+depends on how far the journal got. The ``entry`` of a rollback holds ``app layout method former_path former_inode former_link target_path
+target_inode aside staging env env_keep``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Swap:
     """The two releases of one rollback."""
 
     def __init__(self, entry: Mapping[str, Any], files: Files) -> None:
-        """Take the journal's entry; nothing is looked at yet."""
+        """Store the entry of the journal; reads nothing."""
         self.entry = entry
         self.files = files
 
-    # --- what is where
+    # --- where each release is
 
     def in_place(self) -> str:
-        """Return what runs from the installation's path: former, target, nothing or other."""
+        """Return which release is at the path of the installation: former, target, nothing or other."""
         app = self.entry["app"]
         number = inode_of(os.path.realpath(app) if self.entry["layout"] == LINK else app)
         if number and number == self.entry["former_inode"]:
@@ -49,7 +49,7 @@ class Swap:
         return str(self.entry["staging"] if self.entry["method"] == COPY else self.entry["target_path"])
 
     def target_tree(self) -> str:
-        """Return the path where the target is now, "" when it is nowhere."""
+        """Return the present path of the target, "" when it is gone."""
         for path in (self.entry["app"], self.source):
             number = inode_of(os.path.realpath(path) if self.entry["layout"] == LINK else path)
             if number and number == self.entry.get("target_inode"):
@@ -57,7 +57,7 @@ class Swap:
         return ""
 
     def former_tree(self) -> str:
-        """Return the path where the former release is now, "" when there was none."""
+        """Return the present path of the former release, "" when there was none."""
         if not self.entry["former_inode"]:
             return ""
         for path in (self.entry["former_path"], self.entry["aside"]):
@@ -65,14 +65,14 @@ class Swap:
                 return path
         return ""
 
-    # --- there and back
+    # --- forward and backward
 
     def forward(self) -> None:
-        """Put the target in place. Raises ActionFailed when it is not where it was; OSError."""
+        """Put the target in place. Raises ActionFailed when it is gone, and OSError."""
         if self.in_place() == TARGET:
             return
         if not self.target_tree():
-            raise ActionFailed(f"the release is no longer in {self.source}; look where it went")
+            raise ActionFailed(f"the release is no longer in {self.source}; find where it was moved")
         app = self.entry["app"]
         if self.entry["layout"] == LINK:
             self.files.point(app, self._link_text())
@@ -82,7 +82,7 @@ class Swap:
         self.files.rename(self.source, app)
 
     def backward(self) -> None:
-        """Put the former release in place, and the target back to where it was. Raises ActionFailed; OSError."""
+        """Put the former release in place, and the target back to its path. Raises ActionFailed and OSError."""
         place = self.in_place()
         if place == FORMER:
             return
@@ -97,7 +97,7 @@ class Swap:
         self.files.rename(self.entry["aside"], app)
 
     def _link_text(self) -> str:
-        """Return what the link shall say: relative where it was so before."""
+        """Return the new target of the link, relative where the former one was."""
         path = self.entry["target_path"]
         if self.entry["former_link"] and not os.path.isabs(self.entry["former_link"]):
             return os.path.relpath(path, os.path.realpath(os.path.dirname(self.entry["app"])))
@@ -110,12 +110,12 @@ class Swap:
         return f"{self.entry['env']}.before-{self.entry['id']}"
 
     def own_env(self) -> str:
-        """Return the path where the target's own .env is now."""
+        """Return the present path of the target's own .env."""
         own, kept = (os.path.join(self.target_tree(), name) for name in (self.entry["env"], self._kept_name))
         return kept if os.path.lexists(kept) else own
 
     def keep_env(self) -> None:
-        """Give the target, once it is in place, the .env of the former release; its own one stays beside it under another name."""
+        """Copy the .env of the former release to the target in place; its own one stays beside it under another name."""
         if not self.entry["env_keep"]:
             return
         own, kept = (os.path.join(self.target_tree(), name) for name in (self.entry["env"], self._kept_name))
@@ -123,10 +123,10 @@ class Swap:
         if os.path.lexists(own) and not os.path.lexists(kept):
             self.files.rename(own, kept)
         if os.path.islink(present):
-            # A shared file: what it leads to belongs to nobody's release, and root follows no link of another user.
+            # A shared file: its target belongs to no release, and root does not follow links of another user.
             self.files.link(own, os.readlink(present))
         else:
-            status = os.lstat(present)  # the same user reads it as before; never all others
+            status = os.lstat(present)  # for the same users as before, but never for all others
             self.files.write(own, read_plain(present), mode=stat.S_IMODE(status.st_mode) & ~0o007, like=status)
 
     def give_env_back(self) -> None:

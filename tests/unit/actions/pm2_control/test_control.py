@@ -148,7 +148,7 @@ def test_without_a_daemon_nothing_is_started_to_find_out(home):
     [
         ({"state": "stopped"}, "name: '' is needed"),
         ({"state": "started", "name": "x", "script": "/bin/true", "ecosystem": "/x.json"}, "together with ecosystem"),
-        ({"state": "started", "name": "all", "script": "/bin/true"}, "give the name that the process shall have"),
+        ({"state": "started", "name": "all", "script": "/bin/true"}, "give the name that the process gets"),
         ({"state": "started", "name": "x", "script": "main.js"}, "not an absolute path"),
         ({"state": "started", "name": "x", "ecosystem": "/x.js"}, "name it *.config.js"),
         ({"state": "started", "name": "x", "instances": 0}, "give 1 or more"),

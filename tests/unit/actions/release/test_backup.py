@@ -131,7 +131,7 @@ def test_the_attic_is_beside_what_is_put_away_also_on_another_file_system(place,
 
 def test_what_cannot_be_put_away_is_one_line_after_the_backup(place):
     (place.folder / "tank-mail-app-attic").write_text("a file")
-    with pytest.raises(ActionFailed, match=r"^backup .* is made, but .*202611100930 could not be put away to .*; move it by hand$"):
+    with pytest.raises(ActionFailed, match=r"^backup .* is made, but .*202611100930 could not be renamed to .*; move it by hand$"):
         back_up(place, keep=2)
     assert back_up(place, keep=5).changed is False
 
@@ -171,7 +171,7 @@ def test_a_release_that_is_incomplete_is_not_backed_up(place):
 
 def test_no_room_is_said_before_anything_is_written(place):
     before = names(place)
-    with pytest.raises(Refused, match="has no room for a backup"):
+    with pytest.raises(Refused, match="has not enough space for a backup"):
         back_up(place, least_free_mb=1e12)
     assert names(place) == before
 
@@ -420,7 +420,7 @@ def test_links_of_an_archive_cannot_lead_outside_through_each_other(place, tmp_p
             member.linkname = link or ""
             packed.addfile(member, io.BytesIO(b""))
     before = names(place)
-    with pytest.raises(ActionFailed, match="would lie outside or is no file"):
+    with pytest.raises(ActionFailed, match="leads outside or is not a file"):
         back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert names(place) == before
 
@@ -460,7 +460,7 @@ def test_an_archive_cannot_write_outside(place, tmp_path, name, kind, link):
         member.type, member.linkname = kind, link
         packed.addfile(member, io.BytesIO(b""))
     before = names(place)
-    with pytest.raises(ActionFailed, match="would lie outside or is no file"):
+    with pytest.raises(ActionFailed, match="leads outside or is not a file"):
         back_up(place, archive=str(path), archive_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert names(place) == before
     assert not (place.folder / "outside").exists()
@@ -472,8 +472,8 @@ def test_an_archive_cannot_write_outside(place, tmp_path, name, kind, link):
         ({"archive": "/nope.tar", "archive_sha256": "0" * 64}, "archive: '/nope.tar' cannot be read on this host"),
         ({"archive": "nope.tar", "archive_sha256": "0" * 64}, "is not an absolute path"),
         ({"archive": "/nope.tar"}, "archive_sha256: None is needed with an archive"),
-        ({"archive": "/nope.tar", "archive_sha256": "abc"}, "is no SHA-256"),
-        ({"keep": 0}, "keep: 0 is no number of backups to keep"),
+        ({"archive": "/nope.tar", "archive_sha256": "abc"}, "is not a SHA-256"),
+        ({"keep": 0}, "keep: 0 is not a number of backups"),
     ],
 )
 def test_a_wrong_question_gets_one_line(place, options, words):

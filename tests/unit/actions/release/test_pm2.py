@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release import nginx as _release_nginx
-from ansible_collections.ops.remediation.plugins.module_utils._actions.release import pm2 as _release_pm2
+from ansible_collections.ops.remediation.plugins.module_utils._actions.release import pm2 as release_pm2
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import FOLDER, LINK, Place
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.pm2 import Pm2Applications, Settings
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome, user_name
@@ -160,7 +160,7 @@ def test_one_slow_answer_of_pm2_is_not_taken_for_an_end(monkeypatch, slow, good,
         "hung": Outcome({"state": pm2_rpc.HUNG, "problem": "it hangs", "processes": []}),
     }
     answers = [hung[how]] * slow + [Outcome({"state": pm2_rpc.UP, "processes": both(process())})] * 5
-    monkeypatch.setattr(_release_pm2, "call", lambda *_arguments, **_options: answers.pop(0))
+    monkeypatch.setattr(release_pm2, "call", lambda *_arguments, **_options: answers.pop(0))
     host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
     host._uid = os.geteuid()
     if good:
@@ -177,7 +177,7 @@ def test_a_daemon_that_is_away_is_not_asked_again(monkeypatch):
         asked.append(1)
         return Outcome({"state": pm2_rpc.STOPPED, "problem": "no PM2 daemon runs", "processes": []})
 
-    monkeypatch.setattr(_release_pm2, "call", call)
+    monkeypatch.setattr(release_pm2, "call", call)
     host = Pm2Applications(Settings(pm2_home="/home/tank/.pm2"))
     host._uid = os.geteuid()
     with pytest.raises(ActionFailed, match="no PM2 daemon runs"):
@@ -245,7 +245,7 @@ def test_other_applications_of_the_same_pm2_are_left_alone():
 
 def test_the_backend_stops_last(monkeypatch):
     stopped = []
-    monkeypatch.setattr(_release_pm2._pm2_control, "control", lambda request, check_mode: stopped.append((request.name, request.state)))
+    monkeypatch.setattr(release_pm2, "control", lambda request, check_mode: stopped.append((request.name, request.state)))
     extra = {**process("extra"), "script": f"{APP}/extra/index.js"}
     Host(lambda _now: [*both(process()), extra]).stop(APP)
     assert stopped == [("extra", "stopped"), ("worker", "stopped"), ("backend", "stopped")]
@@ -259,7 +259,7 @@ def test_a_process_that_does_not_stop_does_not_keep_the_others_from_it(monkeypat
         if request.name == "worker":
             raise ActionFailed("not finished within the deadline of 60 s")
 
-    monkeypatch.setattr(_release_pm2._pm2_control, "control", control)
+    monkeypatch.setattr(release_pm2, "control", control)
     with pytest.raises(ActionFailed, match=r"^worker: not finished within the deadline of 60 s$"):
         Host(lambda _now: both(process())).stop(APP)
     assert told == ["worker", "backend"]
@@ -273,7 +273,7 @@ def test_a_process_from_before_the_release_came_there_is_started_anew(monkeypatc
         asked.append(request.state)
         moment[0] = 4000.0 if request.state == "restarted" else moment[0]
 
-    monkeypatch.setattr(_release_pm2._pm2_control, "control", control)
+    monkeypatch.setattr(release_pm2, "control", control)
     host = Host(lambda _now: both(process(started_at=moment[0]), backend=100))
     host.start(APP, "worker", since)
     host.start_others(APP, ["worker"], since)
@@ -281,8 +281,8 @@ def test_a_process_from_before_the_release_came_there_is_started_anew(monkeypatc
 
 
 def test_a_process_that_cannot_be_started_anew_is_no_success(monkeypatch):
-    monkeypatch.setattr(_release_pm2._pm2_control, "control", lambda request, check_mode: None)
-    with pytest.raises(ActionFailed, match="worker could not be started anew"):
+    monkeypatch.setattr(release_pm2, "control", lambda request, check_mode: None)
+    with pytest.raises(ActionFailed, match="worker could not be restarted"):
         Host(lambda _now: both(process(started_at=2000.0))).start(APP, "worker", 3000.0)
 
 

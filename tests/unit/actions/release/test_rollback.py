@@ -159,7 +159,7 @@ def test_a_release_that_is_a_link_to_elsewhere_is_told_and_not_taken(place, tmp_
     identity = name[-12:] if place.layout == "folder" else "20261119"
     reasons, line = refused(place, identity)
     assert reasons == ["unreadable"]
-    assert f"is a link to {elsewhere}; releases are no links: add" in line
+    assert f"is a link to {elsewhere}; and a release cannot be a link; add" in line
     assert any(f"{identity} (" in line and "is a link to" in line for line in _release.listing(place.request(None))["lines"])
 
 
@@ -317,9 +317,9 @@ def test_the_running_release_behind_a_link_is_refused(tmp_path):
         (
             {"open_runs": None, "open_runs_unknown": "logsdb is down"},
             "open_run_unknown",
-            "not known (logsdb is down); mend what kept LogsDB",
+            "it is not known whether a mail run is open (logsdb is down); fix the access to LogsDB",
         ),
-        ({"least_free_mb": 1e12}, "space", "has no room"),
+        ({"least_free_mb": 1e12}, "space", "has not enough space"),
     ],
 )
 def test_an_open_run_or_a_full_disk_is_refused(place, options, reason, words):
@@ -377,10 +377,10 @@ def test_what_the_user_may_not_read_is_refused(place):
     [
         ({"app_dir": "opt/tank"}, "app_dir: 'opt/tank' is not the absolute path of a folder"),
         ({"app_dir": "/nope/tank"}, "lies in a folder that does not exist"),
-        ({"app_dir": "/etc/hostname"}, "is not a folder, and no link to one"),
-        ({"parts": ["backend", "page"]}, "is not a choice of backend, worker, frontend, env"),
-        ({"override": ["everything"]}, "override: 'everything' is nothing that can be overridden"),
-        ({"env_file": "/etc/.env"}, "does not lie in"),
+        ({"app_dir": "/etc/hostname"}, "is neither a folder nor a link to one"),
+        ({"parts": ["backend", "page"]}, "is not among backend, worker, frontend, env"),
+        ({"override": ["everything"]}, "override: 'everything' cannot be overridden; choose from open_run, same_release, damaged"),
+        ({"env_file": "/etc/.env"}, "is not in"),
     ],
 )
 def test_a_wrong_question_gets_one_line(folder, options, words):
@@ -423,11 +423,11 @@ GIVEN = {
     [
         ({"health_url": "127.0.0.1:3000/api/health"}, "health_url: '127.0.0.1:3000/api/health' is not the address of a page"),
         ({"health_url": "http://127.0.0.1:port/"}, "is not the address of a page"),
-        ({"worker_sign": "Scheduler("}, "worker_sign: 'Scheduler(' is no regular expression"),
-        ({"settle": float("nan")}, "settle: nan is no time to wait"),
-        ({"health_timeout": -1.0}, "health_timeout: -1.0 is no time to wait"),
-        ({"worker_timeout": float("inf")}, "worker_timeout: inf is no time to wait"),
-        ({"least_free_mb": float("nan")}, "least_free_mb: nan is no size"),
+        ({"worker_sign": "Scheduler("}, "worker_sign: 'Scheduler(' is not a regular expression"),
+        ({"settle": float("nan")}, "settle: nan is not a valid time"),
+        ({"health_timeout": -1.0}, "health_timeout: -1.0 is not a valid time"),
+        ({"worker_timeout": float("inf")}, "worker_timeout: inf is not a valid time"),
+        ({"least_free_mb": float("nan")}, "least_free_mb: nan is not a valid size"),
     ],
 )
 def test_what_no_release_could_prove_itself_by_is_refused_at_the_door(options, words):
@@ -440,7 +440,7 @@ def test_what_no_release_could_prove_itself_by_is_refused_at_the_door(options, w
 
 def test_two_at_once_do_not_get_in_each_others_way(folder):
     work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
-    with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is at work \(process \d+\)"):
+    with work.journal.alone(), pytest.raises(ActionFailed, match=r"another rollback or backup .* is running \(process \d+\)"):
         folder.roll_back(folder.id["B"])
 
 
@@ -513,7 +513,7 @@ def test_a_lack_of_inodes_is_told_as_one(place, monkeypatch):
     monkeypatch.setattr(_release_preflight, "_free", lambda _path: (50_000_000_000, 12))
     reasons, line = refused(place, place.id["B"])
     assert reasons == ["space"]
-    assert "has no room for this: 12 inodes free, 1000 needed; remove files there" in line
+    assert "has not enough space: 12 inodes free, 1000 needed; remove unused files there" in line
     assert "-attic" in line
     monkeypatch.setattr(_release_preflight, "_free", lambda _path: (5_000_000, 100_000))
     line = refused(place, place.id["B"], least_free_mb=200)[1]
@@ -537,7 +537,7 @@ def test_mails_that_wait_in_either_release_are_told(place):
         (place.paths[name] / "worker/spool").mkdir()
         (place.paths[name] / "worker/spool/7.json").write_text("{}")
     warnings = place.roll_back(place.id["B"], check_mode=True, env_policy="keep").warnings
-    assert warnings[0].startswith(f"{place.paths['B']}/worker/spool holds 1 files: what was sent since would be sent again")
+    assert warnings[0].startswith(f"{place.paths['B']}/worker/spool holds 1 files: mails that were sent since would be sent again")
     assert warnings[1].startswith("1 files in worker/spool of the running release are not sent yet")
 
 
@@ -565,7 +565,7 @@ def test_another_name_of_the_host_does_not_get_in_the_way_either(folder):
     folder.state = folder.folder / "another-state"
     with (
         other.journal.alone(),
-        pytest.raises(ActionFailed, match=r"another rollback or backup in .* is at work, of another inventory name"),
+        pytest.raises(ActionFailed, match=r"another rollback or backup is running in .*, under another inventory name"),
     ):
         folder.roll_back(folder.id["B"])
     assert folder.roll_back(folder.id["B"]).state == "rolled_back"
@@ -617,17 +617,17 @@ def test_a_release_whose_health_check_hangs_is_undone(tmp_path):
 def test_nginx_that_does_not_take_the_new_state_undoes_it(place):
     answers = iter(["", "unknown directive"])  # before anything is touched, and once the release is in place
     place.web.problem = lambda conf=None: next(answers, "")
-    assert "nginx would not take its configuration: unknown directive" in undone(place, place.id["B"])
+    assert "nginx rejects its configuration: unknown directive" in undone(place, place.id["B"])
     assert place.web.reloads == 1  # with the former release
 
 
 def test_a_page_that_is_not_served_any_more_undoes_it(place):
     place.web.page = ["", "http://127.0.0.1/: it answers 403"]
-    assert "the page was served before and is not now: http://127.0.0.1/: it answers 403" in undone(place, place.id["B"])
+    assert "the page was served before the rollback and is not now: http://127.0.0.1/: it answers 403" in undone(place, place.id["B"])
     place.web.page = ["http://127.0.0.1/: no answer", "http://127.0.0.1/: it answers 403"]  # it was not served before either
     assert place.roll_back(place.id["B"]).state == "rolled_back"
     place.web.page = ["", ""]
-    assert "see that the page is served, as it was before" in place.roll_back(place.id["C"]).steps
+    assert "verify that the page is served, as it was before" in place.roll_back(place.id["C"]).steps
 
 
 def test_a_former_release_that_does_not_run_either_is_back_and_said_so(folder):
@@ -778,7 +778,7 @@ def test_what_is_left_of_a_copy_and_cannot_be_removed_is_only_a_warning(folder, 
         folder.roll_back(folder.id["B"], no_copy, copy=True)
     partial = error.value.details["partial"]
     assert (partial.state, folder.running(), folder.lost()) == ("undone", "A", [])
-    assert "not all was put in order: Directory not empty" in " ".join(partial.warnings)
+    assert "not everything was cleaned up: Directory not empty" in " ".join(partial.warnings)
 
 
 @pytest.mark.parametrize("event", ["placed", "finished"])
@@ -802,17 +802,17 @@ def test_a_request_to_end_is_not_heard_while_the_former_release_is_brought_back(
     place = Installation(tmp_path / "opt", worker=CRASHES).start()
     heard, told = [True], []
 
-    def hear(wanted):
+    def listen(wanted):
         heard[0] = wanted
 
     def ends(name):
         if name == "journal undoing" or told:
             told.append(name)
             if heard[0]:
-                raise ActionFailed("the run was told to end (SIGTERM)")
+                raise ActionFailed("the run received SIGTERM")
 
     place.applications.hook = place.web.hook = ends
-    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), hear=hear)
+    tools = _release.Tools(place.applications, place.web, Files(ends), bounded=lambda function, deadline: function(), listen=listen)
     with pytest.raises(ActionFailed) as error:
         _release.roll_back(place.request("latest"), tools, check_mode=False)
     assert (error.value.details["partial"].state, place.running(), len(told) > 5) == ("undone", "A", True)
@@ -826,11 +826,11 @@ def test_the_lock_is_held_on_a_full_disk_and_one_that_cannot_be_made_is_one_line
 
     work = _release.Rollback(folder.request(folder.id["B"]), _release.Tools(folder.applications), check_mode=False)
     monkeypatch.setattr(os, "pwrite", full)
-    with work.journal.alone(), pytest.raises(ActionFailed, match="another rollback or backup of this installation is at work"):
+    with work.journal.alone(), pytest.raises(ActionFailed, match="another rollback or backup of this installation is running"):
         folder.roll_back(folder.id["B"])
     Path(f"{work.journal.path}.lock").unlink()
     Path(f"{work.journal.path}.lock").mkdir()
-    with pytest.raises(ActionFailed, match=r"^the lock .* cannot be made \(Is a directory\); make room or give another state_dir$"):
+    with pytest.raises(ActionFailed, match=r"^the lock .* cannot be made \(Is a directory\); free space or give another state_dir$"):
         folder.roll_back(folder.id["B"])
 
 
@@ -903,7 +903,7 @@ def test_a_former_release_that_is_back_is_started_although_something_failed_on_t
     assert len(back) == 2
     assert place.running() == "A"
     assert error.value.details["partial"].state == "undone"
-    assert "not all was put in order: Input/output error" in " ".join(error.value.details["partial"].warnings)
+    assert "not everything was cleaned up: Input/output error" in " ".join(error.value.details["partial"].warnings)
     assert place.lost() == []
     place.end()
 
@@ -955,7 +955,7 @@ def test_a_disk_that_fills_up_while_copying_leaves_what_runs(tmp_path, small_dis
     big.write_bytes(b"x" * 1_800_000)
     place.digests["B"] = digest(place.paths["B"])
     pids = {name: place.applications.pid(name) for name in ("backend", "worker")}
-    with pytest.raises(Refused, match="has no room"):
+    with pytest.raises(Refused, match="has not enough space"):
         place.roll_back("latest", copy=True)
     place.folder.joinpath("fill").write_bytes(b"x")
     free = os.statvfs(place.folder).f_bavail * os.statvfs(place.folder).f_frsize
@@ -1030,7 +1030,7 @@ def _late(place, to, *, seconds, **options):
 
 def test_an_old_answer_about_mail_runs_is_refused_before_anything_stops(place):
     before = place.running(), {name: place.applications.pid(name) for name in ("backend", "worker")}
-    with pytest.raises(Refused, match=r"LogsDB was asked 121 s ago, and that holds for 120 s; run the same command again") as error:
+    with pytest.raises(Refused, match=r"LogsDB was read 121 s ago, and its answer is valid for 120 s; run the same command again") as error:
         _late(place, place.id["B"], seconds=121.0)
     partial = error.value.details["partial"]
     assert (partial.state, partial.changed, partial.steps) == ("refused", False, [])
@@ -1045,7 +1045,7 @@ def test_an_old_answer_about_mail_runs_is_refused_before_anything_stops(place):
 
 def test_what_was_copied_for_too_long_is_a_backup_for_the_next_run(folder, small_disk):
     backup = make_release(small_disk / "tank-mail-app-backup-202611191200", "E")
-    with pytest.raises(Refused, match="LogsDB was asked 300 s ago"):
+    with pytest.raises(Refused, match="LogsDB was read 300 s ago"):
         _late(folder, "202611191200", seconds=300.0, backup_dirs=[str(small_disk)])
     beside = folder.folder / "tank-mail-app-backup-202611191200"
     assert digest(beside) == digest(backup)
