@@ -27,8 +27,15 @@ def test_only_the_areas_of_the_host():
     assert ids(areas=[]) == []
 
 
-def test_a_null_parameter_is_left_out():
-    assert choose(CHECKS, ["pm2"])[0] == {"check": "pm2.daemon", "params": {"pm2_home": "/h"}}
+def test_a_null_parameter_stays_so_that_no_variable_fills_it():
+    assert choose(CHECKS, ["pm2"])[0] == {"check": "pm2.daemon", "params": {"pm2_home": "/h", "user": None}}
+
+
+def test_an_id_alone_is_a_check():
+    assert choose(["pm2.daemon", "nginx.running"], ["pm2"], extra=["web.page"]) == [
+        {"check": "pm2.daemon", "params": {}},
+        {"check": "web.page", "params": {}},
+    ]
 
 
 def test_extra_off_and_tune():
@@ -38,7 +45,7 @@ def test_extra_off_and_tune():
     assert tuned[1] == {"check": "pm2.saved", "params": {"pm2_home": "/h", "user": "tankmail"}, "deadline": 2}
     assert choose(CHECKS, ["pm2"], tune={"pm2.saved": {"params": {"pm2_home": None}, "deadline": None}})[1] == {
         "check": "pm2.saved",
-        "params": {},
+        "params": {"pm2_home": None},
     }
 
 
@@ -90,10 +97,20 @@ def test_a_driver_that_nobody_brings_is_refused(strange):
         ({"tune": {"zzz": {}}}, "daily_check_tune: 'zzz' is not in this list of checks; it has pm2.daemon, pm2.saved, nginx.running"),
         ({"tune": {"pm2.saved": {"parms": {}}}}, "daily_check_tune: pm2.saved has parms; only params and deadline can be tuned"),
         ({"tune": {"pm2.saved": 3}}, "daily_check_tune: pm2.saved has 3; write {params: {...}, deadline: <seconds>}"),
-        ({"extra": ["web.page"]}, "daily_check_extra: 'web.page' is not a check; write {check: <id>, params: {...}, deadline: <seconds>}"),
+        ({"extra": [3]}, "daily_check_extra: 3 is not a check; write its id, or {check: <id>, params: {...}, deadline: <seconds>}"),
     ],
 )
 def test_a_slip_in_the_inventory_gets_one_line(options, message):
     with pytest.raises(WrongCadence) as caught:
         choose(CHECKS, ["pm2"], name="daily_check", **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("area", "hint"),
+    [("pm", "did you mean pm2?"), ("templates", "there are pm2, backend,"), ("run", "there are pm2, backend,")],
+)
+def test_an_area_without_checks_is_refused(area, hint):
+    with pytest.raises(WrongCadence) as caught:
+        choose(CHECKS, [area])
+    assert str(caught.value).startswith(f"stack_areas: {area!r} is not an area that has checks; {hint}")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED
+from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
+from ansible_collections.ops.remediation.plugins.module_utils._core.check import variables_of
 from inventory_rules import commented_out, explanations, uncommented
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -70,7 +71,7 @@ def test_what_is_commented_out_is_told_from_an_explanation():
 
 def test_every_area_is_in_the_example():
     areas = [area for path in FILES for area in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stack_areas", [])]
-    assert set(areas) == set(REGISTERED)
+    assert set(areas) == set(registry.REGISTERED)
 
 
 def test_what_differs_by_site_stands_in_the_files_of_the_sites():
@@ -93,3 +94,23 @@ def test_outbound_names_oracle_and_logsdb_of_the_site():
 def test_backups_and_rollbacks_are_shown():
     taken = {name: of for path in FILES for name, of in (yaml.safe_load(uncommented(path.read_text(encoding="utf-8"))) or {}).items()}
     assert all(any(name.startswith(prefix) for name in taken) for prefix in PLAYBOOKS)
+
+
+def test_what_is_commented_out_without_being_called_an_example_is_the_default():
+    """A line that is commented out shows the default of the parameters that it fills, unless its explanation says that it is an example."""
+    defaults = {
+        name: spec.get("default")
+        for check in registry.every()
+        for spec in check.parameters.values()
+        for name in variables_of(spec)[:1]
+        if spec.get("default") is not None
+    }
+    shown = {}
+    for path in FILES:
+        for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")):
+            if not re.search(r"[Ee]xample|예시", block):
+                taken = "\n".join(line for line, is_one in zip(block.splitlines(), commented_out(block), strict=True) if is_one)
+                shown |= yaml.safe_load(uncommented(taken)) or {}
+    told = {name: value for name, value in shown.items() if name in defaults and name != "stack_ses_key_advice_days"}
+    assert len(told) > 15
+    assert {name: defaults[name] for name in told} == told

@@ -13,8 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible_collections.ops.remediation.plugins.action import run_guard, run_verdict
@@ -74,7 +73,17 @@ def act(monkeypatch):
     """Return a function that runs an action with arguments; ``answer`` is what the module would return, or raise."""
     monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
 
-    def run(plugin, arguments, answer=None, delegate_to=None, transport="ssh", become=None, environment=None, **variables):
+    def run(
+        plugin,
+        arguments,
+        answer=None,
+        delegate_to=None,
+        transport="ssh",
+        become=None,
+        environment=None,
+        template=lambda value: value,
+        **variables,
+    ):
         sent = []
 
         def execute(self, module_name, module_args, task_vars):
@@ -91,7 +100,7 @@ def act(monkeypatch):
         made = plugin.ActionModule.__new__(plugin.ActionModule)
         made._task = SimpleNamespace(args=arguments, delegate_to=delegate_to, check_mode=False, action="x", environment=environment)
         made._connection = SimpleNamespace(transport=transport, become=become)
-        made._templar = SimpleNamespace(template=lambda value: value)
+        made._templar = SimpleNamespace(template=template)
         monkeypatch.setattr(plugin.ActionModule, "_configure_module", lambda self, **options: None, raising=False)
         return made.run(task_vars={"inventory_hostname": "tank-app", "stack_site": "seoul", **variables}), sent
 
@@ -105,6 +114,27 @@ def test_the_action_tells_who_asks_and_what_was_expected(act):
     result, sent = act(action, ASKED, {"changed": False, "findings": [1]})
     assert sent[0]["asked_from"] == "tank-app"
     assert result == {"changed": False, "findings": [1], "expected": ["pm2.daemon"], "site": "seoul", "asked_from": "tank-app"}
+
+
+def test_what_a_check_leaves_out_is_filled_from_the_inventory(act):
+    variables = {"stack_pm2_home": "/home/tank/.pm2", "stack_pm2_user": "tank"}
+    _result, sent = act(action, {"checks": [{"check": "pm2.daemon"}, {"check": "pm2.user", "params": {"user": "other"}}]}, **variables)
+    assert [entry["params"] for entry in sent[0]["checks"]] == [
+        {"pm2_home": "/home/tank/.pm2", "user": "tank"},
+        {"pm2_home": "/home/tank/.pm2", "user": "other"},
+    ]
+
+
+def test_a_variable_that_refers_to_what_is_undefined_is_named(act):
+    def template(value):
+        if value == "{{ nowhere }}":
+            raise AnsibleUndefinedVariable("'nowhere' is undefined")
+        return value
+
+    result, sent = act(action, ASKED, stack_pm2_user="{{ nowhere }}", template=template)
+    assert sent == []
+    assert result["msg"].startswith("stack_pm2_user: '(not shown)' refers to what is not defined ('nowhere' is undefined); define it")
+    assert result["expected"] == ["pm2.daemon"]
 
 
 CONTROLLER = {"delegate_to": "localhost", "transport": "local"}
@@ -256,11 +286,8 @@ def test_a_secret_never_reaches_the_host(act):
 
 @pytest.mark.parametrize("dsn", ["scott/planted@db", "(DESCRIPTION=(ADDRESS=(HOST=h))(CONNECT_DATA=(PASSWORD=planted)))"])
 def test_a_password_in_a_dsn_of_stack_oracle_targets_never_reaches_the_host(act, dsn):
-    defaults = yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]
-    role = next(entry["params"] for entry in defaults if entry["check"] == "oracle.connect")
-    assert role["targets"] == "{{ stack_oracle_targets | default(none) }}"
     targets = [{"name": "customer-db", "dsn": dsn, "user": "scott", "password_from": {"file": "/etc/tank/password"}}]
-    result, sent = act(action, {"checks": [{"check": "oracle.connect", "params": {"targets": targets}}]})
+    result, sent = act(action, {"checks": [{"check": "oracle.connect"}]}, stack_oracle_targets=targets)
     assert sent == []
     assert result["msg"].startswith("checks[0].params.targets: '(hidden)' looks like a secret")
     assert "planted" not in json.dumps(result)
