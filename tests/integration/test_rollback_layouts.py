@@ -272,7 +272,7 @@ def test_where_one_host_refuses_none_is_touched(roll, sites):
     run = roll(inventory(folder, hosts), "202611200930")
     assert run.code == 2, run.output
     assert versions(folder) == ["B", "B"]
-    assert "busan cannot be rolled back, so no host was touched" in run.output
+    assert "busan cannot be rolled back, so no host was changed" in run.output
     assert not (folder / "state-seoul").exists()
 
 
