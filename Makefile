@@ -1,7 +1,7 @@
 # Everything for work from a checkout. `make` alone lists the targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-containers daily-check test ci unit molecule container-faults lint sanity packaging integration faults bench docs wheelhouse replica-up replica-fault replica-faults replica-heal replica-down clean clean-containers
+.PHONY: help setup setup-containers daily-check test ci full unit molecule container-faults lint sanity packaging integration faults versions bench docs wheelhouse replica-up replica-fault replica-faults replica-heal replica-down clean clean-containers
 
 # Relative: the path of the checkout may hold blanks.
 BIN := .venv/bin
@@ -37,11 +37,14 @@ daily-check: setup ## Start the replica and run the daily check on it
 	@$(REPLICA) up --keep-faults
 	@$(BIN)/ansible-playbook playbooks/daily_check.yml -i inventories/replica $(ARGS)
 
-test: setup ## Run the tests that need no containers, each fault made in one way
-	@$(BIN)/python tools/run_stages.py
+test: setup ## Run the tests that need no containers, with a sample of the faults (under 10 minutes)
+	@$(BIN)/python tools/run_stages.py test
 
-ci: setup-containers ## Run all tests: those, all ways of each fault, and hosts in containers
-	@$(BIN)/python tools/run_stages.py all
+ci: setup-containers ## Run all tests, each fault in one way, and each role on hosts in containers (under 30 minutes)
+	@$(BIN)/python tools/run_stages.py ci
+
+full: setup-containers ## Run everything: also each fault in all ways, and all Molecule scenarios (under 90 minutes)
+	@$(BIN)/python tools/run_stages.py full
 
 unit: setup ## Run the unit tests
 	@$(BIN)/python tools/run_stages.py unit
@@ -58,14 +61,17 @@ packaging: setup ## Build the archive, install it and run from it
 integration: setup ## Run the integration targets and tests on a replica
 	@$(BIN)/python tools/run_stages.py integration integration-long
 
-faults: setup ## Make each fault on a replica, and expect it to be found
+faults: setup ## Make each fault on a replica in all ways, and expect it to be found
 	@$(BIN)/python tools/run_stages.py faults faults-rest
 
 molecule: setup-containers ## Run the Molecule scenarios on a replica in containers
-	@$(BIN)/python tools/run_stages.py molecule
+	@$(BIN)/python tools/run_stages.py molecule molecule-rest
 
 container-faults: setup-containers ## Make the faults that need hosts of their own, and expect them to be found
-	@$(BIN)/python tools/run_stages.py container-faults
+	@$(BIN)/python tools/run_stages.py container-faults container-faults-rest
+
+versions: setup ## Run the controller's tests with each ansible-core that is supported
+	@$(BIN)/python tools/run_stages.py versions
 
 bench: setup ## Measure against the bars
 	@$(BIN)/python tests/bench/run.py

@@ -1,6 +1,6 @@
 """Run the Molecule scenarios on replicas in containers, two at a time; go on after one that failed, and clean up.
 
-python tools/run_molecule.py [--lanes N] [--keep] [scenario...]
+python tools/run_molecule.py [--lanes N] [--keep] [--part roles|modules] [scenario...]
 
 A line a scenario; what Molecule printed is in .cache/molecule/<scenario>.log, and the end of it is shown where one failed.
 Ctrl-C and SIGTERM end what runs, begin no further scenario, and remove the containers: that takes some seconds.
@@ -29,6 +29,8 @@ MOLECULE = [str(Path(sys.executable).parent / "molecule")]
 REPLICA = [sys.executable, str(CHECKOUT / "tests/replica/replica")]
 ENGINE = CHECKOUT / "tests/replica/containers"
 OWNER = "default"  # the scenario that makes and removes the containers
+# Scenarios that together run every role; emergency_rollback makes its backup with release_backup.
+OF_ROLES = ("check_runtime", "daily_check", "emergency_rollback")
 LONGEST = 600  # seconds for one scenario, far more than it takes
 LONGEST_UP = 900  # seconds; the first one builds the image
 LONGEST_CALL = 300  # seconds for another command of the replica
@@ -47,6 +49,7 @@ def main() -> int:
     existing = sorted(path.parent.name for path in CHECKOUT.glob("molecule/*/molecule.yml"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", help=f"of: {', '.join(existing)}")
+    parser.add_argument("--part", choices=["roles", "modules"], help="roles: the scenarios that run each role; modules: the others")
     parser.add_argument("--lanes", type=int, default=2, help="scenarios at work at the same time (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the containers")
     options = parser.parse_args()
@@ -60,7 +63,8 @@ def main() -> int:
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     stop_on_signals()
-    chosen = sorted(options.scenarios or existing, key=lambda name: (name != OWNER, name))
+    part = [name for name in existing if options.part is None or (name in OF_ROLES) == (options.part == "roles")]
+    chosen = sorted(options.scenarios or part, key=lambda name: (name != OWNER, name))
     began = time.monotonic()
     failed, ill = run(chosen, min(options.lanes, len(chosen)), keep=options.keep)
     if STOP.is_set():

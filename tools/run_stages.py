@@ -1,6 +1,8 @@
-"""Run the test stages, go on after one that failed, and say at the end what failed and how many tests ran.
+"""Run the test stages, go on after one that failed, and report at the end what failed and how many tests ran.
 
-python tools/run_stages.py [stage...|all]     by default every stage of `make test`
+python tools/run_stages.py [test|ci|full|stage...]     by default the stages of `make test`
+
+Stages run beside each other as long as the processors suffice: most of them wait more than they compute.
 """
 
 import contextlib
@@ -11,8 +13,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
@@ -21,28 +23,60 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-rfEs", "--no-header", "-p", "no:cacheprovider"]
 INTEGRATION = [sys.executable, "tests/integration/run.py"]
 FAULTS = [sys.executable, "tests/faults/run.py", "--clean-runs", "area"]
+MOLECULE = [sys.executable, "tools/run_molecule.py"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One program that runs tests.
+
+    processors: how many it keeps busy on average. seconds: how long it takes on two idle processors, where nothing else runs; the
+    longest begins first, as far as the processors suffice. in_containers: it needs hosts in containers. replica: the name of the replica
+    that it makes, where another stage of the same program may run beside it.
+    """
+
+    argv: list[str]
+    processors: float
+    seconds: int
+    in_containers: bool = False
+    replica: str = ""
+
+
 STAGES = {
-    "unit": [*PYTEST, "tests/unit"],
-    "lint": [sys.executable, "tools/lint.py"],
-    "sanity": [sys.executable, "tools/sanity.py"],
-    "packaging": [*PYTEST, "tests/packaging"],
-    "integration": [*INTEGRATION, "--part", "rest"],
-    "faults": [*FAULTS, "--rows", "quick"],
-    "integration-long": [*INTEGRATION, "--part", "long"],
-    "faults-rest": [*FAULTS, "--rows", "rest"],
-    "molecule": [sys.executable, "tools/run_molecule.py"],
-    "container-faults": [*FAULTS, "--containers"],
+    # Six workers for two processors: half of these tests wait for processes, servers and time limits.
+    "unit": Stage([*PYTEST, "-n", "6", "--dist", "worksteal", "tests/unit"], 1.6, 190),
+    "lint": Stage([sys.executable, "tools/lint.py"], 1.3, 85),
+    "sanity": Stage([sys.executable, "tools/sanity.py"], 1.0, 180),
+    "packaging": Stage([*PYTEST, "tests/packaging"], 0.8, 30),
+    "integration": Stage([*INTEGRATION, "--part", "rest"], 0.8, 250),
+    "integration-long": Stage([*INTEGRATION, "--part", "long"], 0.5, 540),
+    "faults-sample": Stage([*FAULTS, "--rows", "sample"], 0.9, 80, replica="faults-sample"),
+    "faults": Stage([*FAULTS, "--rows", "once"], 0.9, 640, replica="faults"),
+    "faults-rest": Stage([*FAULTS, "--rows", "rest"], 0.9, 430, replica="faults-rest"),
+    "molecule": Stage([*MOLECULE, "--part", "roles"], 0.8, 240, in_containers=True),
+    "molecule-rest": Stage([*MOLECULE, "--part", "modules"], 1.2, 500, in_containers=True),
+    "container-faults": Stage(
+        [*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True, replica="faults-hosts"
+    ),
+    "container-faults-rest": Stage([*FAULTS, "--containers", "--rows", "rest"], 1.2, 400, in_containers=True, replica="faults-hosts"),
+    "versions": Stage([sys.executable, "tools/versions.py"], 1.0, 600),
 }
-# Stages that need hosts in containers.
-IN_CONTAINERS = ("molecule", "container-faults")
-# Stages that use one processor; two of them run at a time, the longest first.
-SMALL = ("unit", "integration-long", "integration", "sanity", "lint", "packaging")
-# What `make test` leaves out: what waits for minutes, further ways of faults that it makes in one way, and what needs podman.
-LEFT_OUT = ("integration-long", "faults-rest", *IN_CONTAINERS)
+# The plans. `make test`: what needs no podman and waits for no minutes, and a fault of each area. `make ci`: every test, each fault in one
+# way, each role under Molecule. `make full`: everything.
+_TEST = ("unit", "lint", "sanity", "packaging", "integration")
+_CI = (*_TEST, "integration-long", "faults", "molecule", "container-faults")
+PLANS = {
+    "test": (*_TEST, "faults-sample"),
+    "ci": _CI,
+    "full": (*_CI, "faults-rest", "molecule-rest", "container-faults-rest", "versions"),
+}
+PROCESSORS = max(2.0, float(os.cpu_count() or 2))
+SHARED = 1.15  # stages wait at different times, so that together they may need a little more than there is
 # Stages call ansible-playbook and its like by name. What forbids byte code (images of Python do) is left out, as in the Makefile.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 ENVIRONMENT |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
-LONGEST = 1500  # seconds for one stage, far more than it takes; `make test` should stay under 20 minutes, `make ci` under 60
+# Seconds for one stage, far more than it takes. On two processors `make test` takes less than 10 minutes, `make ci` 30, `make full` 90.
+LONGEST = 2400
 CLEANS_UP = 90  # seconds that a stage which was told to end has for removing its containers
 RUNNING: list[subprocess.Popen[str]] = []
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
@@ -66,25 +100,30 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     problem: str = ""
     named: list[str] = field(default_factory=list)  # lines in which it names what failed
+    work: float = 0.0  # seconds of processor time, without what runs as a service (the replica's processes)
 
 
 def main(names: list[str]) -> int:
-    """Run the named stages, all by default; returns the exit code."""
-    unknown = [name for name in names if name not in STAGES and names != ["all"]]
+    """Run the stages of a plan or the named stages, by default those of `make test`; returns the exit code."""
+    plan = (names or ["test"])[0]
+    unknown = [] if names == [plan] and plan in PLANS else [name for name in names if name not in STAGES]
     if unknown:
-        print(f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}, or all", file=sys.stderr)
+        print(
+            f"run_stages: no stage {', '.join(unknown)}; there are {', '.join(STAGES)}, or one of {', '.join(PLANS)}",
+            file=sys.stderr,
+        )
         return 2
-    chosen = list(STAGES) if names == ["all"] else names or [name for name in STAGES if name not in LEFT_OUT]
-    missing = no_containers() if set(chosen) & set(IN_CONTAINERS) else ""
+    chosen = list(names) if plan in STAGES else list(PLANS[plan])
+    missing = no_containers() if any(STAGES[name].in_containers for name in chosen) else ""
     if missing:
-        # Said now, and not when the other stages have run for forty minutes.
+        # Reported now, and not when the other stages have run for twenty minutes.
         print(f"run_stages: no containers here: {missing}; `make test` runs what needs none", file=sys.stderr)
         return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     began = time.monotonic()
     outcomes = run_all(chosen)
-    tell(outcomes, () if names else LEFT_OUT, time.monotonic() - began)
+    report(outcomes, [name for name in PLANS["full"] if name not in chosen] if plan in PLANS else [], time.monotonic() - began)
     return int(any(outcome.problem for outcome in outcomes))
 
 
@@ -103,31 +142,58 @@ def no_containers() -> str:
 
 
 def run_all(names: Sequence[str]) -> list[Outcome]:
-    """Run stages: first those that use one processor two at a time, then the others one by one."""
-    small = [name for name in SMALL if name in names]
-    with ThreadPoolExecutor(2) as pool:
-        began = [pool.submit(run, name, f"{name:<16} | " if len(small) > 1 else "") for name in small]
+    """Run stages beside each other, as many as the processors suffice for; returns how each ended, in the order of ``names``.
+
+    The longest begins first. One that keeps more processors busy than are free waits while a shorter one that fits begins.
+    """
+    waiting = sorted(names, key=lambda name: -STAGES[name].seconds)
+    at_work: dict[Future[Outcome], str] = {}
+    outcomes: dict[str, Outcome] = {}
+    # In threads, also a single one: this one must be free for Ctrl-C, and wait then until the stages have cleaned up.
+    with ThreadPoolExecutor(len(waiting) or 1) as pool:
         try:
-            outcomes = [future.result() for future in began]
-            # In a thread too: this one must be free for Ctrl-C, and wait then until the stage has cleaned up.
-            return outcomes + [pool.submit(run, name).result() for name in names if name not in small]
+            while waiting or at_work:
+                for name in next_of(waiting, at_work.values()):
+                    waiting.remove(name)
+                    at_work[pool.submit(run, name, f"{name:<21} | " if len(names) > 1 else "")] = name
+                for ended in wait(at_work, return_when=FIRST_COMPLETED).done:
+                    outcomes[at_work.pop(ended)] = ended.result()
         except KeyboardInterrupt:
-            # The stages have been told; they still clean up before this leaves the pool.
+            # The stages have got the signal; they still clean up before this leaves the pool.
             pool.shutdown(wait=False, cancel_futures=True)
             raise SystemExit(130) from None
+    return [outcomes[name] for name in names]
+
+
+def next_of(waiting: Sequence[str], at_work: Iterable[str]) -> list[str]:
+    """Return the waiting stages that begin now.
+
+    One that needs more processors than there are begins when nothing runs. Of those in containers one runs at a time: they share the
+    image, which the first one builds.
+    """
+    running = list(at_work)
+    begin = []
+    for name in waiting:
+        stage = STAGES[name]
+        fits = sum(STAGES[other].processors for other in running) + stage.processors <= PROCESSORS * SHARED
+        shares = stage.in_containers and any(STAGES[other].in_containers for other in running)
+        if not running or (fits and not shares):
+            begin.append(name)
+            running.append(name)
+    return begin
 
 
 def run(name: str, prefix: str = "") -> Outcome:
     """Run one stage and pass its output on, each line with a prefix."""
     print(f"\n== {name}" if not prefix else f"{prefix}begins", flush=True)
     started = time.monotonic()
-    outcome = Outcome(name, 0)
+    outcome, stage = Outcome(name, 0), STAGES[name]
     # A session of its own, so that whatever a hanging stage started ends with it.
     with (
         subprocess.Popen(
-            STAGES[name],
+            stage.argv,
             cwd=CHECKOUT,
-            env=ENVIRONMENT,
+            env={**ENVIRONMENT, **({"TANK_REPLICA_NAME": stage.replica} if stage.replica else {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -141,10 +207,19 @@ def run(name: str, prefix: str = "") -> Outcome:
             print(f"{prefix}{line}", end="", flush=True)
             outcome.counts += count(line.strip())
             outcome.named += [line.strip()] if NAMED_AS_FAILED.match(line) else []
+        outcome.work = processor_time(child)
         child.wait()
     outcome.seconds = time.monotonic() - started
     outcome.problem = problem_of(outcome, child.returncode)
     return outcome
+
+
+def processor_time(child: subprocess.Popen[str]) -> float:
+    """Wait for a stage to end; returns the processor time that it and the processes it waited for used."""
+    # It stays to be waited for: its exit code is read by Popen.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    fields = Path(f"/proc/{child.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def count(line: str) -> Counter[str]:
@@ -212,7 +287,7 @@ def end(child: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(child.pid, number)
 
 
-def tell(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> None:
+def report(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> None:
     """Print a line for each stage, what was left out, and the total."""
     print()
     total: Counter[str] = Counter()
@@ -222,12 +297,12 @@ def tell(outcomes: list[Outcome], left_out: Sequence[str], seconds: float) -> No
         total["failed"] += bool(outcome.problem and not outcome.counts["failed"])
         state = f"FAILED ({outcome.problem})" if outcome.problem else "ok"
         numbers = ", ".join(f"{number} {word}" for word, number in sorted(outcome.counts.items()))
-        print(f"{outcome.name:<16} {outcome.seconds:6.1f} s  {state:<24} {numbers}")
+        print(f"{outcome.name:<21} {outcome.seconds:6.1f} s  {outcome.work:6.1f} s of processor  {state:<24} {numbers}")
     failed = [outcome for outcome in outcomes if outcome.problem]
     print(f"\n{'failed stages: ' + ', '.join(outcome.name for outcome in failed) if failed else 'all stages are well'}", end="")
     print(f", {seconds:.0f} s")
     if left_out:
-        print(f"left out: {', '.join(left_out)} (make ci runs them too; the last two need podman)")
+        print(f"left out: {', '.join(left_out)} (make full runs them too)")
     print(f"total: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
     for outcome in failed:
         for line in outcome.named[:MOST_NAMED]:

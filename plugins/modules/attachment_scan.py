@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: attachment_scan
-short_description: Say for each wanted attachment whether it is there, once and whole
+short_description: Check for each wanted attachment whether it is there, once and whole
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
@@ -16,37 +16,37 @@ description:
     name gets exactly one outcome, V(FOUND), V(NOT_FOUND), V(DUPLICATED) or V(INVALID), and the reason as a fault code; V(UNKNOWN) where a
     folder did not answer.
   - The state of the mount comes first, from the kernel's list of mounts, then the right to read each part of the path as the user of the
-    worker (O(as_user)). In a mount that does not answer nothing is looked for; the other O(roots) are
-    looked into, and a name that these do not hold is V(UNKNOWN).
-  - A missing file is told from one whose name differs in case, blanks or Unicode normalisation, and from one with a similar name. A batch that
-    has not run, or failed, is told from single missing files.
+    worker (O(as_user)). A mount that does not answer is not read; the other O(roots) are
+    read, and a name that they do not hold is V(UNKNOWN).
+  - The module distinguishes a missing file from one whose name differs in case, blanks or Unicode normalisation, and from one with a similar name.
+    It distinguishes a batch that has not run, or failed, from single missing files.
   - Contents are judged by their structure, PDF, XLSX, XLS and CSV, from their first and last 16 kB.
-  - Wanted names are compared with names in the folders and never used as paths. Links to folders are not followed, and no folder is
-    looked into whose name ends with an allowed extension.
-  - Whatever the mount does, the answer comes within O(deadline), with what was found by then, and no process is left that the next run would
-    wait for; while one is still stuck in the kernel, another run does not start a second one.
-  - O(state=renamed) gives files whose names differ in case or blanks alone the wanted names. It overwrites nothing, and keeps a journal from which
-    O(state=undone) puts all back.
+  - Wanted names are compared with names in the folders and never used as paths. Links to folders are not followed, and folders
+    whose names end with an allowed extension are not read.
+  - However the mount behaves, the module returns within O(deadline) with what was found by then, and leaves no process that the next run would
+    wait for; while one is still blocked in the kernel, another run does not start a second one.
+  - O(state=renamed) renames files whose names differ only in case or blanks to the wanted names. It overwrites nothing, and keeps a journal from which
+    O(state=undone) restores all names.
 attributes:
   check_mode:
     support: full
-    description: Looks the same, writes nothing, and says what would be renamed.
+    description: Runs the same checks, writes nothing, and returns what would be renamed.
   diff_mode:
     support: full
     description: Shows the paths before and after a rename, one a line.
   idempotent:
     support: full
-    description: Files that have the wanted names are left alone.
+    description: Files that have the wanted names are not changed.
   action:
     support: none
     description: Runs on the host only.
 options:
   state:
     description:
-      - V(present) only looks.
-      - V(renamed) renames, where nothing else can be meant, then looks again. It needs a mount that can be written to, and is a matter for approval.
-      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It looks for nothing, and takes no other options but
-        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and the task fails; ask again then.
+      - V(present) only checks.
+      - V(renamed) renames where the match is unambiguous, then checks again. It needs a writable mount, and should be approved by a person.
+      - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It checks nothing, and uses no other options than
+        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and the task fails; run it again when it is mounted.
     type: str
     choices: [present, renamed, undone]
     default: present
@@ -61,7 +61,7 @@ options:
   wanted:
     description:
       - Wanted file names, or dictionaries with C(name) and C(group), the customer group that outcomes are counted for.
-      - Without this, O(wanted_file) and O(wanted_query), only whether there are files at all is asked.
+      - Without this, O(wanted_file) and O(wanted_query), the module only checks whether there are files at all.
     type: list
     elements: raw
   wanted_file:
@@ -72,7 +72,7 @@ options:
     type: str
   wanted_query:
     description:
-      - A query in a database for the wanted names, asked on the host of the task. Nothing of a row is kept but the name and the group.
+      - A query in a database for the wanted names, run on the host of the task. Only the name and the group of a row are kept.
       - A database that cannot be used leaves the names unknown, with the code of the fault that explains it; whether there are files at all
         is asked then. A password that was refused is not tried again before it changes.
     type: dict
@@ -563,15 +563,17 @@ diff:
       /batch/report/AC/statement/20261121/A_1.xls
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.checks import QUERY_OPTIONS, QUERY_RULES
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.parameters import QUERY_OPTIONS, QUERY_RULES
 from ansible_collections.ops.remediation.plugins.module_utils._core.check import without_descriptions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": list(_attachment_scan.STATES), "default": "present"},
+    "state": {"type": "str", "choices": list(attachment_scan.STATES), "default": "present"},
     "roots": {"type": "list", "elements": "str", "default": []},
     "wanted": {"type": "list", "elements": "raw"},
     "wanted_file": {"type": "str"},
@@ -614,30 +616,30 @@ ARGUMENTS = {
 }
 
 
-def main():
-    """Look, or rename, and return what was found."""
+def main() -> None:
+    """Check, or rename, and return what was found."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         mutually_exclusive=[("wanted", "wanted_file", "wanted_query")],
         required_if=[("state", "renamed", ("wanted", "wanted_file", "wanted_query"), True)],
         supports_check_mode=True,
     )
-    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
-    state = _state.State(directory, read_only=module.check_mode)
+    directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
+    state = State(directory, read_only=module.check_mode)
     try:
-        result = _attachment_scan.run(module.params, state, module.params["asked_from"])
+        result = attachment_scan.run(module.params, state, module.params["asked_from"])
     except RemediationError as error:
-        module.fail_json(msg=error.message, **_answer(module, error.details.get("partial") or _attachment_scan.Result()))
+        module.fail_json(msg=error.message, **_answer(module, error.details.get("partial") or attachment_scan.Result()))
     if result.wrong:
         module.fail_json(msg="; ".join(result.wrong), **_answer(module, result))
     module.exit_json(**_answer(module, result))
 
 
-def _answer(module, result):
+def _answer(module: AnsibleModule, result: attachment_scan.Result) -> dict[str, Any]:
     for warning in result.warnings:
         module.warn(warning)
     answer = result.as_dict(module.params["details"])
-    if module.params["state"] != _attachment_scan.UNDONE:
+    if module.params["state"] != attachment_scan.UNDONE:
         answer["expected"] = list(dict.fromkeys([*(finding["check"] for finding in result.findings), "attachments.present"]))
     if module._diff:
         answer["diff"] = {"before": result.before, "after": result.after}

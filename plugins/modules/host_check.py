@@ -41,7 +41,7 @@ options:
     default: [cpu, memory, disk, logs, clock, outbound, ports]
   cgroup:
     description: >-
-      A cgroup below /sys/fs/cgroup that is asked instead of the whole machine, such as system.slice/pm2-tankmail.service. In a
+      A cgroup below /sys/fs/cgroup that is checked instead of the whole machine, such as system.slice/pm2-tankmail.service. In a
       container, its own limits count without this. For cpu and memory.
     type: str
   cpu_percent:
@@ -51,18 +51,18 @@ options:
     default: 80
   cpu_window:
     description: >-
-      Seconds that it must last: the window of the pressure information, and the least time since the run compared with. For cpu.
+      Seconds that it must last: the window of the pressure information, and the least time since the earlier run. For cpu.
     type: int
     choices: [10, 60, 300]
     default: 300
   cpu_pressure:
     description: >-
-      Percent of the window in which tasks wait for a CPU, from which it is saturated, together with cpu_load. For cpu.
+      Percent of the window in which tasks wait for a CPU. From this and cpu_load on, the CPU is saturated. For cpu.
     type: float
     default: 60
   cpu_load:
     description: >-
-      Load average per core from which the CPU is saturated, together with cpu_pressure. For cpu.
+      Load average per core. From this and cpu_pressure on, the CPU is saturated. For cpu.
     type: float
     default: 1.5
   memory_free:
@@ -72,7 +72,7 @@ options:
     default: 10
   memory_pressure:
     description: >-
-      Percent of the last five minutes in which everything waited for memory, from which it is too little. For memory.
+      Percent of the last five minutes in which all tasks waited for memory, from which memory is too small. For memory.
     type: float
     default: 10
   memory_look_back:
@@ -82,19 +82,19 @@ options:
     default: 86400
   log_folders:
     description: >-
-      Folders with logs; not those below them. For disk and logs.
+      Folders with logs; folders below them are not included. For disk and logs.
     type: list
     elements: path
     default: []
   only:
     description: >-
-      Mount points to ask instead of all local file systems; each must be mounted. For disk.
+      Mount points to check instead of all local file systems; each must be mounted. For disk.
     type: list
     elements: path
     default: []
   paths:
     description: >-
-      Paths whose file systems are asked as well, whatever their type. For disk.
+      Paths whose file systems are checked as well, of any type. For disk.
     type: list
     elements: path
     default: []
@@ -120,7 +120,7 @@ options:
     default: 14
   forecast_points:
     description: >-
-      Least number of runs that a forecast is made from. For disk.
+      Least number of runs for a forecast. For disk.
     type: int
     default: 4
   forecast_hours:
@@ -130,15 +130,15 @@ options:
     default: 6
   pm2_home:
     description: >-
-      The PM2_HOME whose processes' log folders are asked as well. For logs.
+      The PM2_HOME whose processes' log folders are checked as well. For logs.
     type: path
   user:
     description: >-
-      The user that runs PM2; the owner of the PM2_HOME when not given. For logs.
+      The user that runs PM2, by default the owner of the PM2_HOME. For logs.
     type: str
   log_days:
     description: >-
-      Days that a log may reach back where nothing rotates it. For logs.
+      Days that a log may reach back when nothing rotates it. For logs.
     type: int
     default: 30
   log_megabytes:
@@ -163,7 +163,7 @@ options:
     default: 1.0
   clock_synchronised:
     description: >-
-      Whether a time service must keep the clock; false where a hypervisor does and the kernel does not know. For clock.
+      Whether a time service must synchronise the clock; false where a hypervisor does it without the kernel. For clock.
     type: bool
     default: true
   targets:
@@ -174,7 +174,7 @@ options:
     default: []
   connect_within:
     description: >-
-      Seconds that each connection may take, name included. For outbound.
+      Seconds that each connection may take, with the look-up of the name. For outbound.
     type: float
     default: 3.0
   expected_ports:
@@ -185,7 +185,7 @@ options:
     default: []
   among_ports:
     description: >-
-      Ports or ranges that are looked at; all when not given. For ports.
+      Ports or ranges that are checked, by default all. For ports.
     type: list
     elements: str
     default: []
@@ -269,10 +269,9 @@ expected:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host.area import CHECKS
-from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking, questions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
 
 QUESTIONS = {check.id.partition(".")[2]: check for check in CHECKS}
 ARGUMENTS = {
@@ -285,7 +284,7 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    """Ask, and return what was found."""
+    """Run the checks, and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     given = {name: value for name, value in module.params.items() if value is not None}
     asked = [
@@ -296,12 +295,12 @@ def main() -> None:
         }
         for name in dict.fromkeys(given["ask"])
     ]
-    state = _state.State(given.get("state_dir") or _state.default_directory(given["asked_from"]), read_only=module.check_mode)
+    state = State(given.get("state_dir") or default_directory(given["asked_from"]), read_only=module.check_mode)
     try:
         parsed = questions.parse(asked, ArgumentSpecValidator, {"host": lambda: CHECKS})
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked])
-    answer = _ask.ask(parsed, asked_from=given["asked_from"], state=state)
+    answer = asking.ask(parsed, asked_from=given["asked_from"], state=state)
     for warning in answer.warnings:
         module.warn(warning)
     result = {"findings": answer.findings, "expected": answer.expected}

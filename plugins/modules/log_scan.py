@@ -7,27 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: log_scan
-short_description: Read what is new in application logs and say which known errors it holds
+short_description: Read what is new in application logs and report the known errors in it
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
 description:
   - Reads logs of PM2's applications (O(pm2_home)) or any others (O(paths)) against the collection's signatures of NestJS, Oracle, SES, NAS,
-    LogsDB and nginx errors, and groups errors that no signature knows by their shape.
-  - Error lines are those of the levels ERROR and FATAL, and bare stacks. One error that is logged several times (message, stack, handler)
-    counts once. Colours, dates of any locale and messages of several lines are understood. Samples are masked.
-  - Each run reads on where the last one of the same O(consumer) ended, over rotation by renaming, by copying and truncating, and over
-    gzip. A first read is bounded by O(first_read_mb), from the end.
-  - An error counts until its process was started anew on purpose, or has run well since a newer start; errors of the daily work and
+    LogsDB and nginx errors, and groups the errors that match no signature by their shape.
+  - Error lines are those of the levels ERROR and FATAL, and bare stack traces. One error that is logged several times (message, stack, handler)
+    counts once. The module reads colours, dates of any locale and messages of several lines. Samples are masked.
+  - Each run continues where the last run of the same O(consumer) ended, across rotation by renaming, by copying and truncating, and by
+    gzip. A first read is limited to O(first_read_mb), from the end.
+  - An error counts until its process is restarted on purpose, or has run steadily since a later start. Errors of the daily work and
     those of O(paths) also end after O(quiet).
-  - It changes nothing on the host but its cursors in O(state_dir), and not even those in check mode.
+  - It changes nothing on the host except its cursors in O(state_dir), and in check mode not even those.
 attributes:
   check_mode:
     support: full
-    description: Reads and answers the same, and moves no cursor.
+    description: Reads and returns the same, and moves no cursor.
   diff_mode:
     support: none
-    description: Nothing is changed, so there is nothing to show.
+    description: Nothing changes, so there is no difference to show.
   idempotent:
     support: full
     description: Never reports a change. A second run reads what is new since the first.
@@ -36,16 +36,16 @@ attributes:
     description: Runs on the host only.
 options:
   pm2_home:
-    description: The PM2_HOME of the user that runs the applications. Their logs are taken from PM2's list, and read as that user.
+    description: The PM2_HOME of the user that runs the applications. The paths of their logs come from PM2's list; they are read as that user.
     type: path
   user:
     description: The user that runs PM2, by default the owner of O(pm2_home).
     type: str
   app_dir:
-    description: The installation. Logs in its folders C(<process>/logs) are read besides those that PM2 names.
+    description: The installation. Logs in its folders C(<process>/logs) are read besides those of PM2's list.
     type: path
   processes:
-    description: The applications of O(pm2_home) whose start is judged, as names or dictionaries with C(name).
+    description: The applications of O(pm2_home) whose start is checked, as names or dictionaries with C(name).
     type: list
     elements: raw
     default: [backend, worker]
@@ -54,21 +54,21 @@ options:
     type: str
     default: worker
   modules:
-    description: Whether the logs of PM2's own modules are read too. They are counted, and never judged.
+    description: Whether to read the logs of PM2's own modules too. Their errors are counted, and never reported as findings.
     type: bool
     default: false
   paths:
-    description: Absolute paths of more logs, or patterns such as C(/var/log/nginx/*.log). Read as the user of the task.
+    description: Absolute paths of further logs, or patterns such as C(/var/log/nginx/*.log). Read as the user of the task.
     type: list
     elements: str
     default: []
   areas:
-    description: Return only what belongs to these areas; by default everything.
+    description: Areas whose findings and counts are returned; by default all.
     type: list
     elements: str
     choices: [backend, worker, oracle, ses, nas, logsdb, nginx, web, runtime, unknown]
   consumer:
-    description: Whose cursors these are. Two consumers read the same logs independently.
+    description: Name of the owner of the cursors. Two consumers read the same logs independently.
     type: str
     default: log_scan
   first_read_mb:
@@ -80,11 +80,11 @@ options:
     type: int
     default: 1024
   quiet:
-    description: Seconds without a new one after which an error counts as over.
+    description: Seconds without a new occurrence after which an error is over.
     type: int
     default: 86400
   deadline:
-    description: Seconds that the reading may take. What is not reached is left to the next run.
+    description: Seconds that the reading may take. The next run reads what is left.
     type: float
     default: 30
   answer_within:
@@ -97,7 +97,7 @@ options:
       - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others.
     type: path
   asked_from:
-    description: Inventory name of the host, for the findings and the default of O(state_dir).
+    description: Inventory name of the host, used in the findings and in the default of O(state_dir).
     type: str
     default: localhost
 extends_documentation_fragment:
@@ -105,7 +105,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: What do the logs of the applications say
+- name: Scan the logs of the applications
   ops.remediation.log_scan:
     pm2_home: /home/tankmail/.pm2
     app_dir: /opt/tank-mail-app
@@ -122,7 +122,7 @@ EXAMPLES = r"""
     consumer: triage
     first_read_mb: 200
 
-- name: Show how often each was seen since the last scan
+- name: Show how often each error occurred since the last scan
   ansible.builtin.debug:
     var: logs.counts
 """
@@ -130,12 +130,12 @@ EXAMPLES = r"""
 RETURN = r"""
 findings:
   description:
-    - The faults that the logs tell, in the finding's published form (see M(ops.remediation.stack_check)).
-    - What a named log says of Oracle, SES and files is told as the failure of the application that wrote it (V(worker.oracle_failed) and
-      others); shapes that no signature knows are V(worker.unknown_error).
-    - A log in which nothing was found has a finding V(ok), with what was not looked at in C(evidence.not_asked). A log of O(paths) that
-      cannot be read, and a pattern that no file matches, is V(unknown).
-    - Where O(areas) leave nothing to tell, there is one of C(run.log_scan) with the status V(ok).
+    - The faults in the logs, in the finding's published form (see M(ops.remediation.stack_check)).
+    - Errors of Oracle, SES and files in a named log are reported as failures of the application that wrote it (V(worker.oracle_failed) and
+      others); errors that match no signature are V(worker.unknown_error).
+    - A log without errors has a finding V(ok), with the parts that were not read in C(evidence.not_asked). A log of O(paths) that
+      cannot be read, and a pattern that no file matches, has a finding V(unknown).
+    - When O(areas) leave no finding, there is one of C(run.log_scan) with the status V(ok).
   returned: always
   type: list
   elements: dict
@@ -147,34 +147,34 @@ findings:
       status: critical
       severity: P1
 expected:
-  description: Ids of all checks that were asked, for the run record.
+  description: Ids of all checks that were run, for the run record.
   returned: always
   type: list
   elements: str
   sample: [backend.log, worker.log]
 counts:
-  description: Errors that are new since the last scan, by fault code; by the signature's name where the table of faults has no code.
+  description: Errors that are new since the last scan, by fault code, or by the signature's name when no fault has a code for it.
   returned: always
   type: dict
   sample:
     worker.oracle_failed: 3
     unknown: 1
 signatures:
-  description: Every group of errors that is remembered, the newest first.
+  description: All groups of errors that are kept; those with the most new errors come first.
   returned: always
   type: list
   elements: dict
   contains:
     name:
-      description: Name of the signature, V(unknown) for a shape that none knows.
+      description: Name of the signature, V(unknown) for an error that matches none.
       type: str
       sample: worker_oracle
     code:
-      description: Fault code that it is or points to, may be empty.
+      description: Code of the fault that it is or points to, may be empty.
       type: str
       sample: worker.oracle_failed
     area:
-      description: Area that it speaks of.
+      description: Area that it belongs to.
       type: str
       sample: worker
     subject:
@@ -182,11 +182,11 @@ signatures:
       type: str
       sample: worker
     count:
-      description: How many, since RV(signatures[].first).
+      description: Number of errors since RV(signatures[].first).
       type: int
       sample: 3
     new:
-      description: How many of these are new since the last scan.
+      description: Number of them that are new since the last scan.
       type: int
       sample: 1
     first:
@@ -206,10 +206,10 @@ signatures:
       type: str
       sample: "Oracle connection failed: NJS-503: connection to host db1 port 1521 could not be established"
     details:
-      description: What they name (variables, modules, kinds of files, templates, shapes), with counts.
+      description: Names in the messages (variables, modules, kinds of files, templates, shapes), with counts.
       type: dict
     causes:
-      description: What else the same messages say, as codes with counts.
+      description: Codes of other signatures in the same messages, with counts.
       type: dict
       sample:
         ORA-12541: 3
@@ -218,7 +218,7 @@ signatures:
       type: str
       sample: /home/tankmail/.pm2/logs/worker-error.log
 files:
-  description: What was read of each log.
+  description: How far each log was read.
   returned: always
   type: list
   elements: dict
@@ -233,26 +233,26 @@ files:
       description: Its size in bytes.
       type: int
     read:
-      description: Bytes that were read, of rotated files too.
+      description: Bytes that were read, including rotated files.
       type: int
     skipped:
-      description: Bytes that were left out because they were too many.
+      description: Bytes that were left out because of the limits.
       type: int
     truncated:
-      description: Whether it was exchanged or became smaller since the last scan.
+      description: Whether it was replaced or shrank since the last scan.
       type: bool
     rotated:
       description: Rotated files whose rest was read.
       type: list
       elements: str
     behind:
-      description: Whether the deadline came before its end; the next scan goes on.
+      description: Whether the deadline came before its end; the next scan continues.
       type: bool
     lost:
       description: Whether the rest of its former content could not be found.
       type: bool
     problem:
-      description: Why it could not be read, else empty.
+      description: Reason why it could not be read, otherwise empty.
       type: str
     records:
       description: Errors that were found in it.
@@ -260,13 +260,13 @@ files:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import state as states
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._modules import log_scan as _log_scan
+from ansible_collections.ops.remediation.plugins.module_utils._modules.log_scan import AREAS, scan
 
 
-def main():
-    """Scan, and return what was found."""
+def main() -> None:
+    """Scan the logs and return the findings."""
     module = AnsibleModule(
         argument_spec={
             "pm2_home": {"type": "path"},
@@ -276,7 +276,7 @@ def main():
             "process": {"type": "str", "default": "worker"},
             "modules": {"type": "bool", "default": False},
             "paths": {"type": "list", "elements": "str", "default": []},
-            "areas": {"type": "list", "elements": "str", "choices": list(_log_scan.AREAS)},
+            "areas": {"type": "list", "elements": "str", "choices": list(AREAS)},
             "consumer": {"type": "str", "default": "log_scan"},
             "first_read_mb": {"type": "int", "default": 50},
             "read_mb": {"type": "int", "default": 1024},
@@ -289,10 +289,10 @@ def main():
         required_one_of=[("pm2_home", "paths")],
         supports_check_mode=True,
     )
-    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
-    state = _state.State(directory, read_only=module.check_mode)
+    directory = module.params["state_dir"] or states.default_directory(module.params["asked_from"])
+    state = states.State(directory, read_only=module.check_mode)
     try:
-        result = _log_scan.scan(module.params, state, module.params["asked_from"])
+        result = scan(module.params, state, module.params["asked_from"])
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[], counts={}, signatures=[], files=[])
     for warning in result.warnings:

@@ -14,11 +14,11 @@ author:
 description:
   - Says for each target how far a connection gets (V(name), V(tcp), V(listener), V(login), V(query)), how long each stage takes, and why it gets
     no further, with the ORA code that Oracle's manuals know it by.
-  - Targets are asked at the same time. Nothing hangs, whatever a peer does or does not answer; the call ends within O(timeout) and leaves no
+  - All targets are checked at the same time. Nothing hangs, whatever a peer does or does not answer; the call ends within O(timeout) and leaves no
     process behind.
   - A wrong password is tried once for all targets with the same account, and not again in later runs before the credentials change, since
     accounts lock. A salted hash of what was refused is kept in O(state_dir). Check mode keeps nothing, so each run in check mode tries it once.
-  - Where the account may see them, the sessions in use, the date at which its password expires, and its privileges are looked at. What it may not
+  - Where the account may see them, the sessions in use, the date at which its password expires, and its privileges are checked. What it may not
     see is named in C(evidence.not_asked) and is no fault.
   - The same checks as C(oracle.connect) and C(oracle.privileges) of M(ops.remediation.stack_check), without an inventory of checks.
   - A fault that was found is a successful run. The module fails only for a question that was wrongly put. It changes nothing in any database.
@@ -42,7 +42,7 @@ requirements:
   - Oracle Instant Client, for O(lib_dir) only; thick mode is not covered by the tests of this collection
 options:
   targets:
-    description: What to ask, 50 at most.
+    description: The databases, 50 at most.
     type: list
     elements: dict
     required: true
@@ -52,7 +52,7 @@ options:
         type: str
         required: true
       host:
-        description: Host of the listener, as the host that asks sees it. Required unless O(targets[].dsn) is given.
+        description: Host of the listener, as the host that runs the module reaches it. Required unless O(targets[].dsn) is given.
         type: str
       port:
         description: Port of the listener.
@@ -187,7 +187,7 @@ options:
       - By default C(/var/lib/ops-remediation/HOST) for root and C(~/.local/state/ops-remediation/HOST) for others, with O(asked_from) as C(HOST).
     type: path
   asked_from:
-    description: Name of the host that asks, for the findings; with the inventory name, the memory of refused passwords is that of the daily check.
+    description: Name of the host that runs the module, for the findings; with the inventory name, the memory of refused passwords is that of the daily check.
     type: str
     default: localhost
 extends_documentation_fragment:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: web_check
-short_description: Ask a health API and a served page as a browser would
+short_description: Check a health API and a served page as a browser would
 version_added: 0.1.0
 author:
   - ops.remediation maintainers (@ops-remediation)
@@ -15,7 +15,7 @@ description:
   - Asks whether a page is served with every file that it loads, whether what nginx passes on answers, whether a health API answers well and
     fast, whether secrets lie in the page, whether its headers protect it, and how long its certificate is valid.
   - A single-page application hides a missing file behind C(index.html) and the status 200, so every file is asked for and its content type
-    and size are looked at.
+    and size are checked.
   - The same checks as C(web.*) and C(backend.health) of M(ops.remediation.stack_check), without an inventory of checks.
   - A fault that was found is a successful run. The module fails only for a question that was wrongly put. It changes nothing.
 attributes:
@@ -66,7 +66,7 @@ options:
     type: str
     default: root
   build_dir:
-    description: Folder of the built page on this host, to say why it is not served, and to look through its files for secrets.
+    description: Folder of the built page on this host, to find out why it is not served, and to search its files for secrets.
     type: path
   certificate_files:
     description: Certificate files on this host. Of a chain, the first end counts.
@@ -119,7 +119,7 @@ EXAMPLES = r"""
     health_url: http://127.0.0.1:3000/api/health
     slow_ms: 300
 
-- name: Look at certificate files only
+- name: Check certificate files only
   ops.remediation.web_check:
     certificate_files:
       - /etc/nginx/tls/site.crt
@@ -180,47 +180,37 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ops.remediation.plugins.module_utils._areas.backend.area import CHECKS as BACKEND_CHECKS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.backend.check_health import CHECK as HEALTH_CHECK
 from ansible_collections.ops.remediation.plugins.module_utils._areas.web.area import CHECKS as WEB_CHECKS
-from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._core import asking, questions
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
 
-REGISTRY = {"backend": lambda: BACKEND_CHECKS, "web": lambda: WEB_CHECKS}
+REGISTRY = {"backend": lambda: (HEALTH_CHECK,), "web": lambda: WEB_CHECKS}
+# The parameters of the checks under their own names, but for those that the module has differently.
 ARGUMENTS = {
+    **{name: spec for check in (*WEB_CHECKS, HEALTH_CHECK) for name, spec in check.argument_spec.items()},
     "url": {"type": "str"},
     "paths": {"type": "list", "elements": "str"},
     "health_url": {"type": "str"},
-    "process": {"type": "str", "default": "backend"},
-    "healthy": {"type": "str", "default": "ok"},
-    "requests": {"type": "int", "default": 20},
-    "slow_ms": {"type": "int", "default": 150},
-    "address": {"type": "str"},
-    "root_id": {"type": "str", "default": "root"},
-    "build_dir": {"type": "path"},
-    "certificate_files": {"type": "list", "elements": "path"},
-    "ca_file": {"type": "path"},
-    "warn_days": {"type": "int", "default": 30},
-    "timeout": {"type": "float", "default": 5},
     "deadline": {"type": "float", "default": 10},
     "asked_from": {"type": "str", "default": "localhost"},
 }
 
 
 def main() -> None:
-    """Ask, and return what was found."""
+    """Run the checks, and return their findings."""
     module = AnsibleModule(argument_spec=ARGUMENTS, required_one_of=[("url", "health_url", "certificate_files")], supports_check_mode=True)
-    # What was typed into an address must not be shown either.
+    # A password in an address must not be shown either.
     module.no_log_values.update(questions.misplaced_secrets(module.params))
     # Nothing is kept from run to run: these checks need no memory.
-    state = _state.State(_state.default_directory("web_check"), read_only=True)
+    state = State(default_directory("web_check"), read_only=True)
     asked = checks(module.params)
     try:
         parsed = questions.parse(asked, ArgumentSpecValidator, REGISTRY)
     except RemediationError as error:
         module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked], page={})
-    answer = _ask.ask(parsed, asked_from=module.params["asked_from"], state=state)
+    answer = asking.ask(parsed, asked_from=module.params["asked_from"], state=state)
     result = {"findings": answer.findings, "expected": answer.expected, "page": page(answer.findings)}
     if answer.wrong:
         module.fail_json(msg="; ".join(answer.wrong), **result)
@@ -228,16 +218,15 @@ def main() -> None:
 
 
 def checks(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the checks that the options ask for."""
+    """Return the checks that the options select."""
     site = {name: given[name] for name in ("url", "address", "timeout")}
     wanted = []
     if given["health_url"]:
         own = {name: given[name] for name in ("process", "healthy", "requests", "slow_ms", "timeout")}
         wanted.append(("backend.health", {"url": given["health_url"], **own}))
     if given["url"]:
-        wanted.append(("web.page", {**site, "root_id": given["root_id"], "build_dir": given["build_dir"]}))
-        wanted.append(("web.secrets", {**site, "build_dir": given["build_dir"]}))
-        wanted.append(("web.headers", {**site, "build_dir": given["build_dir"]}))
+        build = {**site, "build_dir": given["build_dir"]}
+        wanted += [("web.page", {**build, "root_id": given["root_id"]}), ("web.secrets", build), ("web.headers", build)]
         if given["paths"]:
             wanted.append(("web.gateway", {**site, "paths": given["paths"]}))
     if given["url"] or given["certificate_files"]:
@@ -251,7 +240,7 @@ def _without_none(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def page(findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the page in short."""
+    """Return the page in short, {} when it was not checked."""
     about = next((finding for finding in findings if finding["check"] == "web.page"), None)
     if about is None:
         return {}

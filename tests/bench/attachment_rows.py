@@ -31,7 +31,7 @@ FOLDERS = 200
 _READ = """
 import json, resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read_files as reader
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 options = json.load(open(sys.argv[2]))
 def work():

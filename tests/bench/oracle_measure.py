@@ -20,11 +20,11 @@ from typing import Any
 sys.path.insert(0, sys.argv[1])
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: F401 - the module's memory has it
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import client as _oracle_client
 
 
 def ask(targets: list[dict], folder: str) -> tuple[float, float]:

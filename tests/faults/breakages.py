@@ -6,7 +6,6 @@ from tests.replica.system import ReplicaError
 
 from .attachments.make import ATTACHMENT_FAULTS
 from .backend.make import BACKEND_FAULTS
-from .backend.make_health import BACKEND_HEALTH_FAULTS
 from .breakage import Fault
 from .host.make import HOST_FAULTS
 from .logsdb.make import LOGSDB_FAULTS
@@ -17,20 +16,17 @@ from .pm2.make import PM2_FAULTS
 from .ses.make import SES_FAULTS
 from .web.make import WEB_FAULTS
 from .worker.make import WORKER_FAULTS
-from .worker.make_rhythm import WORKER_RHYTHM_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *PM2_FAULTS,
     *HOST_FAULTS,
     *BACKEND_FAULTS,
-    *BACKEND_HEALTH_FAULTS,
     *WORKER_FAULTS,
     *LOGSDB_FAULTS,
     *ORACLE_FAULTS,
     *NAS_FAULTS,
     *ATTACHMENT_FAULTS,
     *SES_FAULTS,
-    *WORKER_RHYTHM_FAULTS,
     *NGINX_FAULTS,
     *WEB_FAULTS,
 )

@@ -183,7 +183,12 @@ def differs_in_containers(case: Case) -> bool:
     """Whether a host of its own, with systemd as process 1, may give another answer than this machine."""
     if "local" in case.needs:
         return False
-    return bool(case.needs) or case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
+    return bool(case.needs) or asks_systemd(case)
+
+
+def asks_systemd(case: Case) -> bool:
+    """Whether what is asked goes through the connection to a host of its own, or to its systemd."""
+    return case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
 
 
 def matches(patterns: list[str], text: str) -> list[str]:

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fault bench: make each fault for real, ask through ansible-playbook, compare, clear, ask again.
 
-A row each; the same as JSON in .cache/faults.json. The last line counts. Faults of areas that have nothing to do with each other
+A row each; the same as JSON in .cache/<name of the replica>.json. The last line counts. Faults of areas that have nothing to do with each other
 are made together and asked for in one run, which must tell them apart; where it does not, each is made again by itself, and that
 counts.
 """
@@ -27,13 +27,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cases import CHECKOUT, INSTANCE, BenchError, Case, cases, differs_in_containers, matches, replica
+from cases import CHECKOUT, INSTANCE, BenchError, Case, asks_systemd, cases, differs_in_containers, matches, replica
 
 from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
 
-RESULT = CHECKOUT / ".cache" / "faults.json"
-LOGGING = ("pm2", "backend", "worker")  # areas whose rows leave errors in the logs
+RESULT = CHECKOUT / ".cache" / f"{INSTANCE}.json"
 WHOLE, LOGS = "whole", "logs"  # clean runs: of all areas; of those that log, which takes half as long
 # The areas of a clean run between rows that log.
 ONLY_LOGGING = json.dumps(
@@ -42,12 +41,15 @@ ONLY_LOGGING = json.dumps(
     }
 )
 # Queues of areas that have nothing to do with each other: of each, one row may be made together with one of every other. Rows of areas
-# that are not named here are made by themselves: without PM2, its applications or LogsDB much else has no answer either.
-APART = (("oracle",), ("attachments", "nas"), ("nginx", "web"), ("host",), ("ses",))
+# that are not named here are made by themselves: without LogsDB much else has no answer either.
+APPLICATIONS = ("pm2", "backend", "worker")
+APART = (APPLICATIONS, ("oracle",), ("attachments", "nas"), ("nginx", "web"), ("host",), ("ses",))
+# Areas that need PM2 and its applications: the worker logs in to Oracle, and nginx hands the API on to the backend.
+NEED_APPLICATIONS = ("oracle", "nginx", "web")
 # Rows of such areas that are no more than a file, which nothing else looks at; they go with those of the host.
 ONLY_A_FILE = ("pm2.not_saved", "pm2.startup_missing", "pm2.startup_wrong", "pm2.dump_readable", "backend.env_readable")
-LONG_SETTLE = 30  # seconds
 LONGEST_STEADY = 30  # seconds that a process must have run since an error without a time of its own, see _log_verdict.STEADY_AFTER
+A_RUN_S, A_ROW_S = 6, 3  # seconds, about: a run of the daily check; making a fault and clearing it
 MOST_AGAIN = 8  # rows; when more fail, it is not for want of processor time
 HANGUL = re.compile("[가-힣]")
 
@@ -228,28 +230,33 @@ def main() -> int:
     )
     parser.add_argument(
         "--rows",
-        choices=["all", "quick", "rest"],
+        choices=["all", "once", "rest", "sample"],
         default="all",
-        help="quick: of each code the first row, unless it takes its time to show; rest: the others (default: %(default)s)",
+        help="once: each code in one way; with --containers, what only they prove; rest: the others; sample: one code of each area (default: %(default)s)",
     )
     parser.add_argument("--json", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     wanted = set(options.addresses)
     kind = "containers" if options.containers else "local"
-    # A lane gets whole addresses; people may name a code and mean its variants too.
-    chosen = [case for case in cases(kind) if not wanted or case.address in wanted or (case.code in wanted and not options.json)]
-    chosen = [case for case in chosen if options.rows == "all" or is_quick(case) == (options.rows == "quick")]
+    if options.json:
+        # A lane: each argument is a group.
+        known = {case.address: case for case in cases(kind)}
+        groups = [[known[address] for address in group.split(",")] for group in options.addresses]
+        options.json.write_text(json.dumps([asdict(row) for row in run_rows(groups, options.clean_runs, kind)]), encoding="utf-8")
+        return 0
+    # A code means its variants too.
+    chosen = [case for case in cases(kind) if not wanted or wanted & {case.address, case.code}]
     if not chosen:
         print(f"faults: no row is named {', '.join(sorted(wanted))}")
         return 2
     if options.containers and not wanted:
         chosen = [case for case in chosen if differs_in_containers(case)]
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in run_rows(chosen, options.clean_runs, kind)]), encoding="utf-8")
-        return 0
-    if options.lanes == 1 or len(lanes_of(chosen, options.lanes)) == 1:
-        return report(run_rows(chosen, options.clean_runs, kind))
-    return report(look_again(chosen, run_lanes(chosen, options.lanes, options.clean_runs, kind), kind))
+    chosen = chosen_by(options.rows, kind, chosen)
+    lanes = lanes_of(chosen, options.lanes)
+    if len(lanes) == 1:
+        rows = {row.address: row for row in run_rows(lanes[0], options.clean_runs, kind)}
+        return report([rows[case.address] for case in chosen])
+    return report(look_again(chosen, run_lanes(chosen, lanes, options.clean_runs, kind), kind))
 
 
 def look_again(chosen: list[Case], rows: list[Row], kind: str) -> list[Row]:
@@ -260,28 +267,29 @@ def look_again(chosen: list[Case], rows: list[Row], kind: str) -> list[Row]:
     print(f"again, one by one: {', '.join(failed)}", flush=True)
     second = {
         row.address: replace(row, first=failed[row.address].problem.strip())
-        for row in run_rows([case for case in chosen if case.address in failed], kind=kind, together=False)
+        for row in run_rows([[case] for case in chosen if case.address in failed], kind=kind)
     }
     return [second.get(row.address, row) for row in rows]
 
 
-def run_rows(chosen: list[Case], clean_runs: str = "row", kind: str = "local", *, together: bool = True) -> list[Row]:
-    """Run rows on one replica, one after the other or ``together`` where that can be."""
-    missing = {case.address: case.needs - offers(kind) for case in chosen}
+def run_rows(chosen: list[list[Case]], clean_runs: str = "row", kind: str = "local") -> list[Row]:
+    """Run groups of rows on one replica, one group after the other."""
+    missing = {case.address: case.needs - offers(kind) for group in chosen for case in group}
     skipped = [Row(address, skipped=f"needs {', '.join(sorted(needs))}") for address, needs in missing.items() if needs]
-    groups = grouped([case for case in chosen if not missing[case.address]], together=together)
+    groups = [[case for case in group if not missing[case.address]] for group in chosen]
+    groups = [group for group in groups if group]
     rows = {row.address: row for row in skipped}
     for row in skipped:
         show(row)
     with alone(), tempfile.TemporaryDirectory(prefix="faults-") as home, at_work(kind):
-        for group, following in zip(groups, [*groups[1:], []]):
-            after = {case.area for case in following}
+        for number, group in enumerate(groups, 1):
+            after = {case.area for following in groups[number:] for case in following}
             ends = clean_runs == "row" or any(case.area not in after for case in group)
             clean_run = WHOLE if ends else LOGS if any(logs(case) for case in group) else ""
             for row in attempt(group, home, clean_run):
                 rows[row.address] = row
                 show(row)
-    return [rows[case.address] for case in chosen]
+    return [rows[case.address] for group in chosen for case in group]
 
 
 @contextlib.contextmanager
@@ -309,7 +317,8 @@ def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
     groups = [[case] for case in chosen if case.address not in shared]
     while any(queues):
         group: list[Case] = []
-        for queue in queues:
+        # Of the longest queue first: where two cannot go together, none is left over at the end.
+        for queue in sorted(queues, key=len, reverse=True):
             fitting = next((case for case in queue if not any(disturb(case, other) for other in group)), None)
             if fitting:
                 group.append(fitting)
@@ -319,10 +328,16 @@ def grouped(chosen: list[Case], *, together: bool) -> list[list[Case]]:
 
 
 def disturb(case: Case, other: Case) -> bool:
-    """Whether two rows of areas that are apart cannot be made together: the worker has one work at a time, and needs Oracle to read files."""
-    if case.by_worker and other.by_worker:
+    """Whether two rows of areas that are apart cannot be made together.
+
+    The worker has one work at a time and needs Oracle to read files; a fault of the applications is one of all that needs them.
+    """
+    if case.area == other.area or (case.by_worker and other.by_worker):
         return True
-    return any(one.by_worker and one.area != "ses" and two.area == "oracle" for one, two in ((case, other), (other, case)))
+    pairs = ((case, other), (other, case))
+    if any(logs(one) and (two.by_worker or two.area in NEED_APPLICATIONS) for one, two in pairs):
+        return True
+    return any(one.by_worker and one.area != "ses" and two.area == "oracle" for one, two in pairs)
 
 
 def areas_of(case: Case) -> tuple[str, ...]:
@@ -335,7 +350,7 @@ def areas_of(case: Case) -> tuple[str, ...]:
 
 def logs(case: Case) -> bool:
     """Whether a row leaves errors in the logs, which would be new to the next row."""
-    return case.area in LOGGING and case.code not in ONLY_A_FILE
+    return case.area in APPLICATIONS and case.code not in ONLY_A_FILE
 
 
 def troubles_all(case: Case) -> bool:
@@ -343,35 +358,64 @@ def troubles_all(case: Case) -> bool:
     return bool(case.arguments or case.after_a_run or case.needs & {"cgroup", "container"})
 
 
-def is_quick(case: Case) -> bool:
-    """Whether a row is the first of its code and shows soon."""
-    return ":" not in case.address and case.settle_s < LONG_SETTLE
+def chosen_by(rows: str, kind: str, every: list[Case]) -> list[Case]:
+    """Return the rows that ``--rows`` names, in the order of ``every``."""
+    if rows == "all":
+        return every
+    once = once_in_containers(every) if kind == "containers" else once_of_each_code(every)
+    if rows == "sample":
+        # The one that waits least; of those the first.
+        quick = sorted(once, key=lambda case: case.settle_s + A_RUN_S * runs_more([case]))
+        once = list({case.area: case for case in reversed(quick)}.values())
+    return [case for case in every if (case in once) == (rows != "rest")]
 
 
-def lanes_of(chosen: list[Case], count: int) -> list[list[Case]]:
-    """Return the rows for each lane: what is made together stays together, and so do areas that are made row by row."""
-    lanes: list[list[Case]] = [[] for _lane in range(count)]
+def once_of_each_code(every: list[Case], kind: str = "local") -> list[Case]:
+    """Return of each code the first row that can be made on this kind of replica, or the first one, which is then shown as skipped."""
+    here = offers(kind)
+    first: dict[str, Case] = {}
+    for case in every:
+        if case.code not in first or (first[case.code].needs - here and not case.needs - here):
+            first[case.code] = case
+    return list(first.values())
+
+
+def once_in_containers(every: list[Case]) -> list[Case]:
+    """Return the rows that the local replica on this machine does not prove: it cannot make them, or has no systemd to ask."""
+    here = offers("local")
+    made_here = {case.code for case in every if not case.needs - here}
+    once = once_of_each_code(every, "containers")
+    return [case for case in every if "container" in case.needs or (case in once and (case.code not in made_here or asks_systemd(case)))]
+
+
+def lanes_of(chosen: list[Case], count: int) -> list[list[list[Case]]]:
+    """Return the groups for each lane: areas that are made row by row stay together, for they need fewer clean runs then."""
+    lanes: list[list[list[Case]]] = [[] for _lane in range(count)]
     groups = grouped(chosen, together=True)
-    single = [group[0] for group in groups if len(group) == 1]
-    for area in sorted({case.area for case in single}, key=lambda area: -sum(case.area == area for case in single)):
-        min(lanes, key=work_of).extend(case for case in single if case.area == area)
+    apart = [group for group in groups if not areas_of(group[0])]
+    for area in sorted({group[0].area for group in apart}, key=lambda area: -sum(group[0].area == area for group in apart)):
+        min(lanes, key=seconds_of).extend(group for group in apart if group[0].area == area)
     for group in groups:
-        if len(group) > 1:
-            min(lanes, key=work_of).extend(group)
+        if areas_of(group[0]):
+            min(lanes, key=seconds_of).append(group)
     return [lane for lane in lanes if lane]
 
 
-def work_of(lane: list[Case]) -> int:
-    """Return how many runs of the daily check a lane needs, about."""
-    groups = grouped(lane, together=True)
-    return len(groups) + sum(logs(group[0]) or group[0].after_a_run for group in groups)
+def seconds_of(lane: list[list[Case]]) -> float:
+    """Return how long a lane takes, about."""
+    return sum(A_RUN_S + max(case.settle_s for case in group) + A_ROW_S * len(group) + A_RUN_S * runs_more(group) for group in lane)
 
 
-def run_lanes(chosen: list[Case], count: int, clean_runs: str, kind: str) -> list[Row]:
+def runs_more(group: list[Case]) -> int:
+    """Return how many runs of the daily check a group needs beside the one that must find its faults."""
+    return sum(any(needs(case) for case in group) for needs in (logs, lambda case: case.after_a_run, lambda case: case.asked_before))
+
+
+def run_lanes(chosen: list[Case], lanes: list[list[list[Case]]], clean_runs: str, kind: str) -> list[Row]:
     """Run rows on several replicas at once."""
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        started = [start_lane(number, lane, Path(folder), clean_runs, kind) for number, lane in enumerate(lanes_of(chosen, count))]
+        started = [start_lane(number, lane, Path(folder), clean_runs, kind) for number, lane in enumerate(lanes)]
         try:
             for process, result in started:
                 if process.wait() or not result.exists():
@@ -390,10 +434,11 @@ def end_lanes(lanes: list[subprocess.Popen[bytes]]) -> None:
         lane.wait()
 
 
-def start_lane(number: int, lane: list[Case], folder: Path, clean_runs: str, kind: str) -> tuple[subprocess.Popen[bytes], Path]:
+def start_lane(number: int, lane: list[list[Case]], folder: Path, clean_runs: str, kind: str) -> tuple[subprocess.Popen[bytes], Path]:
     """Start this program for some rows, on a replica of its own; its rows go to the terminal and to a file."""
-    result = folder / f"{number}-{lane[0].address}.json"
-    command = [sys.executable, __file__, "--json", str(result), "--clean-runs", clean_runs, *(case.address for case in lane)]
+    result = folder / f"{number}.json"
+    command = [sys.executable, __file__, "--json", str(result), "--clean-runs", clean_runs]
+    command += [",".join(case.address for case in group) for group in lane]
     command += ["--containers"] if kind == "containers" else []
     return subprocess.Popen(command, env={**os.environ, "TANK_REPLICA_NAME": f"{INSTANCE}-{number}"}), result
 

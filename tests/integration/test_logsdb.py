@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy
-from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb.checks import PARAMETERS
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb.read_facts import READING_PARAMETERS, read_facts
 from ansible_collections.ops.remediation.plugins.module_utils._shared import sql as _logsdb
 
 PLANTED = "planted-7a1"
@@ -24,7 +24,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 
 def parameters(**given):
-    defaults = {name: PARAMETERS[name].get("default") for name in _logsdb.PARAMETERS}
+    defaults = {name: READING_PARAMETERS[name].get("default") for name in READING_PARAMETERS}
     return {**defaults, **given}
 
 
@@ -45,7 +45,7 @@ def by_check(run, check):
 
 
 def test_the_replica_tells_what_works(monitor):
-    facts = _logsdb.read(**monitor)
+    facts = read_facts(**monitor)
     assert facts["state"] == "up", facts
     assert facts["server"].startswith("postgresql ")
     work = facts["work"]
@@ -57,15 +57,14 @@ def test_the_replica_tells_what_works(monitor):
 
 def test_the_account_of_the_application_works_through_its_env_file(monitor, replica):
     login = {"env_file": replica["env_file"], "key": "LOGSDB_PASS"}
-    assert _logsdb.read(**{**monitor, "user": replica["logsdb"]["user"], "login": login})["state"] == "up"
+    assert read_facts(**{**monitor, "user": replica["logsdb"]["user"], "login": login})["state"] == "up"
 
 
 def test_nothing_can_be_written_even_by_an_account_that_may(monitor, replica):
-    target = _logsdb._target(
-        _logsdb.DIALECTS["postgresql"],
+    target = _logsdb.target_of(
         {**monitor, "user": replica["logsdb"]["user"], "login": {"file": replica["logsdb"]["password_file"]}, "answer_within": 0.5},
     )
-    with _logsdb._connected(sqlalchemy, _logsdb.DIALECTS["postgresql"], target, SEOUL) as session:
+    with _logsdb.connected(sqlalchemy, target, SEOUL) as session:
         assert session.rows("write", sqlalchemy.text("DELETE FROM job_queue WHERE job_id < 0")) is None
         assert "read-only" in session.not_asked[0]
         started = time.monotonic()
@@ -85,7 +84,7 @@ def test_nothing_can_be_written_even_by_an_account_that_may(monitor, replica):
     ],
 )
 def test_what_is_wrong_is_told_apart(monitor, change, stage, reason):
-    facts = _logsdb.read(**{**monitor, **change})
+    facts = read_facts(**{**monitor, **change})
     assert (facts["stage"], facts["reason"]) == (stage, reason), facts
 
 
@@ -203,7 +202,7 @@ GRANT INSERT ON logsdb.* TO blind@'127.0.0.1';
 
 
 def test_mariadb_tells_what_works(mariadb):
-    facts = _logsdb.read(**{**mariadb, "timezone": "UTC" if time.timezone == 0 else "Asia/Seoul"})
+    facts = read_facts(**{**mariadb, "timezone": "UTC" if time.timezone == 0 else "Asia/Seoul"})
     assert facts["state"] == "up", facts
     assert facts["server"].startswith("mariadb 1")
     assert set(facts["tables"].values()) == {"there"}
@@ -214,8 +213,8 @@ def test_mariadb_tells_what_works(mariadb):
 
 
 def test_mariadb_is_read_only_and_bounded(mariadb):
-    target = _logsdb._target(_logsdb.DIALECTS["mysql"], {**mariadb, "answer_within": 0.5})
-    with _logsdb._connected(sqlalchemy, _logsdb.DIALECTS["mysql"], target, SEOUL) as session:
+    target = _logsdb.target_of({**mariadb, "answer_within": 0.5})
+    with _logsdb.connected(sqlalchemy, target, SEOUL) as session:
         assert session.rows("write", sqlalchemy.text("DELETE FROM JOB_QUEUE")) is None
         assert "READ ONLY" in session.not_asked[0]
         started = time.monotonic()
@@ -234,6 +233,6 @@ def test_mariadb_is_read_only_and_bounded(mariadb):
     ],
 )
 def test_mariadb_tells_what_is_wrong(mariadb, change, stage, reason):
-    facts = _logsdb.read(**{**mariadb, **change})
+    facts = read_facts(**{**mariadb, **change})
     assert (facts["stage"], facts["reason"]) == (stage, reason), facts
     assert PLANTED not in json.dumps(facts)

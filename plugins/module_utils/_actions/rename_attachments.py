@@ -1,11 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give files the names that are wanted, and their old names back. Nothing is ever overwritten.
+"""Rename files to the wanted names, and back. Nothing is ever overwritten.
 
-Manual 1, section 6: correct the file name. A journal in the state folder is written before each rename and after it, so
-that whatever happens in between, it is known what was done. A rename that was cut off in the middle is put right by the way
-back, and an entry of the journal is given up only where the file system that held the file says that it is gone. Runs in a bounded child.
+Manual 1, section 6: correct the file name. A journal in the state folder gets a line before and after each rename, so that it shows
+what was done whenever the process ends. Undoing also completes a rename that was interrupted; an entry of the journal is only dropped
+when the file system that held the file reports that the file is gone. Runs in a bounded child.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
-from .._areas.attachments.content import reason_of
-from .._areas.nas.checks import seen_source
-from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts
+from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts, seen_source
+from .._shared.nas_states import error_name
 from .._shared.text_files import text_of
 
 BEGUN, DONE, UNDONE, GONE = "begun", "done", "undone", "gone"
-# Why a file was not touched, besides the kernel's names of errors.
+# Reasons for which a file was not renamed, besides the kernel's names of errors.
 NO_FOLDER, ELSEWHERE, ANOTHER_FILE, NOT_MADE = "no_folder", "another_file_system", "another_file", "not_made"
-# A journal is named by its path, or where the user that renames may not open it, by a descriptor that was opened before.
+# A journal is given by its path, or by an open descriptor where the user that renames cannot open it.
 Journal = Union[str, int]
-# What a file system says that knows no hard links.
+# The errors of a file system without hard links.
 _NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL))
 
 
 @dataclass(frozen=True)
 class Move:
-    """One file gets another name in its folder; texts as the kernel has them."""
+    """The rename of one file in its folder; names as the kernel has them."""
 
     folder: str
     old: str
@@ -45,21 +44,21 @@ class Move:
 
     @property
     def before(self) -> str:
-        """Return the path that it had."""
+        """Return the path before the rename."""
         return os.path.join(self.folder, self.old)
 
     @property
     def after(self) -> str:
-        """Return the path that it gets."""
+        """Return the path after the rename."""
         return os.path.join(self.folder, self.new)
 
     def turned(self) -> Move:
-        """Return the way back."""
+        """Return the reverse rename."""
         return Move(self.folder, self.new, self.old)
 
 
 def plan(rows: Iterable[Mapping[str, Any]]) -> list[Move]:
-    """Return the renames that mend differences of case and blanks; never two to one name or from one file."""
+    """Return the renames that correct differences of case and blanks; never two to one name or from one file."""
     moves = [Move(*row["move"]) for row in rows if row.get("move")]
     targets = Counter(move.after for move in moves)
     sources = Counter(move.before for move in moves)
@@ -70,9 +69,9 @@ def plan(rows: Iterable[Mapping[str, Any]]) -> list[Move]:
 
 
 def read_journal(path: Journal) -> list[dict[str, Any]]:
-    """Return what a journal says stands renamed, the latest first.
+    """Return the entries of a journal for files that are renamed and not put back, the latest first.
 
-    ``id folder old new``, the file's ``inode size modified_ns``, and where it lay, ``mount source device`` (see :func:`place_of`).
+    ``id folder old new``, the file's ``inode size modified_ns``, and its file system, ``mount source device`` (see :func:`place_of`).
     """
     standing: dict[str, dict[str, Any]] = {}
     for entry in _entries(path):
@@ -84,7 +83,7 @@ def read_journal(path: Journal) -> list[dict[str, Any]]:
 
 
 def _entries(path: Journal, begin: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal from a byte on; one that was cut off is none."""
+    """Yield the entries of a journal from a byte offset on, without incomplete lines."""
     try:
         with open(path, "rb", closefd=isinstance(path, str)) as file:
             file.seek(begin)
@@ -99,9 +98,9 @@ def _entries(path: Journal, begin: int = 0) -> Iterator[dict[str, Any]]:
 
 
 def made_since(path: str, begin: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what a journal tells from a byte on, of a child that did not answer.
+    """Return what a child that did not answer did, from its entries in the journal after a byte offset.
 
-    ``renamed undone`` (moves as :func:`rename` and :func:`undo` tell them), ``open`` (moves that had begun, and may have been made or not).
+    ``renamed undone`` (moves as :func:`rename` and :func:`undo` return them), ``open`` (moves that began and may be complete or not).
     """
     first = {entry["id"]: entry for entry in _entries(path) if entry["event"] == BEGUN}
     now = [(entry["id"], entry["event"]) for entry in _entries(path, begin)]
@@ -111,7 +110,7 @@ def made_since(path: str, begin: int) -> dict[str, list[dict[str, Any]]]:
     for identity, event in last.items():
         begun = first.get(identity)
         if begun is None or event == GONE or (event == UNDONE and identity in begun_now):
-            continue  # the last: it could not be made
+            continue  # the last condition: the rename failed
         move = Move(begun["folder"], begun["old"], begun["new"])
         if event == UNDONE:
             told["undone"].append(asdict(move.turned()))
@@ -121,7 +120,7 @@ def made_since(path: str, begin: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _note(descriptor: int, **entry: Any) -> None:
-    """Write one line, and have it on the disk before anything follows from it."""
+    """Write one line to the journal, and wait until it is on the disk."""
     data = (json.dumps({**entry, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}) + "\n").encode()
     if os.write(descriptor, data) != len(data):
         raise OSError(errno.ENOSPC, "the journal cannot be written")
@@ -129,7 +128,7 @@ def _note(descriptor: int, **entry: Any) -> None:
 
 
 def open_journal(path: str) -> int:
-    """Open a journal, which is made where there is none; only this user may read it."""
+    """Open a journal, and create it where it does not exist; only this user can read it."""
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
@@ -137,7 +136,7 @@ def _to_write(journal: Journal) -> int:
     descriptor = open_journal(journal) if isinstance(journal, str) else os.dup(journal)
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")  # a line that was cut off must not spoil the next one
+        os.write(descriptor, b"\n")  # an incomplete line must not damage the next one
     return descriptor
 
 
@@ -147,7 +146,7 @@ def _to_write(journal: Journal) -> int:
 def rename(moves: Sequence[Move], journal: Journal, until: float) -> dict[str, Any]:
     """Rename, and return ``done`` (moves), ``failed`` (moves with ``why``) and ``left`` (moves that the time did not reach).
 
-    until: monotonic seconds, before the end of the child, so that this one stops between two files and not in the middle of one.
+    until: monotonic seconds, before the deadline of the child, so that it stops between two files and not within a rename.
     """
     answer: dict[str, Any] = {"done": [], "failed": [], "left": []}
     places: dict[tuple[str, int], dict[str, Any]] = {}
@@ -165,7 +164,7 @@ def rename(moves: Sequence[Move], journal: Journal, until: float) -> dict[str, A
 
 
 def _rename_one(move: Move, notes: int, identity: str, places: dict[tuple[str, int], dict[str, Any]]) -> str:
-    """Return why one could not be renamed, "" when it was. places: of the folders so far."""
+    """Rename one file; return the reason of a failure, "" for success. places: the file systems of the folders so far."""
     try:
         with _folder(move.folder) as folder:
             found = os.stat(move.old, dir_fd=folder, follow_symlinks=False)
@@ -182,14 +181,14 @@ def _rename_one(move: Move, notes: int, identity: str, places: dict[tuple[str, i
                 raise
             _note(notes, id=identity, event=DONE)
     except (OSError, ValueError) as error:
-        return reason_of(error)
+        return error_name(error)
     return ""
 
 
 def undo(journal: Journal, until: float) -> dict[str, Any]:
-    """Put all names of a journal back; returns ``done gone`` (there is nothing to put back any more) ``failed left``.
+    """Give all files of a journal their old names back; return ``done gone`` (files that no longer exist) ``failed left``.
 
-    What failed or is left stays in the journal, for the next time. until: as in :func:`rename`.
+    Entries that failed or are left stay in the journal for the next run. until: as in :func:`rename`.
     """
     answer: dict[str, Any] = {"done": [], "gone": [], "failed": [], "left": []}
     standing = read_journal(journal)
@@ -209,7 +208,7 @@ def undo(journal: Journal, until: float) -> dict[str, Any]:
 
 
 def standing_moves(journal: str) -> list[dict[str, Any]]:
-    """Return what :func:`undo` would put back, as moves from the present name to the old one; nothing is changed."""
+    """Return what :func:`undo` would do, as moves from the present name to the old one; changes nothing."""
     found = []
     for entry in read_journal(journal):
         move = Move(entry["folder"], entry["old"], entry["new"])
@@ -224,16 +223,16 @@ def _marks(found: os.stat_result) -> dict[str, int]:
 
 
 def _is_that(found: os.stat_result, entry: Mapping[str, Any], there: bool) -> bool:
-    """Whether a file is the one that was renamed: by its number, or where a file system gives those anew, by size and time.
+    """Whether a file is the one that was renamed: by its inode, or where a file system assigns inodes anew, by size and time.
 
-    there: whether it lies in the file system of the journal; the numbers of another one say nothing.
+    there: whether it lies in the file system of the journal; inodes of another one cannot be compared.
     """
     marks = _marks(found)
     return (there and marks["inode"] == entry.get("inode")) or all(marks[name] == entry.get(name) for name in ("size", "modified_ns"))
 
 
 def _undo_one(move: Move, entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Return done, gone or failed, and why."""
+    """Give one file its old name back; return done, gone or failed, and the reason."""
     try:
         with _folder(move.folder) as folder:
             there = _is_there(folder, entry)
@@ -244,16 +243,16 @@ def _undo_one(move: Move, entry: Mapping[str, Any]) -> tuple[str, str]:
                     return "failed", ELSEWHERE
                 return GONE, NOT_MADE if _has_old_name(folder, entry) else "ENOENT"
             if not _is_that(found, entry, there):
-                # Where a rename had begun and was not made, another file may have the name; or the batch wrote it anew.
+                # After a rename that began and failed, another file may have the name; or the batch has written a new one.
                 return (GONE, ANOTHER_FILE) if there else ("failed", ELSEWHERE)
             exchange(folder, move.new, move.old)
     except (FileNotFoundError, NotADirectoryError):
         try:
             return (GONE, "ENOENT") if _is_cleared(move.folder, entry) else ("failed", NO_FOLDER)
         except (OSError, ValueError) as error:
-            return "failed", reason_of(error)
+            return "failed", error_name(error)
     except (OSError, ValueError) as error:
-        return "failed", reason_of(error)
+        return "failed", error_name(error)
     return DONE, ""
 
 
@@ -264,26 +263,29 @@ def _has_old_name(folder: int, entry: Mapping[str, Any]) -> bool:
 
 
 def place_of(descriptor: int) -> dict[str, Any]:
-    """Return in which file system an open folder lies: ``mount`` (point) ``source`` ("" where not told) ``device`` (number) ``remote``."""
+    """Return the file system of an open folder: ``mount`` (point) ``source`` ("" for an unknown one) ``device`` (number) ``remote``."""
     by_mount = {entry["mount"]: entry for entry in parse_mounts(text_of(MOUNTS, MAX_MOUNTS_TEXT) or "")}
     holder = holder_of(by_mount, os.readlink(f"/proc/self/fd/{descriptor}"))
-    told = {"mount": holder["mount"], "source": seen_source(holder)} if holder else {"mount": "", "source": ""}
-    return {**told, "device": os.fstat(descriptor).st_dev, "remote": bool(holder) and is_remote(holder["type"])}
+    device = os.fstat(descriptor).st_dev
+    if holder is None:
+        return {"mount": "", "source": "", "device": device, "remote": False}
+    source = seen_source(holder["device"], holder["root"])
+    return {"mount": holder["mount"], "source": source, "device": device, "remote": is_remote(holder["type"])}
 
 
 def _is_there(descriptor: int, entry: Mapping[str, Any]) -> bool:
-    """Whether an open folder lies in the file system of the journal, and not in what lies there while that is not mounted.
+    """Whether an open folder lies in the file system of the journal, and not in the local folder below its mount point.
 
-    A file system of the network gets another number with each mount.
+    A network file system gets another device number with each mount, so only mount point and source are compared.
     """
     place = place_of(descriptor)
     if any(place[name] != entry.get(name) for name in ("mount", "source")):
         return False
-    return place["remote"] or place["device"] == entry.get("device")
+    return bool(place["remote"] or place["device"] == entry.get("device"))
 
 
 def _is_cleared(path: str, entry: Mapping[str, Any]) -> bool:
-    """Whether a folder that does not exist is missing in the file system of the journal, by the nearest folder above that does."""
+    """Whether a missing folder was removed from the file system of the journal, judged by the nearest folder above that exists."""
     while path != "/":
         path = os.path.dirname(path)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), _folder(path) as above:
@@ -301,9 +303,9 @@ def _folder(path: str) -> Iterator[int]:
 
 
 def exchange(folder: int, old: str, new: str) -> None:
-    """Give a file in an open folder another name, unless that is taken (FileExistsError).
+    """Rename a file in an open folder, unless the new name exists (FileExistsError).
 
-    A hard link and the removal of the old name cannot overwrite. Where there are no links, as on SMB, it is looked first.
+    A hard link followed by the removal of the old name cannot overwrite. Without hard links, as on SMB, the folder is listed first.
     """
     try:
         os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
@@ -312,12 +314,12 @@ def exchange(folder: int, old: str, new: str) -> None:
             raise
         names = set(os.listdir(folder))
         if {old, new} <= names and os.stat(new, dir_fd=folder, follow_symlinks=False).st_nlink > 1:
-            # Two links to one file: an earlier exchange was cut off here (or the server's answer was lost).
+            # Two links to one file: an earlier exchange was interrupted here, or the server's answer was lost.
             os.unlink(old, dir_fd=folder)
         elif new in names:
             raise
         else:
-            # A file system without case finds the same file under the other name.
+            # A file system that ignores case finds the same file under the other name.
             os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
         return
     except OSError as error:
@@ -330,7 +332,7 @@ def exchange(folder: int, old: str, new: str) -> None:
     try:
         os.unlink(old, dir_fd=folder)
     except FileNotFoundError:
-        return  # over a network, a removal that was asked for twice; the new name is the only one by now
+        return  # a network client may repeat a removal; only the new name is left
     except OSError:
         os.unlink(new, dir_fd=folder)
         raise

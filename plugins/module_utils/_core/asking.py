@@ -22,12 +22,16 @@ from .state import State
 
 @dataclass
 class Answer:
-    """What came of it: findings in the published form, what was wrong with the questions, remarks, and which checks were asked."""
+    """What came of it: findings in the published form, what was wrong with the questions, remarks, and which checks were asked.
+
+    read: what each source returned, by its name, for a module that publishes more of it than the findings; one that failed is not in it.
+    """
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    read: dict[str, Any] = field(default_factory=dict)
 
 
 def ask(questions: Sequence[Question], *, asked_from: str, state: State, now: float | None = None) -> Answer:
@@ -45,6 +49,7 @@ def ask(questions: Sequence[Question], *, asked_from: str, state: State, now: fl
         asked = _asked(question, outcomes, state, now)
         for finding in _findings(question, asked, answer):
             answer.findings.append(_stamped(finding, asked, asked_from))
+        answer.read.update({name: outcome.value for name, outcome in asked.outcomes.items() if outcome.error is None})
     _remember(questions, outcomes, state, answer)
     return answer
 

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door ``attachment_scan``: the state of the mount first, then one outcome for each wanted name, and renames with a way back."""
+"""The body of the module attachment_scan: the state of the mount, one outcome for each wanted name, and renames that can be undone."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._actions import rename_attachments as _attachments_rename
-from .._areas.attachments import area as _attachments_area
+from .._actions import rename_attachments
+from .._areas.attachments import check_present, check_retention
 from .._areas.attachments.match import NAME_PATTERN, shown
-from .._areas.attachments.read import SILENT_ROOTS, details_in
+from .._areas.attachments.outcomes import details_in
+from .._areas.attachments.settings import SILENT_ROOTS
 from .._areas.attachments.walk import SILENT
-from .._areas.nas import area as _nas_area
-from .._areas.nas.checks import is_below
-from .._core import asking as _ask
+from .._areas.nas import check_disk, check_mount, check_path
+from .._core import asking
 from .._core.check import Check
 from .._core.children import call, user_id
 from .._core.errors import ActionFailed, NeedsUser, RemediationError, WrongQuestion
-from .._core.finding import Finding, unknown
+from .._core.finding import unknown
 from .._core.questions import Question
-from .._core.source import Asked
 from .._core.state import State
 from .._shared.dated_paths import day_of, roots_of
+from .._shared.mounts import is_below
+from .._shared.units import stamp
 
 JOURNAL = "attachments-renamed.jsonl"
 PRESENT, RENAMED, UNDONE = "present", "renamed", "undone"
 STATES = (PRESENT, RENAMED, UNDONE)
 SILENT_CODES = frozenset(("nas.stale", "nas.hung"))
-MOST = 100_000  # of seconds, and of details that are returned
+MOST = 100_000  # the most seconds, and the most details that are returned
 ALL = 10**9
 NAS_SHARE = 0.25  # part of the deadline that the mount may take at most
 NAS_MOST = 5.0
-SCAN_SHARE = 0.4  # part of the deadline that looking may take where a rename and a second look follow
-RENAME_SHARE = 0.8  # part of what is left then that the rename may take; so much less than its child, that it stops by itself
-WRITE_SHARE = 0.2  # part of the deadline that is kept for the file of all details
-STOP_SHARE = 0.8  # part of the time of a child after which it begins with no further file
-NO_TIME = "no_time"  # why a file was not reached
+SCAN_SHARE = 0.4  # part of the deadline for the first scan where a rename and a second scan follow
+RENAME_SHARE = 0.8  # part of the rest of the deadline that the rename may take
+WRITE_SHARE = 0.2  # part of the deadline that is reserved for writing the file of all details
+STOP_SHARE = 0.8  # part of a child's time after which it starts no further file, so that it ends by itself
+NO_TIME = "no_time"  # the reason for a file that the time did not reach
 _CLOSED = "this user may not rename there (over NFS, root counts as nobody): name one that may (rename_as), or do it on the NAS itself"
 REMEDIES = {
     "EACCES": _CLOSED,
@@ -74,7 +75,7 @@ COLUMNS = (
 
 @dataclass
 class Result:
-    """What came of a scan, as the module returns it; ``rows`` are all details."""
+    """The result of a scan as the module returns it; ``rows`` are all details."""
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -89,11 +90,11 @@ class Result:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each wanted name, those in trouble first."""
+        """Return one row for each wanted name, those with a fault first."""
         return self.found.get("details", [])
 
     def as_dict(self, details: int) -> dict[str, Any]:
-        """Return the published form with so many details."""
+        """Return the published form with at most so many details."""
         rows = [public(row) for row in self.rows[:details]]
         names = ("counts", "codes", "folders", "groups", "batch", "complete", "date", "files", "unread", "similar", "took")
         told = {name: self.found.get(name, _EMPTY[name]) for name in names}
@@ -125,12 +126,12 @@ _EMPTY: dict[str, Any] = {
 
 
 def public(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row without what only a rename needs."""
+    """Return a row without the entries that only a rename needs."""
     return {name: value for name, value in row.items() if name != "move"}
 
 
 def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
-    """Do what the options say; see the module. Raises WrongQuestion, and ActionFailed with ``partial``, a Result."""
+    """Run the module with these options; raises WrongQuestion, and ActionFailed with ``partial``, a Result."""
     for name, least in (("deadline", 0.1), ("details", 0)):
         if not least <= options[name] <= MOST:
             raise WrongQuestion(name, options[name], "is out of bounds", f"give {least:g} to {MOST}")
@@ -139,7 +140,7 @@ def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
         return put_back(state, options["rename_as"], end)
     path = options["details_file"]
     if path:
-        # Before anything is done: what was found must not be lost for want of a folder.
+        # First of all, so that the results are not lost because the folder is missing.
         if not state.read_only and os.path.dirname(path) == os.path.normpath(state.directory):
             state.make()
         call(lambda: check_details_file(path, read_only=state.read_only), _left(end, WRITE_SHARE)).get()
@@ -160,7 +161,7 @@ def run(options: Mapping[str, Any], state: State, asked_from: str) -> Result:
 
 
 def _left(end: float, share: float = 1.0) -> float:
-    """Return the seconds until then, or a part of them; never none, so that what is asked can be answered at all."""
+    """Return the seconds until ``end``, or a part of them, at least half a second so that a check can answer."""
     return max(0.5, (end - time.monotonic()) * share)
 
 
@@ -175,39 +176,37 @@ def _not_moved(result: Result) -> str:
     )
 
 
-# --- asking
+# --- scanning
 
 
 def scan(options: Mapping[str, Any], state: State, asked_from: str, end: float) -> Result:
-    """Ask about mounts and folders, then about attachments. end: monotonic seconds."""
+    """Check mounts and folders, then attachments. end: monotonic seconds."""
     result = Result()
     left = max(1.0, end - time.monotonic())
     within = min(NAS_MOST, left * NAS_SHARE)
     nas = [_question(check, options, within + 1.0, probe_within=within, paths=options["roots"]) for check in _nas_checks(options)]
-    _take(result, _ask.ask(nas, asked_from=asked_from, state=state))
+    _take(result, asking.ask(nas, asked_from=asked_from, state=state))
     if result.wrong:
         return result
     sick = _sick_places(result.findings)
     if sick and _is_sick(options["wanted_file"] or "", sick):
-        reason = f"the wanted names are not known: {options['wanted_file']} lies in a mount that does not answer"
-        _take(result, _ask.ask([_blocked(options, reason, result.findings[0]["code"])], asked_from=asked_from, state=state))
+        result.findings.append(_unknown_names(options, asked_from, result.findings[0]["code"]))
         return result
     options = _around(options, sick)
     left = max(1.0, end - time.monotonic())
     every = ALL if options["details_file"] or options["state"] == RENAMED else options["details"]
-    held: dict[str, Any] = {}
-    present_check, retention_check = map(_knowing_silent, _attachments_area.CHECKS)
-    present = _holding(present_check, "attachments.files", held)
-    questions = [_question(present, options, left, answer_within=left * 0.9, details=every)]
+    questions = [_question(check_present.CHECK, options, left, answer_within=left * 0.9, details=every)]
     if options["keep_days"] is not None:
-        questions.append(_question(retention_check, options, left, answer_within=left * 0.9))
-    _take(result, _ask.ask(questions, asked_from=asked_from, state=state))
-    result.found = {**held, "details": details_in(held)} if held else held
+        questions.append(_question(check_retention.CHECK, options, left, answer_within=left * 0.9))
+    answer = asking.ask(questions, asked_from=asked_from, state=state)
+    _take(result, answer)
+    found = answer.read.get("attachments.files")
+    result.found = {**found, "details": details_in(found)} if found else {}
     return result
 
 
 def _sick_places(findings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the mounts and folders that do not answer, with their problem as a folder has it."""
+    """Return the mounts and folders that do not answer, each with its problem."""
     found: dict[str, str] = {}
     for finding in findings:
         if finding["code"] in SILENT_CODES:
@@ -223,9 +222,9 @@ def _is_sick(place: str, sick: Mapping[str, str]) -> str:
 
 
 def _around(options: Mapping[str, Any], sick: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options without what lies in sick places: nobody reads there, it would only be one more that waits.
+    """Return the options without paths in places that do not answer: another reader would only wait there.
 
-    Other roots are looked into; a name that they do not hold is unknown then, and not missing.
+    Other roots are read; a name that they do not hold is then unknown and not missing.
     """
     given = {**options, SILENT_ROOTS: {}}
     if not sick:
@@ -241,45 +240,25 @@ def _around(options: Mapping[str, Any], sick: Mapping[str, str]) -> dict[str, An
 def _nas_checks(options: Mapping[str, Any]) -> list[Check]:
     named = bool(options["mounts"])
     local = any(not root.startswith("s3://") for root in options["roots"])
-    return [check for check in _nas_area.CHECKS if (named if check.id == "nas.mount" else named or local)]
+    checks = [check_mount.CHECK] if named else []
+    return checks + ([check_path.CHECK, check_disk.CHECK] if named or local else [])
 
 
 def _question(check: Check, options: Mapping[str, Any], deadline: float, **others: Any) -> Question:
-    """Put a check with the options that it takes; what is not given has the check's own default."""
+    """Return the question for a check with the options that it takes; others keep the default of the check."""
     given = {**options, **others}
     parameters = {name: given[name] if given.get(name) is not None else spec.get("default") for name, spec in check.parameters.items()}
     return Question(check, parameters, deadline)
 
 
-def _knowing_silent(check: Check) -> Check:
-    """Return a check whose sources are told which roots do not answer; nobody but this door asks the mounts before."""
-    sources = tuple(replace(source, parameters=(*source.parameters, SILENT_ROOTS)) for source in check.sources)
-    return replace(
-        check,
-        sources=sources,
-        parameters={**check.parameters, SILENT_ROOTS: {"type": "dict", "description": "Roots that do not answer, with their problem."}},
-    )
+def _unknown_names(options: Mapping[str, Any], asked_from: str, code: str) -> dict[str, Any]:
+    """Return the finding that the wanted names are unknown, since the file with them lies in a mount that does not answer."""
+    reason = f"the wanted names are not known: {options['wanted_file']} lies in a mount that does not answer"
+    finding = unknown("attachments.present", reason, blocked_by=code, subject=" ".join(options["roots"]))
+    return replace(finding, asked_from=asked_from, checked_at=stamp(time.time()) or "").as_dict()
 
 
-def _holding(check: Check, source: str, held: dict[str, Any]) -> Check:
-    """Return a check that leaves what its source read in ``held``."""
-    function = check.function
-
-    def asked_and_held(asked: Asked) -> list[Finding]:
-        held.update(asked.read(source))
-        return function(asked)
-
-    return replace(check, function=asked_and_held)
-
-
-def _blocked(options: Mapping[str, Any], reason: str, code: str) -> Question:
-    def answer(_asked: Asked) -> list[Finding]:
-        return [unknown("attachments.present", reason, blocked_by=code, subject=" ".join(options["roots"]))]
-
-    return Question(replace(_attachments_area.CHECKS[0], function=answer, sources=()), {}, 1.0)
-
-
-def _take(result: Result, answer: _ask.Answer) -> None:
+def _take(result: Result, answer: asking.Answer) -> None:
     result.findings += answer.findings
     result.wrong += [line for line in answer.wrong if line not in result.wrong]
     result.warnings += answer.warnings
@@ -289,35 +268,35 @@ def _take(result: Result, answer: _ask.Answer) -> None:
 
 
 def _rename(options: Mapping[str, Any], state: State, asked_from: str, result: Result, end: float) -> Result:
-    moves = _attachments_rename.plan(result.rows)
+    moves = rename_attachments.plan(result.rows)
     if not moves:
         return result
     if state.read_only:
         return _with_moves(result, [vars(move) for move in moves], [])
     done = _in_child(
-        lambda journal, until: _attachments_rename.rename(moves, journal, until),
+        lambda journal, until: rename_attachments.rename(moves, journal, until),
         state,
         options["rename_as"],
         _left(end, RENAME_SHARE),
         result,
     )
     if done["done"]:
-        # A mend is one after the question was asked again.
+        # Only a second scan proves that the names are right now.
         result = scan(options, state, asked_from, end)
     return _with_moves(result, done["done"], [*done["failed"], *_late(done)])
 
 
 def put_back(state: State, rename_as: str | None, end: float) -> Result:
-    """Give all files of the journal their old names back, or in check mode say which. end: monotonic seconds."""
+    """Give all files of the journal their old names back, or in check mode return which. end: monotonic seconds."""
     journal = _journal(state)
     if state.read_only:
-        outcome = call(lambda: _attachments_rename.standing_moves(journal), _left(end))
+        outcome = call(lambda: rename_attachments.standing_moves(journal), _left(end))
         return _with_moves(Result(), outcome.get(), [])
     if not os.path.exists(journal):
         return Result()
-    done = _in_child(_attachments_rename.undo, state, rename_as, _left(end), Result())
+    done = _in_child(rename_attachments.undo, state, rename_as, _left(end), Result())
     result = _with_moves(Result(), done["done"], [*done["failed"], *_late(done)])
-    result.gone = [_told(move) for move in done["gone"]]
+    result.gone = [_published(move) for move in done["gone"]]
     result.warnings += [f"{one['from']} is not there any more, or is another file; it keeps its name" for one in result.gone]
     if result.failed:
         first = result.failed[0]
@@ -340,18 +319,18 @@ def _journal(state: State) -> str:
 def _in_child(
     work: Callable[[int, float], dict[str, Any]], state: State, rename_as: str | None, seconds: float, so_far: Result
 ) -> dict[str, Any]:
-    """Rename in a child, as that user; where it does not answer, what it did stands in the journal, and goes with the error.
+    """Rename in a child as that user; if it does not answer, the error carries what it did according to the journal.
 
-    work: takes the journal, opened by who we are, and until when (monotonic seconds).
+    work: takes the journal, opened by the present user, and the end of its time (monotonic seconds).
     """
-    lock = state.lock_file("attachments-renamed")  # makes the folder of the journal as well
+    lock = state.lock_file("attachments-renamed")  # creates the folder of the journal as well
     journal = _journal(state)
     begin = os.path.getsize(journal) if os.path.exists(journal) else 0
     until = time.monotonic() + seconds * STOP_SHARE
     opened: list[int] = []
 
     def become() -> int | None:
-        opened.append(_attachments_rename.open_journal(journal))
+        opened.append(rename_attachments.open_journal(journal))
         return user_id("rename_as", rename_as) if rename_as else None
 
     try:
@@ -360,19 +339,19 @@ def _in_child(
         error.details["partial"] = so_far
         raise
     except RemediationError as error:
-        told = _attachments_rename.made_since(journal, begin)
+        told = rename_attachments.made_since(journal, begin)
         partial = _with_moves(so_far, told["renamed"] or told["undone"], [{**move, "why": "broken_off"} for move in told["open"]])
         remedy = f"what was done stands in {journal} and can be put back with state undone"
         raise ActionFailed(f"renaming broke off: {error.message}; {remedy}", partial=partial) from error
 
 
-def _told(move: Mapping[str, Any]) -> dict[str, str]:
+def _published(move: Mapping[str, Any]) -> dict[str, str]:
     before, after = os.path.join(move["folder"], move["old"]), os.path.join(move["folder"], move["new"])
     return {"from": shown(before), "to": shown(after), **({"why": move["why"]} if move.get("why") else {})}
 
 
 def _with_moves(result: Result, moves: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> Result:
-    result.moves, result.failed = [_told(move) for move in moves], [_told(move) for move in failed]
+    result.moves, result.failed = [_published(move) for move in moves], [_published(move) for move in failed]
     result.changed = bool(moves)
     result.before = "".join(f"{move['from']}\n" for move in result.moves)
     result.after = "".join(f"{move['to']}\n" for move in result.moves)
@@ -383,9 +362,9 @@ def _with_moves(result: Result, moves: Sequence[Mapping[str, Any]], failed: Sequ
 
 
 def check_details_file(path: str, *, read_only: bool) -> None:
-    """Refuse a file of details that could not be written in the end. In a child: it may lie on a mount that hangs.
+    """Raise WrongQuestion for a file of details that cannot be written. Runs in a child: the file may lie on a mount that hangs.
 
-    read_only: in check mode its folder may be one that an earlier task would have made.
+    read_only: in check mode, an earlier task would have created the folder.
     """
     if not os.path.isabs(path):
         raise WrongQuestion("details_file", path, "is not an absolute path", "give the whole path on the host")
@@ -427,13 +406,13 @@ def details_text(rows: Sequence[Mapping[str, Any]], as_csv: bool) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return one cell; a text that a spreadsheet would take for a formula gets a quote in front."""
+    """Return one cell; a text that a spreadsheet would read as a formula gets a quote in front."""
     text = "" if value is None else "\n".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not re.match(NAME_PATTERN, text) else text
 
 
 def _put(path: str, text: str, read_only: bool) -> bool:
-    """Write a file of mode 0600, unless it holds that already; returns whether it differs. Only a plain file is replaced."""
+    """Write a file of mode 0600 unless it holds the text already; return whether it differs. Only a regular file is replaced."""
     check_details_file(path, read_only=read_only)
     data = text.encode("utf-8", "backslashreplace")
     found = os.lstat(path) if os.path.lexists(path) else None

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._areas.oracle import check_connect, check_privileges
 from .._areas.oracle.area import CHECKS
-from .._areas.oracle.checks import CONNECT_PARAMETERS, PRIVILEGES_PARAMETERS
-from .._areas.oracle.targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS
 from .._core.check import without_descriptions
 from .._core.questions import Question
+from .._shared.oracle.targets import HANDED_OPTIONS, HANDED_RULES, TARGET_OPTIONS
 
 GRACE = 0.6  # seconds beyond the time limit, before what does not end by itself is killed
 LONGEST = 600.0
@@ -23,7 +23,10 @@ _ORDER = ("ok", "warning", "unknown", "critical")
 _TARGETS = {"type": "list", "elements": "dict", "required": True, "options": {**TARGET_OPTIONS, **HANDED_OPTIONS}, **HANDED_RULES}
 
 ARGUMENTS: dict[str, Any] = {
-    **{name: without_descriptions(spec) for name, spec in {**CONNECT_PARAMETERS, **PRIVILEGES_PARAMETERS, "targets": _TARGETS}.items()},
+    **{
+        name: without_descriptions(spec)
+        for name, spec in {**check_connect.PARAMETERS, **check_privileges.PARAMETERS, "targets": _TARGETS}.items()
+    },
     "timeout": {"type": "float", "default": 15},
     "state_dir": {"type": "path"},
     "asked_from": {"type": "str", "default": "localhost"},

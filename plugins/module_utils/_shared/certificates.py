@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read from when until when a certificate is valid, from its DER or PEM form (RFC 5280). No library, no program.
+"""Read the validity of a certificate from its DER or PEM form (RFC 5280), without a library or a program.
 
-Python tells the dates only of a certificate that it trusts; a self-signed or an expired one is just what is looked for.
+Python's ssl module returns the dates only of certificates that it trusts, but self-signed and expired ones matter here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SEQUENCE, _INTEGER, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x02, 0xA0, 
 
 
 def validity_of_file(path: str) -> tuple[int, int]:
-    """Return (not before, not after) of a PEM or DER file, epoch seconds; of a chain, where all of it is valid.
+    """Return (not before, not after) of a PEM or DER file in epoch seconds; of a chain, the time in which all of it is valid.
 
-    Raises CannotRead, which says why.
+    Raises CannotRead with the reason.
     """
     try:
         with open(path, "rb") as file:
@@ -49,7 +49,7 @@ def _certificates(data: bytes) -> list[bytes]:
 
 
 def validity(der: bytes) -> tuple[int, int]:
-    """Return (not before, not after) in epoch seconds; raises CannotRead for what is no certificate."""
+    """Return (not before, not after) of a certificate in epoch seconds; raises CannotRead for other data."""
     certificate, _end = _element(der, 0, _SEQUENCE)
     inside, _end = _element(der, certificate, _SEQUENCE)
     position = inside

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where attachments lie: folders or S3 prefixes whose names may hold a date, ``/batch/report/AC/statement/%Y%m%d``.
+"""The places of attachments: folders or S3 prefixes whose names may contain a date, ``/batch/report/AC/statement/%Y%m%d``.
 
 Product facts, attachments: the folder of the date on a NAS, or ``s3://<bucket>/statement/YYYYMMDD/``.
 """
@@ -26,9 +26,9 @@ _REMEDY = "give an absolute path such as /batch/report/AC/statement/%Y%m%d, or s
 
 @dataclass(frozen=True)
 class Root:
-    """One place: as it was given, its path on the day in question, and the part of the path in front of any date.
+    """One place: as the parameters have it, its path on the day, and the part of the path before any date.
 
-    problem: why it is known already that it does not answer; such a place is not touched.
+    problem: why it does not answer, where that is already known; such a place is not read.
     """
 
     given: str
@@ -44,12 +44,15 @@ class Root:
 
     @property
     def is_dated(self) -> bool:
-        """Whether it is another folder each day."""
+        """Whether each day has its own folder."""
         return self.path != self.base
 
 
 def day_of(given: str, zone: str, now: float) -> date:
-    """Return the day that ``today``, ``tomorrow``, ``yesterday`` or ``2026-11-21`` means in a time zone. now: epoch seconds."""
+    """Return the day that ``today``, ``tomorrow``, ``yesterday`` or ``2026-11-21`` stands for in a time zone. now: epoch seconds.
+
+    Raises WrongQuestion for another text or an unknown zone.
+    """
     try:
         today = datetime.fromtimestamp(now, tz=ZoneInfo(zone)).date()
     except (KeyError, ValueError, OSError) as error:
@@ -64,7 +67,7 @@ def day_of(given: str, zone: str, now: float) -> date:
 
 
 def dated(option: str, pattern: str, day: date) -> str:
-    """Fill a day into a path; raises WrongQuestion for anything in it that is no date."""
+    """Return a path with a day filled in; raises WrongQuestion for a directive that is no part of a date."""
     for directive in _DIRECTIVE.findall(pattern):
         if directive not in _DIRECTIVES:
             raise WrongQuestion(option, pattern, f"holds %{directive}, which is no part of a date", "use %Y, %m, %d, %y, %j; %% is a %")
@@ -72,7 +75,7 @@ def dated(option: str, pattern: str, day: date) -> str:
 
 
 def roots_of(given: Sequence[str], day: date) -> list[Root]:
-    """Return the places for a day; a place that lies in another one of these is read once, with that."""
+    """Return the places for a day, each path once; raises WrongQuestion for a text that is no place."""
     found: dict[str, Root] = {}
     for text in given:
         root = _root(text, day)
@@ -95,14 +98,17 @@ def _root(text: str, day: date) -> Root:
 
 
 def _static(pattern: str) -> str:
-    """Return the folders in front of the first one whose name holds a date."""
+    """Return the part of a path before the first folder whose name contains a date."""
     if "%" not in pattern:
         return pattern
     return pattern[: pattern.index("%")].rpartition("/")[0]
 
 
 def dated_parts(root: Root) -> list[str]:
-    """Return the parts of a dated root, from its base on, that hold a whole date together: ``[%Y%m%d]``, ``[%Y, %m, %d]``; [] for none."""
+    """Return the folders of a dated root, from its base on, whose names together contain a whole date.
+
+    Such as ``[%Y%m%d]`` or ``[%Y, %m, %d]``; [] where they contain none.
+    """
     parts = os.path.normpath("/" + root.given.lstrip("/"))[len(root.base) :].strip("/").split("/")
     for count in range(1, len(parts) + 1):
         held = set(_DIRECTIVE.findall("/".join(parts[:count])))
@@ -112,7 +118,7 @@ def dated_parts(root: Root) -> list[str]:
 
 
 def days_in(parts: Sequence[str], names: Iterable[str]) -> dict[str, date]:
-    """Return the days of those names (``20261121``, ``2026/11/21``) that the parts of a root match."""
+    """Return the days of the names (``20261121``, ``2026/11/21``) that match the dated folders of a root."""
     found = {}
     for name in names:
         try:

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's log: which processes it killed for lack of memory."""
+"""Read the kernel's log: which processes it killed for lack of memory."""
 
 from __future__ import annotations
 
@@ -11,47 +11,44 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypedDict
 
 from .proc import PROC
 from .text_files import tail, text_of, whole
 
 KERNEL_MESSAGES = "/dev/kmsg"
-
-
 KERNEL_LOGS = ("/var/log/kern.log", "/var/log/messages", "/var/log/syslog")
-
-
 LOG_TAIL = 512 * 1024
-
-
 MAX_MESSAGES = 20000
-
-
 _KILL = re.compile(r"[Oo]ut of memory: Kill(?:ed)? process (\d{1,10}) \(([^)]{0,64})\)")
-
-
 _KILL_GROUP = re.compile(r"oom-kill:.*task_memcg=([^,]*),.*pid=(\d{1,10})")
-
-
 _SYSLOG_DATE = re.compile(r"^([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)")
-
-
 _ISO_DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)?")
-
-
 _MONTHS = {
     name: number for number, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
 
 
-def parse_kills(lines: Iterable[tuple[float | None, str]]) -> list[dict[str, Any]]:
-    """Return what the kernel killed for lack of memory, oldest first: ``at`` (or None) ``pid name group``.
+class Kill(TypedDict):
+    """A process that the kernel killed for lack of memory; at: epoch seconds, None when the log has no time."""
 
-    lines: time and text of each message; ``group`` is the cgroup of the killed process where the log names it.
-    """
+    at: float | None
+    pid: int
+    name: str
+    group: str  # its cgroup, where the log names it
+
+
+class KillsFacts(TypedDict):
+    """The kills of the kernel's log, None where no log may be read, and the path of that log."""
+
+    killed: list[Kill] | None
+    killed_in: str
+
+
+def parse_kills(lines: Iterable[tuple[float | None, str]]) -> list[Kill]:
+    """Return the processes that the kernel killed for lack of memory, oldest first; lines: time and text of each message."""
     groups: dict[int, str] = {}
-    kills = []
+    kills: list[Kill] = []
     for moment, line in lines:
         named = _KILL_GROUP.search(line) if "oom-kill:" in line else None
         if named:
@@ -90,14 +87,17 @@ def _time_of(parts: Sequence[int], zone: str | None) -> float | None:
         return None
 
 
-def read_kills() -> dict[str, Any]:
-    """Return what the kernel's log says was killed for lack of memory: ``killed`` and ``killed_in``, see :func:`read_memory`."""
-    killed, killed_in = _killed(time.time(), "")
+def read_kills() -> KillsFacts:
+    """Return the kills of the kernel's log."""
+    killed, killed_in = kills_of(time.time(), "")
     return {"killed": killed, "killed_in": killed_in}
 
 
-def _killed(now: float, group: str) -> tuple[list[dict[str, Any]] | None, str]:
-    """Return the kills of a readable kernel log and that log's path; (None, "") where none may be read."""
+def kills_of(now: float, group: str) -> tuple[list[Kill] | None, str]:
+    """Return the kills of a readable kernel log and the path of that log; (None, "") where none may be read.
+
+    group: the cgroup whose kills count, "" for all.
+    """
     messages = _kernel_messages(now)
     if messages is not None:
         return _of_group(parse_kills(messages), group), KERNEL_MESSAGES
@@ -109,12 +109,12 @@ def _killed(now: float, group: str) -> tuple[list[dict[str, Any]] | None, str]:
     return None, ""
 
 
-def _of_group(kills: Sequence[dict[str, Any]], group: str) -> list[dict[str, Any]]:
+def _of_group(kills: Sequence[Kill], group: str) -> list[Kill]:
     return [kill for kill in kills if not group or f"{kill['group']}/".startswith(f"/{group}/")]
 
 
 def _kernel_messages(now: float) -> list[tuple[float | None, str]] | None:
-    """Return the kernel's ring buffer without waiting for more; None where this user may not read it."""
+    """Return time and text of the messages in the kernel's ring buffer, None where this user may not read it; never waits."""
     try:
         descriptor = os.open(KERNEL_MESSAGES, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -122,7 +122,7 @@ def _kernel_messages(now: float) -> list[tuple[float | None, str]] | None:
     uptime = re.match(r"\d{1,12}\.\d{1,6}", text_of(os.path.join(PROC, "uptime")) or "")
     booted = now - float(uptime.group(0) if uptime else 0)
     messages: list[tuple[float | None, str]] = []
-    with contextlib.suppress(OSError):  # EAGAIN: that was the last one
+    with contextlib.suppress(OSError):  # EAGAIN: there are no more messages
         try:
             while len(messages) < MAX_MESSAGES:
                 message = _kernel_message(descriptor, booted)
@@ -136,7 +136,7 @@ def _kernel_messages(now: float) -> list[tuple[float | None, str]] | None:
 def _kernel_message(descriptor: int, booted: float) -> tuple[float | None, str] | None:
     try:
         record = os.read(descriptor, 8192).decode("utf-8", "replace")
-    except BrokenPipeError:  # overwritten while we read; the next read goes on behind the gap
+    except BrokenPipeError:  # overwritten while we read; the next read continues after the gap
         return None
     if not record:
         raise OSError("the end")

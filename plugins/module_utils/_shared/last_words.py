@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
 from collections.abc import Iterable, Sequence
 
 from .._core.masking import mask, strip_ansi
+from .logs.dates import leading_time
 
 _SIGNATURES = re.compile(
     r"Nest can't resolve dependencies of|Nest cannot create the|Config validation error:|Configuration key \".+\" does not exist"
@@ -33,10 +32,6 @@ _LINE_PREFIX = re.compile(
 _DIGITS = re.compile(r"\d+")
 _FRAGMENT_LINES = 40
 _CONTINUED_LINES = 3
-QUARTER = 900  # seconds: zones differ by multiples of a quarter of an hour
-WIDEST_ZONE = 14 * 3600  # seconds
-_EARLIEST_YEAR = 1970  # an earlier year is not the date of a log
-_DATE = re.compile(r"^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?")
 
 
 def reason(text: str, not_before: float | None = None, *, any_line: bool = True) -> str:
@@ -64,7 +59,7 @@ def _anything(_line: str) -> bool:
 def _recent(line: str, not_before: float | None) -> bool:
     if not_before is None:
         return True
-    moment = moment_of(line, None)
+    moment = leading_time(line, None)
     return moment is None or moment >= not_before
 
 
@@ -104,36 +99,3 @@ def _message(line: str, following: Iterable[str]) -> str:
             break
         continued.append(more.strip())
     return " ".join([message, "; ".join(continued)]).strip()
-
-
-def naive_date(line: str) -> tuple[int, str] | None:
-    """Return the date of a line as if it were UTC (epoch seconds) and its written zone ("" for none); None without a date."""
-    match = _DATE.match(line)
-    if not match:
-        return None
-    year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
-    if not (year >= _EARLIEST_YEAR and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60):
-        return None
-    return calendar.timegm((year, month, day, hour, minute, int(match.group(6) or 0))), match.group(7) or ""
-
-
-def moment_of(line: str, offset: float | None) -> float | None:
-    """Return the time of a line (epoch seconds), None without a date.
-
-    offset: seconds to add to a date without a zone; None takes it as local time.
-    """
-    date = naive_date(line)
-    if date is None:
-        return None
-    seconds, zone = date
-    if zone == "Z":
-        return float(seconds)
-    if zone:
-        sign = -1 if zone[0] == "-" else 1
-        return float(seconds - sign * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60))
-    return float(seconds) + offset if offset is not None else _local(seconds)
-
-
-def _local(seconds: int) -> float:
-    parts = time.gmtime(seconds)
-    return time.mktime((*parts[:6], 0, 0, -1))

@@ -1,26 +1,20 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounts: what /proc/self/mountinfo says, which of them are remote, and how full a file system is."""
+"""Mounts: read /proc/self/mountinfo, tell remote file systems from local ones, and measure how full a file system is."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from .._core.children import call as bounded
 
 MOUNTS = "/proc/self/mountinfo"
-
-
-MAX_MOUNTS_TEXT = 4 * 1024 * 1024
-
-
-REMOTE_WITHIN = 2.0  # seconds for one remote file system that was asked for by name
-
-
+MAX_MOUNTS_TEXT = 4 * 1024 * 1024  # bytes
+REMOTE_WITHIN = 2.0  # seconds for one remote file system that the parameters name
 _REMOTE = frozenset(
     [
         "nfs",
@@ -42,9 +36,7 @@ _REMOTE = frozenset(
         "davfs",
     ]
 )
-
-
-# Only what stores files on something that fills up; tmpfs and overlays only where they are named, or are all there is.
+# File systems on storage that can fill up; tmpfs and overlays are read only where they are named, or hold the root.
 _REAL = frozenset(
     [
         "ext2",
@@ -69,17 +61,35 @@ _REAL = frozenset(
         "simfs",
     ]
 )
-
-
 _MEMORY = frozenset(("tmpfs", "ramfs", "overlay", "aufs"))
 
 
-def parse_mounts(text: str) -> list[dict[str, Any]]:
-    """Return the mounts of a mountinfo, hidden ones left out.
+class MountEntry(TypedDict):
+    """One line of mountinfo. root: the part of the device that is mounted; number: major:minor of the device."""
 
-    ``mount device root`` (the part of the device that is seen) ``type number`` (major:minor) ``read_only``.
-    """
-    found: dict[str, dict[str, Any]] = {}
+    mount: str
+    device: str
+    root: str
+    type: str
+    number: str
+    read_only: bool
+
+
+class Usage(TypedDict, total=False):
+    """How full a file system is, in bytes and inodes; only ``error`` where it cannot be measured. free: for users other than root."""
+
+    size: int
+    used: int
+    free: int
+    files: int
+    files_used: int
+    files_free: int
+    error: str
+
+
+def parse_mounts(text: str) -> list[MountEntry]:
+    """Return the mounts of a mountinfo; of several on the same mount point, only the last one is visible."""
+    found: dict[str, MountEntry] = {}
     for line in text.split("\n"):
         fields = line.split(" ")
         if len(fields) < 10 or "-" not in fields[6:]:
@@ -106,14 +116,14 @@ def _unescaped(text: str) -> str:
 
 
 def is_remote(kind: str) -> bool:
-    """Whether a type of file system may hang with its network: those belong to the area nas."""
+    """Whether a file system of this type can hang with its network; the area nas checks those."""
     return kind in _REMOTE or (kind.startswith("fuse") and kind != "fuseblk")
 
 
-def choose_mounts(mounts: Sequence[Mapping[str, Any]], only: Sequence[str], paths: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the mounts to ask, each device once, and those of ``only`` that are not mounted.
+def choose_mounts(mounts: Sequence[MountEntry], only: Sequence[str], paths: Sequence[str]) -> tuple[list[MountEntry], list[str]]:
+    """Return the mounts to measure, each device once, and the mount points of ``only`` that are not mounted.
 
-    Without ``only`` these are the local ones that can fill up; ``paths`` adds the file system of each path.
+    Without ``only``, the mounts are the local ones that can fill up; ``paths`` adds the file system of each path.
     """
     by_mount = {entry["mount"]: entry for entry in mounts}
     missing = [wanted for wanted in only if _plain(wanted) not in by_mount]
@@ -123,9 +133,9 @@ def choose_mounts(mounts: Sequence[Mapping[str, Any]], only: Sequence[str], path
         chosen = [entry for entry in mounts if entry["type"] in _REAL and not entry["read_only"]]
         chosen += [entry for entry in mounts if entry["mount"] == "/" and entry["type"] in _MEMORY]
     chosen += [entry for entry in (holder_of(by_mount, path) for path in paths) if entry]
-    once: dict[str, dict[str, Any]] = {}
+    once: dict[str, MountEntry] = {}
     for entry in sorted(chosen, key=lambda one: len(one["mount"])):
-        once.setdefault(_identity(entry), dict(entry))
+        once.setdefault(_identity(entry), entry)
     return list(once.values()), missing
 
 
@@ -133,13 +143,13 @@ def _plain(path: str) -> str:
     return os.path.normpath(path)
 
 
-def _identity(entry: Mapping[str, Any]) -> str:
-    """Return the same text for the same storage: btrfs gives each subvolume a number of its own."""
+def _identity(entry: MountEntry) -> str:
+    """Return a text that is equal for mounts of the same storage: btrfs gives each subvolume a number of its own."""
     return entry["device"] if entry["type"] == "btrfs" else entry["number"]
 
 
-def holder_of(by_mount: Mapping[str, Mapping[str, Any]], path: str) -> Mapping[str, Any] | None:
-    """Return the mount that a path lies in, by the names alone: no file system is asked."""
+def holder_of(by_mount: Mapping[str, MountEntry], path: str) -> MountEntry | None:
+    """Return the mount that a path lies in, derived from the names alone: no file system is touched."""
     path = _plain(path)
     while path not in by_mount:
         above = os.path.dirname(path)
@@ -149,15 +159,15 @@ def holder_of(by_mount: Mapping[str, Mapping[str, Any]], path: str) -> Mapping[s
     return by_mount[path]
 
 
-def _filled(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(entry: MountEntry) -> Usage:
     if not is_remote(entry["type"]):
         return usage_of(entry["mount"])
     outcome = bounded(lambda: usage_of(entry["mount"]), REMOTE_WITHIN)
     return outcome.value if outcome.error is None else {"error": outcome.error.message}
 
 
-def usage_of(mount: str) -> dict[str, Any]:
-    """Return ``size used free files files_used files_free error`` of the file system that holds a path, in bytes and inodes."""
+def usage_of(mount: str) -> Usage:
+    """Return how full the file system is that holds a path."""
     try:
         found = os.statvfs(mount)
     except (OSError, ValueError) as error:
@@ -171,3 +181,16 @@ def usage_of(mount: str) -> dict[str, Any]:
         "files_free": found.f_favail,
         "error": "",
     }
+
+
+def seen_source(device: str, root: str) -> str:
+    """Return the source of a mount: its device, and for a bind mount of a folder the part of the device as well."""
+    plain = device.rstrip("/")
+    if root in ("/", "") or (plain.startswith("//") and plain.endswith(root)):
+        return device  # when a folder of a share is mounted, both fields contain that folder
+    return f"{plain}{root}"
+
+
+def is_below(path: str, above: str) -> bool:
+    """Whether a path equals another one or lies below it."""
+    return path == above or path.startswith(above.rstrip("/") + "/") or os.path.normpath(above) == "/"

@@ -166,7 +166,7 @@ def owner(pm2_home: str, user: str | None = None, **_others: Any) -> int:
         found = os.stat(pm2_home)
     except PermissionError as error:
         keeper = user if user and user != user_name(os.geteuid()) else nearest_owner(pm2_home)
-        raise NeedsUser(keeper, f"{pm2_home} cannot be looked into by {user_name(os.geteuid())}") from error
+        raise NeedsUser(keeper, f"{pm2_home} may not be read by {user_name(os.geteuid())}") from error
     except (OSError, ValueError) as error:
         raise WrongQuestion("pm2_home", pm2_home, "does not exist on this host", _HOME_REMEDY) from error
     if not stat.S_ISDIR(found.st_mode):

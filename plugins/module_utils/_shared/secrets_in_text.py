@@ -1,18 +1,19 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say which kinds of secrets a file holds, never the secret itself.
+"""Find the kinds of secrets in the text of a file; the secret itself is never returned.
 
-Meant for what is served to browsers (product facts: .env values never get into the frontend build), so the names are
-those of Tank's .env and its kin; a field named "password" of a login form is none.
+Made for what is served to browsers (product facts: .env values never get into the frontend build). So the names are those of Tank's .env and
+similar ones; a field "password" of a login form is not a secret.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TypedDict
 
-# Not a value but a place for one.
+# A placeholder is not a value.
 _REAL = rb"(?![\$<{*%]|process\.|import\.meta|xxx|your|change|example|undefined|null)"
 _NAME = rb"[\"']?\s{0,3}[:=]\s{0,3}"
 _DB_NAME = rb"(?:oracle|logsdb|db|database|pg|postgres|mysql|mariadb|redis)_?(?:pass(?:word|wd)?|pwd)"
@@ -40,11 +41,18 @@ _KINDS: dict[str, tuple[tuple[bytes, ...], re.Pattern[bytes]]] = {
     ),
     "private key": ((b"private key-----",), re.compile(rb"-----BEGIN (?:[A-Z]{2,12} )?PRIVATE KEY-----")),
 }
-_BEFORE, _AFTER, _MOST = 64, 256, 5000
+_BEFORE, _AFTER, _MOST = 64, 256, 5000  # bytes around a word that are searched; places of a word that are searched
+
+
+class SecretFound(TypedDict):
+    """A file that holds a secret, and the kind of the secret."""
+
+    file: str
+    kind: str
 
 
 def kinds_of_secrets(data: bytes) -> list[str]:
-    """Return the kinds of secrets in some bytes, in a fixed order."""
+    """Return the kinds of secrets in a text, in a fixed order."""
     lowered = data.lower()
     return [kind for kind, (words, pattern) in _KINDS.items() if _is_there(data, lowered, words, pattern)]
 
@@ -54,7 +62,7 @@ def _is_there(data: bytes, lowered: bytes, words: tuple[bytes, ...], pattern: re
 
 
 def _places(data: bytes, word: bytes) -> Iterator[int]:
-    """Yield where a word stands, at most ``_MOST`` times."""
+    """Yield the positions of a word, at most ``_MOST``."""
     at = -1
     for _number in range(_MOST):
         at = data.find(word, at + 1)

@@ -1,29 +1,31 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Series of measurements over earlier runs: kept small, and continued into the future.
+"""Series of measurements over earlier runs, and forecasts from them.
 
-A point is ``[time, value, size]``: epoch seconds, and bytes used of bytes there are. Pure functions that take anything
-that an earlier run, or a damaged file, may have left.
+A point is ``[time, value, size]``: epoch seconds, bytes in use, and bytes in total. Pure functions that accept whatever an earlier
+run, or a damaged file, has left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from .units import DAY, KOREA, is_number, size_text, stamp
+
 MOST_POINTS = 120
-LONGEST = 60 * 86400.0  # seconds that points are kept
-FITTED = 60  # points of a fit
-CLEANED = 0.02  # a fall by this part of the size is a clean-up
-STEADY = 0.1  # of the growth that a line predicts, that each third of the time must show
-DAY = 86400.0
+LONGEST = 60 * 86400.0  # seconds for which points are kept
+FITTED = 60  # points that a line is fitted to
+CLEANED = 0.02  # a decrease by this part of the size counts as a clean-up
+STEADY = 0.1  # part of the predicted growth that each third of the time must show
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Where a series leads: bytes a day, when nothing is left, since when and from how many points this is known."""
+    """A forecast: bytes a day, when the file system is full, and the begin and number of the points that it is made from."""
 
     per_day: float
     full_at: float
@@ -31,13 +33,8 @@ class Forecast:
     points: int
 
 
-def is_number(value: Any) -> bool:
-    """Whether something is a finite number (JSON knows others)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
-
-
 def usable(points: Any, now: float) -> list[list[float]]:
-    """Return the points that are three numbers and of the past, in order; a clock that was put back makes others."""
+    """Return the valid points of the past in order; a clock that was set back leaves points of the future."""
     if not isinstance(points, list):
         return []
     found = [point[:3] for point in points if isinstance(point, list) and len(point) >= 3 and all(map(is_number, point[:3]))]
@@ -45,7 +42,7 @@ def usable(points: Any, now: float) -> list[list[float]]:
 
 
 def add(points: Any, point: Sequence[float]) -> list[list[float]]:
-    """Return a series with one more point; where there are too many, every second of the older half goes."""
+    """Return a series with one more point; when there are too many, every second point of the older half is dropped."""
     series = [*usable(points, point[0]), list(point)]
     while len(series) > MOST_POINTS:
         half = len(series) // 2
@@ -54,12 +51,12 @@ def add(points: Any, point: Sequence[float]) -> list[list[float]]:
 
 
 def forecast(points: Any, now: float, free: float, *, least_points: int, least_seconds: float) -> Forecast | None:
-    """Continue a series in a straight line; None when it is too short, does not grow steadily, or is cleaned in time.
+    """Return the forecast of a series; None when it is too short, does not grow steadily, or is cleaned up in time.
 
-    points: up to and with the present one. free: bytes left now.
-    Only what came after the last clean-up counts. The line is the median of the slopes between any two points (Theil and
-    Sen), so that single leaps do not bend it, and each third of the time must have grown. Where clean-ups come again and
-    again, a disk that would be full only after the next one is well.
+    points: up to the present one. free: bytes that are free now.
+    Only points after the last clean-up count. The slope is the median of the slopes between any two points (Theil-Sen), so that single
+    jumps do not distort it, and the series must have grown in each third of the time. Where clean-ups are regular, a file system that
+    would be full only after the next one has no forecast.
     """
     series = usable(points, now)
     since_cleaned, cleaned = _since_last_cleaning(series)
@@ -76,8 +73,9 @@ def forecast(points: Any, now: float, free: float, *, least_points: int, least_s
 
 
 def _since_last_cleaning(series: Sequence[Sequence[float]]) -> tuple[list[Sequence[float]], list[float]]:
-    """Return the points after the last clean-up or change of size, and the times of all clean-ups."""
-    start, cleaned = 0, []
+    """Return the points after the last clean-up or change of size, and the times of all clean-ups since that change."""
+    start = 0
+    cleaned: list[float] = []
     for number in range(1, len(series)):
         before, after = series[number - 1], series[number]
         if after[2] != before[2]:
@@ -117,7 +115,7 @@ def value_at(points: Sequence[Sequence[float]], moment: float) -> float:
 
 
 def growth(points: Any, now: float, present: float) -> tuple[float, float] | None:
-    """Return by how much a series grew to the present value since its lowest point of the last week, and how many seconds ago that was."""
+    """Return the growth since the lowest point of the last week, and how many seconds ago that was; None without a point."""
     week = [point for point in usable(points, now) if now - 7 * DAY <= point[0] < now]
     if not week:
         return None
@@ -126,5 +124,18 @@ def growth(points: Any, now: float, present: float) -> tuple[float, float] | Non
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a dictionary, an empty one for anything else."""
+    """Return the value if it is a dictionary, an empty one otherwise."""
     return value if isinstance(value, dict) else {}
+
+
+def trend_of(trend: Forecast | None, now: float) -> dict[str, Any]:
+    """Return a forecast as evidence: growth per day, when the file system is full, and what the forecast is made from; {} for none."""
+    if trend is None or stamp(trend.full_at) is None:
+        return {}
+    return {
+        "per_day": size_text(trend.per_day),
+        "full_at": stamp(trend.full_at),
+        "full_at_kst": datetime.fromtimestamp(trend.full_at, tz=KOREA).strftime("%Y-%m-%d %H:%M KST"),
+        "hours": round((now - trend.since) / 3600, 1),
+        "runs": trend.points,
+    }

@@ -258,10 +258,10 @@ def test_thousands_of_findings_are_bounded_and_quick():
     many = [
         {**fault("pm2.not_saved", "pm2.saved", f"p{number}").as_dict(), "checked_at": "2026-11-21T00:00:00Z"} for number in range(20_000)
     ]
-    started = time.monotonic()
+    started = time.process_time()
     made.answered("app1", {"findings": many, "expected": ["pm2.saved"]})
     found = document(made)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert len(found["findings"]) == record.MOST_FINDINGS + 1
 
 

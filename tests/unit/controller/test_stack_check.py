@@ -140,7 +140,7 @@ def test_a_module_that_is_not_built_in_time_holds_nobody_up(monkeypatch):
     began = time.monotonic()
     with made._module_being_built({}):
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-    assert 0.2 <= time.monotonic() - began < 5
+    assert 0.2 <= time.monotonic() - began < 30  # not the minute
     assert children
     assert not os.path.exists(f"/proc/{children[-1]}")
 

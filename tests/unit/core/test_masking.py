@@ -135,7 +135,7 @@ def test_a_labelled_secret_never_comes_through(noise, secret):
 
 
 def test_masking_is_fast_on_hostile_text():
-    started = time.monotonic()
+    started = time.process_time()
     for text in (
         "a" * 100_000,
         "pass" * 20_000,
@@ -147,7 +147,7 @@ def test_masking_is_fast_on_hostile_text():
         "a/b" * 26_000,
     ):
         mask(text, limit=20_000)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

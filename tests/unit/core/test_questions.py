@@ -36,6 +36,7 @@ def counted(path):
 
 
 COUNTED = Source("test.counted", counted, ("path",), remember=lambda value, former: value["size"])
+NOT_WAITED_FOR_S = 30  # what takes a minute was not waited for, also on a busy machine
 HANGS = Source("test.hangs", lambda path: time.sleep(60), ("path",))
 CRASHES = Source("test.crashes", lambda path: 1 / 0, ("path",))
 
@@ -233,9 +234,9 @@ def test_a_damaged_memory_is_no_memory(registry, tmp_path):
 
 def test_one_sick_source_harms_only_its_own_checks(registry, tmp_path):
     started = time.monotonic()
-    names = ("hangs", "crashing_source", "unreadable", "crash", "silent", "first")
-    answer = ask(tmp_path, *(entry(name, tmp_path, deadline=1) for name in names))
-    assert time.monotonic() - started < 3
+    names = ("crashing_source", "unreadable", "crash", "silent", "first")
+    answer = ask(tmp_path, entry("hangs", tmp_path, deadline=1), *(entry(name, tmp_path, deadline=60) for name in names))
+    assert time.monotonic() - started < NOT_WAITED_FOR_S
     found = {finding["check"]: finding for finding in answer.findings}
     assert {check: finding["code"] for check, finding in found.items()} == {
         "host.hangs": "run.check_timeout",

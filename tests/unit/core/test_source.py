@@ -16,7 +16,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core import state
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import Busy, CannotRead, WrongQuestion
 
 
-def outcome(source, parameters, state, deadline=5.0):
+def outcome(source, parameters, state, deadline=50.0):
     (answer,) = _sources.read_all([(source, parameters, deadline)], state).values()
     return answer
 
@@ -124,7 +124,10 @@ def test_what_cannot_be_prepared_is_the_error_of_the_source(state):
     assert outcome(source, {}, state).error.message == "the list is absent"
 
 
-def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
+def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state, monkeypatch):
+    hold = _process._hold
+    # The child waits a moment for the lock, while we wait long for the child.
+    monkeypatch.setattr(_process, "_hold", lambda path, _deadline, **options: hold(path, 0.1, **options))
     source = _sources.Source("probe", lambda **given: given["names"], ("roots", "names"), exclusive=("roots",))
     one, other = {"roots": ["/nas"], "names": ["a"]}, {"roots": ["/nas"], "names": ["b"]}
     assert source.key(one) != source.key(other)
@@ -132,7 +135,7 @@ def test_readings_of_the_same_thing_share_a_lock_whatever_else_they_ask(state):
     assert outcome(source, one, state).get() == ["a"]
     with open(state.lock_file(source.lock(one)), "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert outcome(source, other, state, deadline=2.5).error.kind == "busy"
+        assert outcome(source, other, state, deadline=50).error.kind == "busy"
 
 
 def test_a_lock_that_cannot_be_made_costs_only_the_reading_that_needs_it(tmp_path):

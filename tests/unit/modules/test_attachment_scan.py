@@ -15,8 +15,7 @@ import time
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ops.remediation.plugins.module_utils._actions import rename_attachments as _attachments_rename
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import checks as _attachments_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as _attachments_read
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import check_present, outcomes
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan as _attachment_scan
 from ansible_collections.ops.remediation.plugins.modules import attachment_scan
@@ -248,7 +247,7 @@ def test_details_that_are_too_many_for_an_answer_are_packed(run, tmp_path, monke
     path = tmp_path / "all.jsonl"
     given = {"wanted": wanted, "details": 10, "details_file": str(path)}
     assert "over 300000" in json.dumps(run(**given)["findings"])
-    monkeypatch.setattr(_attachments_read, "MOST_PLAIN", 100)
+    monkeypatch.setattr(outcomes, "MOST_PLAIN", 100)
     result = run(**given)
     assert (len(result["details"]), result["details_left"], result["counts"]["NOT_FOUND"]) == (10, 4990, 5000)
     assert [json.loads(line)["name"] for line in path.read_text().splitlines()] == wanted
@@ -345,7 +344,7 @@ def test_the_texts_of_all_findings_read_well(tmp_path):
     answer = h.read(
         [tmp_path], [*({"name": name, "group": "ORG1"} for name in h.NAMES), {"name": "Z_1.pdf", "group": "ORG2"}, "", "", "a/b.pdf"]
     )
-    found = _attachments_checks.present_of(answer)
+    found = check_present.present_of(answer)
     assert len(found) == 7
     for finding in found:
         reads_well(finding)

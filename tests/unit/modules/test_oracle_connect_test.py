@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import client as _oracle_client
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import client as _oracle_client
 from ansible_collections.ops.remediation.plugins.modules import oracle_connect_test
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
 

@@ -71,7 +71,7 @@ def test_when_the_bench_is_stopped_it_waits_for_its_lanes(runner, tmp_path):
     )
     lane += "; open(sys.argv[1] + '/runs', 'w').close(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", lane, str(tmp_path)]) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (tmp_path / "runs").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -93,7 +93,7 @@ def test_every_fault_of_the_run_has_a_row(bench):
 
 
 def test_what_is_expected_is_expected_of_a_row(bench):
-    files = (CHECKOUT / "tests" / "faults" / "expected").glob("*.yml")
+    files = (CHECKOUT / "tests" / "faults").glob("*/expected.yml")
     expected = {name for file in files for name in yaml.safe_load(file.read_text(encoding="utf-8"))}
     rows = {case.address for case in bench.cases()}
     assert {name.partition(":")[0] for name in expected} <= {case.code for case in bench.cases()}
@@ -105,3 +105,44 @@ def test_severities_and_remedies_that_are_expected_are_those_of_the_catalogue(be
         entry = FAULTS[case.code]
         assert (case.code, case.expected["severity"]) == (case.code, entry.severity)
         assert (case.code, case.expected["remedies"]) == (case.code, [remedy.id for remedy in entry.remedies])
+
+
+@pytest.mark.parametrize("kind", ["local", "containers"])
+def test_each_row_is_made_once_or_is_one_of_the_rest(runner, bench, kind):
+    every = bench.cases(kind)
+    once, rest = (runner.chosen_by(rows, kind, every) for rows in ("once", "rest"))
+    assert sorted(case.address for case in [*once, *rest]) == sorted(case.address for case in every)
+    if kind == "local":
+        assert [case.code for case in once] == list(dict.fromkeys(case.code for case in every))
+
+
+def test_ci_makes_each_fault_in_one_way_that_can_be_made(runner, bench, monkeypatch):
+    """On a machine that can mount nothing, as a user without root: what cannot be made there is made in containers."""
+    here = {"local": frozenset({"local"}), "containers": frozenset({"root", "systemd", "cgroup", "container", "mount", "fuse"})}
+    monkeypatch.setattr(runner, "offers", here.__getitem__)
+    local = {case.code for case in runner.chosen_by("once", "local", bench.cases()) if not case.needs - here["local"]}
+    hosts = [case for case in bench.cases("containers") if bench.differs_in_containers(case)]
+    made = local | {case.code for case in runner.chosen_by("once", "containers", hosts)}
+    assert {case.code for case in bench.cases()} - made == {"run.check_unknown"}  # needs both: root, and no containers
+
+
+def test_the_sample_has_a_row_of_each_area(runner, bench):
+    sample = runner.chosen_by("sample", "local", bench.cases())
+    assert sorted(case.area for case in sample) == sorted({case.area for case in bench.cases()})
+
+
+def test_the_lanes_make_each_row_once_and_together_only_what_does_not_disturb(runner, bench):
+    every = bench.cases()
+    groups = [group for lane in runner.lanes_of(every, 2) for group in lane]
+    assert sorted(case.address for group in groups for case in group) == sorted(case.address for case in every)
+    for group in groups:
+        assert not any(runner.disturb(one, other) for one in group for other in group if one is not other), group
+        assert len(group) == 1 or all(runner.areas_of(case) for case in group), group
+
+
+def test_a_lane_is_called_with_its_groups(runner, bench, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(runner, "run_rows", lambda groups, clean_runs, kind: ran.extend(groups) or [])
+    monkeypatch.setattr(sys, "argv", ["run.py", "--json", str(tmp_path / "rows.json"), "pm2.stopped,ses.sandbox", "pm2.stopped:exited"])
+    assert runner.main() == 0
+    assert [[case.address for case in group] for group in ran] == [["pm2.stopped", "ses.sandbox"], ["pm2.stopped:exited"]]

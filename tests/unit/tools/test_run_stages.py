@@ -9,6 +9,7 @@ import importlib.util
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SPEC = importlib.util.spec_from_file_location("run_stages", CHECKOUT / "tools" /
 CLEANS_UP = """
 import signal, sys, time
 def stop(*_):
-    time.sleep(0.7)
+    time.sleep(float(sys.argv[2]))
     open(sys.argv[1] + "/cleaned", "w").close()
     sys.exit(130)
 signal.signal(signal.SIGINT, stop)
@@ -35,7 +36,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from tools import run_stages
-run_stages.STAGES["cleans-up"] = [sys.executable, "-c", (Path(sys.argv[2]) / "stage.py").read_text(), sys.argv[2]]
+run_stages.STAGES["cleans-up"] = run_stages.Stage([sys.executable, "-c", (Path(sys.argv[2]) / "stage.py").read_text(), sys.argv[2], "0.7"], 1, 1)
 sys.exit(run_stages.main(["cleans-up"]))
 """
 run_stages = importlib.util.module_from_spec(SPEC)
@@ -87,7 +88,7 @@ def test_what_failed_is_told_again_in_the_last_lines(line, named):
 
 def test_the_last_lines_name_what_failed(capsys):
     broken = run_stages.Outcome("molecule", 5.0, run_stages.Counter(passed=3, failed=1), "1 failed", ["molecule: reboot FAILED: it hangs"])
-    run_stages.tell([run_stages.Outcome("unit", 1.0, run_stages.Counter(passed=2)), broken], (), 6.0)
+    run_stages.report([run_stages.Outcome("unit", 1.0, run_stages.Counter(passed=2)), broken], (), 6.0)
     assert capsys.readouterr().out.splitlines()[-2:] == ["total: 5 passed, 1 failed, 0 skipped", "molecule: reboot FAILED: it hangs"]
 
 
@@ -108,7 +109,7 @@ def ran(monkeypatch):
 def test_without_root_one_line_says_so_before_any_stage(ran, monkeypatch, capsys):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    for chosen in (["all"], ["molecule"], ["unit", "container-faults"]):
+    for chosen in (["ci"], ["full"], ["molecule"], ["unit", "container-faults"]):
         assert run_stages.main(chosen) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "podman needs root" in line
@@ -118,9 +119,16 @@ def test_without_root_one_line_says_so_before_any_stage(ran, monkeypatch, capsys
 
 def test_an_engine_that_is_not_known_is_one_line_too(ran, monkeypatch, capsys):
     monkeypatch.setenv("TANK_CONTAINER_ENGINE", "lxd")
-    assert run_stages.main(["all"]) == 2
+    assert run_stages.main(["ci"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "'lxd'" in line
+    assert ran == []
+
+
+def test_what_is_neither_a_plan_nor_a_stage_is_refused(ran, capsys):
+    for chosen in (["units"], ["test", "unit"], ["unit", "ci"]):
+        assert run_stages.main(chosen) == 2
+        assert "there are unit, lint, " in capsys.readouterr().err
     assert ran == []
 
 
@@ -128,31 +136,109 @@ def test_what_needs_no_containers_does_not_ask_for_them(ran, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _name: None)
     assert run_stages.main([]) == 0
     assert run_stages.main(["integration"]) == 0
-    assert {"unit", "faults", "integration"} <= set(ran)
-    assert not set(ran) & set(run_stages.IN_CONTAINERS)
+    assert {"unit", "faults-sample", "integration"} <= set(ran)
+    assert not any(run_stages.STAGES[name].in_containers for name in ran)
 
 
-def test_with_containers_all_stages_run(ran, monkeypatch):
+@pytest.mark.parametrize("plan", run_stages.PLANS)
+def test_a_plan_runs_its_stages_and_names_what_it_leaves_out(ran, monkeypatch, capsys, plan):
     monkeypatch.setattr(run_stages, "no_containers", lambda: "")
-    assert run_stages.main(["all"]) == 0
-    assert ran == list(run_stages.STAGES)
+    assert run_stages.main([plan]) == 0
+    assert ran == list(run_stages.PLANS[plan])
+    left_out = [name for name in run_stages.PLANS["full"] if name not in ran]
+    assert (f"left out: {', '.join(left_out)} " in capsys.readouterr().out) == bool(left_out)
 
 
-def test_a_stage_that_took_too_long_may_clean_up(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(run_stages.STAGES, "cleans-up", [sys.executable, "-c", CLEANS_UP, str(tmp_path)])
+def test_every_stage_is_in_a_plan_and_the_whole_of_ci_is_in_full():
+    assert {name for plan in run_stages.PLANS.values() for name in plan} == set(run_stages.STAGES)
+    assert set(run_stages.PLANS["ci"]) < set(run_stages.PLANS["full"])
+    # Of the faults `make test` takes a sample of what CI makes.
+    assert set(run_stages.PLANS["test"]) - {"faults-sample"} < set(run_stages.PLANS["ci"])
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Return a function that sets the stages: name, processors, seconds, and whether they need containers."""
+
+    def have(**stages):
+        monkeypatch.setattr(run_stages, "STAGES", {name: run_stages.Stage([], *given) for name, given in stages.items()})
+        monkeypatch.setattr(run_stages, "PROCESSORS", 2.0)
+
+    return have
+
+
+def test_stages_begin_while_the_processors_suffice(stages):
+    stages(long=(0.5, 500), wide=(1.6, 200), narrow=(1.0, 100), small=(0.1, 10))
+    names = list(run_stages.STAGES)
+    assert run_stages.next_of(names, []) == ["long", "wide", "small"]
+    assert run_stages.next_of(["narrow"], ["long", "wide"]) == []
+    assert run_stages.next_of(["narrow"], ["long"]) == ["narrow"]
+
+
+def test_one_stage_in_containers_runs_at_a_time(stages):
+    stages(one=(0.5, 500, True), other=(0.5, 200, True), third=(0.5, 100))
+    assert run_stages.next_of(["one", "other", "third"], []) == ["one", "third"]
+    assert run_stages.next_of(["other"], ["third"]) == ["other"]
+
+
+def test_a_stage_that_needs_more_than_there_is_runs_by_itself(stages):
+    stages(huge=(8.0, 500), small=(0.5, 100))
+    assert run_stages.next_of(["huge", "small"], []) == ["huge"]
+    assert run_stages.next_of(["huge"], ["small"]) == []
+
+
+def test_all_stages_run_and_are_reported_in_the_order_of_the_plan(stages, monkeypatch):
+    stages(first=(1.0, 10), second=(2.0, 500), third=(1.0, 100))
+    began = []
+
+    def run(name, _prefix):
+        began.append(name)
+        return run_stages.Outcome(name, 1.0)
+
+    monkeypatch.setattr(run_stages, "run", run)
+    assert [outcome.name for outcome in run_stages.run_all(["first", "second", "third"])] == ["first", "second", "third"]
+    assert began[0] == "second"
+
+
+def test_the_processor_time_of_a_stage_is_counted(monkeypatch, capsys):
+    burn = "import subprocess, sys, time; subprocess.run([sys.executable, '-c', 'import time\\nwhile time.process_time() < 0.5: pass'])"
+    monkeypatch.setitem(run_stages.STAGES, "burns", run_stages.Stage([sys.executable, "-c", burn + "; print('1 passed, 0 failed')"], 1, 1))
+    outcome = run_stages.run("burns")
+    assert outcome.problem == ""
+    assert 0.5 <= outcome.work < 5
+
+
+@pytest.fixture
+def cleans_up(tmp_path, monkeypatch, capsys):
+    """Return a function that adds a stage whose cleaning up takes some seconds; its time runs from when it is ready for signals."""
+
+    class FromWhenItRuns(threading.Timer):
+        def run(self):
+            while not (tmp_path / "runs").exists() and not self.finished.wait(0.02):
+                pass
+            super().run()
+
+    def add(seconds):
+        stage = run_stages.Stage([sys.executable, "-c", CLEANS_UP, str(tmp_path), str(seconds)], 1, 1)
+        monkeypatch.setitem(run_stages.STAGES, "cleans-up", stage)
+
+    monkeypatch.setattr(run_stages, "Timer", FromWhenItRuns)
+    monkeypatch.setattr(run_stages, "LONGEST", 0.2)
+    return add
+
+
+def test_a_stage_that_took_too_long_may_clean_up(tmp_path, cleans_up):
     assert run_stages.CLEANS_UP >= 60  # two replicas in containers go in less
-    monkeypatch.setattr(run_stages, "LONGEST", 1)
+    cleans_up(0.7)
     outcome = run_stages.run("cleans-up")
-    assert outcome.problem == "ended after 1 s"
+    assert outcome.problem == "ended after 0.2 s"
     assert (tmp_path / "cleaned").exists()
 
 
-def test_a_stage_that_does_not_end_is_ended(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(run_stages.STAGES, "cleans-up", [sys.executable, "-c", CLEANS_UP, str(tmp_path)])
-    monkeypatch.setattr(run_stages, "LONGEST", 1)
+def test_a_stage_that_does_not_end_is_ended(tmp_path, monkeypatch, cleans_up):
     monkeypatch.setattr(run_stages, "CLEANS_UP", 0.2)
-    assert run_stages.run("cleans-up").problem == "ended after 1 s"
-    assert (tmp_path / "runs").exists()
+    cleans_up(600)
+    assert run_stages.run("cleans-up").problem == "ended after 0.2 s"
     assert not (tmp_path / "cleaned").exists()
 
 
@@ -160,10 +246,10 @@ def test_a_stage_that_does_not_end_is_ended(tmp_path, monkeypatch, capsys):
 def test_when_it_is_stopped_it_waits_until_the_stage_has_cleaned_up(tmp_path, number):
     (tmp_path / "stage.py").write_text(CLEANS_UP, encoding="utf-8")
     with subprocess.Popen([sys.executable, "-c", HARNESS, str(CHECKOUT), str(tmp_path)], stdout=subprocess.DEVNULL) as stages:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (tmp_path / "runs").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         stages.send_signal(number)
-        assert stages.wait(20) == 130
+        assert stages.wait(60) == 130
     assert (tmp_path / "cleaned").exists()

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from ..._areas.nginx import read as _nginx
+from ..._areas.nginx import read_state, read_test
 from ..._core.children import call
 from ..._core.errors import ActionFailed
 from ..._core.masking import mask
@@ -50,7 +50,7 @@ class Nginx:
     def problem(self, conf: str | None = None) -> str:
         """Return why nginx rejects its configuration, or another one; "" when it accepts it."""
         given = {"executable": self.executable, "conf": conf or self.conf, "prefix": self.prefix}
-        outcome = call(lambda: _nginx.read_test(**given), TEST_WITHIN, user=lambda: _nginx.config_owner(given["conf"], self.prefix))
+        outcome = call(lambda: read_test.read_test(**given), TEST_WITHIN, user=lambda: read_test.config_owner(given["conf"], self.prefix))
         if outcome.error is not None:
             return outcome.error.message
         found = outcome.value
@@ -80,7 +80,7 @@ class Nginx:
 
     def _master(self) -> dict[str, Any] | None:
         given = {"executable": self.executable, "conf": self.conf, "prefix": self.prefix, "pid_file": self.pid_file}
-        found = call(lambda: _nginx.read_state(**given), STATE_WITHIN).get()
+        found = call(lambda: read_state.read_state(**given), STATE_WITHIN).get()
         return dict(found["master"]) if found["master"] else None
 
 

@@ -1,10 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The batch that makes the attachments: has it run, did it fail, does it still run? And what it made too long ago.
+"""The batch that makes the attachments: whether it has run, failed, or is still running.
 
-Manual 1, section 6: look at the batch script. Product facts: attachments are kept about 30 days after sending.
-Runs in threads of the bounded child: marker and log may lie on the NAS.
+Manual 1, section 6: look at the batch script. Runs in threads of the bounded child: marker and log may lie on the NAS.
 """
 
 from __future__ import annotations
@@ -13,30 +12,43 @@ import os
 import re
 import time
 from datetime import date, datetime
-from typing import Any
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ..._core.errors import WrongQuestion
 from ..._core.masking import mask
-from ..._shared.dated_paths import Root, dated, dated_parts, days_in
+from ..._shared.dated_paths import dated
+from ..._shared.nas_states import ABSENT, error_name
 from ..._shared.text_files import tail
-from .content import reason_of
+from .facts import BatchFacts
 
-# "0 failed" and "errors: 0" are no failures.
+# "0 failed" and "errors: 0" do not count as failures.
 FAILED = r"(?i)(?<!\b0\s)\b(?:errors?|failed|failures?|fatal|exceptions?|aborted|traceback|오류|실패)(?!\w|\s{0,2}[:=]\s{0,2}0\b)"
 LOG_TAIL = 256 * 1024
 RUNNING = 600.0  # seconds since the last line of its log for which a batch counts as running
-EARLY = 6.0  # hours before the begin of the day from which a batch is that day's
-MOST_ENTRIES = 50_000
-KEPT_DEPTH = 3  # levels of folders below a root without a date that are looked into for old files
-# When a line was written: at its begin, behind a bracket or a level, and not some day that it speaks of.
+EARLY = 6.0  # hours before the day begins, from which a batch belongs to that day
+# The time stamp of a line: at its start, perhaps behind a bracket or a level; a date in the middle of a line does not count.
 _MOMENT = re.compile(
     r"\W{0,3}(?:[A-Z]{3,8}\W{1,3})?(\d{4})[-/.](\d\d)[-/.](\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?(?!\d)"
 )
 
 
+class BatchSettings(NamedTuple):
+    """Where the batch leaves its marker and its log, and how to read them.
+
+    failed, finished: patterns of lines of the log. since: times (epoch seconds) from which marker and log count, see :func:`since_of`.
+    """
+
+    marker: str
+    log: str
+    failed: re.Pattern[str]
+    finished: re.Pattern[str] | None = None
+    since: tuple[float, float] = (0.0, 0.0)
+    zone: str = "Asia/Seoul"
+
+
 def patterns_of(failed: str | None, finished: str | None) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    """Return the compiled patterns for lines of the batch's log; raises WrongQuestion for one that is none."""
+    """Return the compiled patterns for lines of the batch's log; raises WrongQuestion for an invalid one."""
     found = []
     for option, text in (("batch_failed", failed or FAILED), ("batch_finished", finished or "")):
         try:
@@ -55,43 +67,39 @@ def paths_of(marker: str | None, log: str | None, day: date) -> tuple[str, str]:
 
 
 def since_of(pattern: str | None, day: date, zone: str, early: float) -> float:
-    """Return from when on (epoch seconds) a marker or a log is that day's; 0 where the date in its path says which day's it is."""
+    """Return the time (epoch seconds) from which a marker or a log belongs to the day; 0 where its path holds the date."""
     begin = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp() - early * 3600
     return 0.0 if "%" in (pattern or "") else begin
 
 
-def read_batch(
-    marker: str,
-    log: str,
-    failed: re.Pattern[str],
-    finished: re.Pattern[str] | None,
-    since: tuple[float, float] = (0.0, 0.0),
-    zone: str = "Asia/Seoul",
-) -> dict[str, Any]:
-    """Return ``state marker log line at last`` of the batch.
+def read_batch(settings: BatchSettings) -> BatchFacts:
+    """Return the state of the batch.
 
-    since: from when on marker and log count (see :func:`since_of`). state: none (nothing is known of it), done (its marker, or its
-    last word in the log), failed (a line of the log says so), running (the log is written), not_run (neither marker nor log, or both
-    of an earlier day), ended (the log ends without a word), denied. line: the one that tells, masked. at: epoch seconds of marker or
-    log; last: the same as people read it, where it is of an earlier day.
+    state: none (neither marker nor log is configured), done (the marker exists, or the last line of the log that matches reports the end),
+    failed (that line reports a failure), running (the log is being written), not_run (neither marker nor log exists, or both are of an
+    earlier day), ended (the log ends without a report), denied (a file cannot be read). line: the matching line, masked. at: epoch seconds
+    of the marker or the log; last: the same for people, where it is of an earlier day.
     """
-    answer: dict[str, Any] = {"state": "none", "marker": marker, "log": log, "line": "", "at": None, "last": ""}
+    marker, log, since, zone = settings.marker, settings.log, settings.since, settings.zone
+    answer: BatchFacts = {"state": "none", "marker": marker, "log": log, "line": "", "at": None, "last": ""}
     denied, former = False, 0.0
     if marker:
         moment, why = _modified(marker)
         if moment is not None and moment >= since[0]:
             return {**answer, "state": "done", "at": moment}
-        denied, former = moment is None and why not in ("ENOENT", "ENOTDIR"), moment or 0.0
+        denied, former = moment is None and why not in ABSENT, moment or 0.0
     if log:
         moment, why = _modified(log)
-        told = _judge_log(log, moment, failed, finished, since[1], ZoneInfo(zone)) if moment is not None and moment >= since[1] else None
-        if told is not None:
-            return {**answer, **told}
-        denied, former = denied or (moment is None and why not in ("ENOENT", "ENOTDIR")), max(former, moment or 0.0)
+        judged = _judge_log(settings, moment) if moment is not None and moment >= since[1] else None
+        if judged is not None:
+            answer["state"], answer["line"] = judged
+            answer["at"] = moment
+            return answer
+        denied, former = denied or (moment is None and why not in ABSENT), max(former, moment or 0.0)
     if not marker and not log:
         return answer
     if former:
-        answer.update(at=former, last=datetime.fromtimestamp(former, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M"))
+        answer["at"], answer["last"] = former, datetime.fromtimestamp(former, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
     return {**answer, "state": "denied" if denied else "not_run"}
 
 
@@ -99,36 +107,38 @@ def _modified(path: str) -> tuple[float | None, str]:
     try:
         return os.stat(path).st_mtime, ""
     except (OSError, ValueError) as error:
-        return None, reason_of(error)
+        return None, error_name(error)
 
 
-def _judge_log(
-    log: str, moment: float, failed: re.Pattern[str], finished: re.Pattern[str] | None, since: float, zone: ZoneInfo
-) -> dict[str, Any] | None:
-    """Judge by the last line that says anything: a batch that failed and was run again with success is done; None: no line of the day."""
-    text, readable = tail(log, LOG_TAIL)
+def _judge_log(settings: BatchSettings, moment: float) -> tuple[str, str] | None:
+    """Return the state by the last line of the log that reports one, and that line; None where the log has no line of the day.
+
+    A batch that failed and then ran again with success is done. moment: when the log was written last.
+    """
+    text, readable = tail(settings.log, LOG_TAIL)
     if not readable:
-        return {"state": "denied", "at": moment}
-    lines = _of_day(text.split("\n"), since, zone)
+        return "denied", ""
+    lines = _of_day(text.split("\n"), settings.since[1], ZoneInfo(settings.zone))
     if lines is None:
         return None
     for line in reversed(lines):
         line = line[:2000]
-        if finished is not None and finished.search(line):
-            return {"state": "done", "line": mask(line, 200).strip(), "at": moment}
-        if failed.search(line):
-            return {"state": "failed", "line": mask(line, 200).strip(), "at": moment}
-    return {"state": "running" if time.time() - moment < RUNNING else "ended", "at": moment}
+        if settings.finished is not None and settings.finished.search(line):
+            return "done", mask(line, 200).strip()
+        if settings.failed.search(line):
+            return "failed", mask(line, 200).strip()
+    return ("running" if time.time() - moment < RUNNING else "ended"), ""
 
 
 def _of_day(lines: list[str], since: float, zone: ZoneInfo) -> list[str] | None:
-    """Return the lines since then, None where all are older; one without a date is as old as the one above it.
+    """Return the lines since that time, None where all are older; a line without a date is as old as the one above it.
 
-    A log to which every day is appended ends with yesterday's word until today's batch begins.
+    A log that collects all days ends with yesterday's report until today's batch begins.
     """
     if not since:
         return lines
-    kept, counts = [], True
+    counts = True
+    kept: list[str] = []
     for line in lines:
         moment = _moment_of(line, zone)
         if moment is not None:
@@ -140,99 +150,14 @@ def _of_day(lines: list[str], since: float, zone: ZoneInfo) -> list[str] | None:
 
 
 def _moment_of(line: str, zone: ZoneInfo) -> float | None:
-    """Return when a line was written (epoch seconds), None where it does not say; a day without a time is its begin."""
+    """Return when a line was written (epoch seconds), None for a line without a time stamp; a date alone is the begin of that day."""
     found = _MOMENT.match(line)
     if found is None:
         return None
     *parts, offset = found.groups()
+    year, month, day, hour, minute, second = (int(part or 0) for part in parts)
     try:
-        written = datetime(*(int(part or 0) for part in parts), tzinfo=zone)
+        written = datetime(year, month, day, hour, minute, second, tzinfo=zone)
         return (written.replace(tzinfo=datetime.strptime(offset, "%z").tzinfo) if offset else written).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-# --- what is kept for too long
-
-
-def read_kept(root: Root, day: date, keep_days: int) -> dict[str, Any]:
-    """Return what one root keeps longer than its policy: ``path how problem old count oldest examples looked more``.
-
-    how: folders (the root holds a date: its folders tell their age) or files (their times do). old: how many are too old.
-    oldest: the day of the oldest, YYYY-MM-DD. An old folder without a file counts as cleaned.
-    """
-    answer: dict[str, Any] = {"path": root.base, "how": "folders" if root.is_dated else "files", "problem": ""}
-    answer.update(old=0, oldest="", examples=[], looked=0, more=False)
-    try:
-        found = _old_folders(root, day, keep_days, answer) if root.is_dated else _old_files(root, day, keep_days, answer)
-    except (OSError, ValueError) as error:
-        return {**answer, "problem": reason_of(error)}
-    found.sort()
-    return {**answer, "old": len(found), "oldest": found[0][0] if found else "", "examples": [name for _day, name in found[:5]]}
-
-
-def _old_folders(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
-    parts = dated_parts(root)
-    names = [""]
-    for _part in parts or [""]:
-        below: list[str] = []
-        for above in names:
-            below += _names_in(root.base, above, MOST_ENTRIES - len(below))
-        names = below
-        answer["more"] = answer["more"] or len(names) >= MOST_ENTRIES
-    days = days_in(parts, names) if parts else {}
-    if names and not days:
-        answer["how"] = "untold"
-    answer["looked"] = len(days)
-    old = [(found, name) for name, found in days.items() if (day - found).days > keep_days]
-    return [(str(found), name) for found, name in sorted(old) if _holds_a_file(os.path.join(root.base, name))]
-
-
-def _names_in(base: str, above: str, most: int) -> list[str]:
-    """Return the names in a folder below the base, from the base on; of what is no folder there are none."""
-    try:
-        with os.scandir(os.path.join(base, above)) as entries:
-            return [os.path.join(above, entry.name) for _number, entry in zip(range(most), entries)]
-    except (FileNotFoundError, NotADirectoryError):
-        if not above:
-            raise
-        return []
-
-
-def _holds_a_file(folder: str) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return next(iter(entries), None) is not None
-    except OSError:
-        return True
-
-
-def _old_files(root: Root, day: date, keep_days: int, answer: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the old files in a root and the folders in it, links left out."""
-    found: list[tuple[str, str]] = []
-    folders = [(root.path, 0)]
-    while folders:
-        path, level = folders.pop()
-        try:
-            entries = os.scandir(path)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            if not level:
-                raise
-            answer["more"] = True
-            continue
-        with entries:
-            for entry in entries:
-                if answer["looked"] >= MOST_ENTRIES:
-                    answer["more"] = True
-                    return found
-                answer["looked"] += 1
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [(entry.path, level + 1)] if level < KEPT_DEPTH else []
-                    continue
-                try:
-                    modified = date.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime)
-                except (OSError, ValueError, OverflowError):
-                    continue
-                if entry.is_file(follow_symlinks=False) and (day - modified).days > keep_days:
-                    found.append((str(modified), os.path.relpath(entry.path, root.path)))
-    return found

@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Match wanted attachments with the names that lie in folders: pure functions of names, which are bytes as the kernel has them.
+"""Match wanted attachments with the names of files: pure functions of names, which are bytes as the kernel has them.
 
-Rules: manual 1, section 6 (NOT_FOUND, DUPLICATED, INVALID; upper and lower case are looked at); product facts,
-attachments: exactly one file may match, allowed extensions and names. A wanted name is compared, never used as a path.
+Rules: manual 1, section 6 (NOT_FOUND, DUPLICATED, INVALID; upper and lower case count); product facts, attachments: exactly one file
+may match; allowed extensions and names. A wanted name is compared, never used as a path.
 """
 
 from __future__ import annotations
@@ -13,35 +13,34 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import compress
-from typing import Any
 
 FOUND, NOT_FOUND, DUPLICATED, INVALID = "FOUND", "NOT_FOUND", "DUPLICATED", "INVALID"
-# What could not be looked for: a folder that does not answer is no proof that a file is missing.
+# For names in a folder that does not answer: a file may be there.
 UNKNOWN = "UNKNOWN"
 OUTCOMES = (FOUND, NOT_FOUND, DUPLICATED, INVALID, UNKNOWN)
 EXTENSIONS = (".pdf", ".xls", ".xlsx", ".csv")
 NAME_PATTERN = r"^[A-Za-z0-9._-]+$"
-LONGEST_NAME = 255  # bytes: no file system has longer ones
-ALIKE = 0.85  # likeness from which a name is a candidate, 1 for equal ones
+LONGEST_NAME = 255  # bytes; no file system allows longer ones
+ALIKE = 0.85  # likeness from which a name is a candidate; 1 for equal names
 PIECES = 3
-SHARED_BY = 40  # a piece of a name that more files share tells nothing of a likeness
+SHARED_BY = 40  # a piece of a name that more files share does not indicate a likeness
 MOST_CANDIDATES = 3
-MOST_ALIKE = 500  # missing names for which similar ones are looked for
+MOST_ALIKE = 500  # missing names that are compared with similar ones
 _BLANK = b" \t\n\r\x0b\x0c"
 _CONFUSABLE = bytes.maketrans(b"oil", b"011")
 _SEPARATORS = b" ._-()"
-_NUMBER = re.compile(rb"\d{4,}")  # what tells customers and days apart
-# Letters of other alphabets that look like Latin ones; NFKC has dealt with the full-width ones by then.
+_NUMBER = re.compile(rb"\d{4,}")  # numbers distinguish customers and days
+# Letters of other alphabets that look like Latin ones; NFKC replaces full-width letters before.
 _LOOKS_LIKE = str.maketrans("аеорсухѕіјӏкмнтв" + "αεορτυχικνβ" + "‐‑‒–—−＿", "aeopcyxsijlkmhtb" + "aeoptuxiknb" + "------_")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One wanted attachment: its name as the target query has it, the customer group, and how often it is wanted."""
+    """One wanted attachment: its name in the target query, the customer group, and how often it is wanted."""
 
     name: str
     group: str = ""
@@ -50,18 +49,18 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Rules:
-    """What names may be: allowed extensions (lower case, with their dots) and the pattern of allowed names."""
+    """The rules for names: allowed extensions (lower case, with their dots) and the pattern of allowed names."""
 
     extensions: tuple[str, ...] = EXTENSIONS
     pattern: re.Pattern[str] = field(default_factory=lambda: re.compile(NAME_PATTERN))
 
     def broken_by(self, name: str) -> str:
-        """Return the code of the rule that a wanted name breaks, "" when it breaks none."""
+        """Return the code of the rule that a wanted name breaks, "" for none."""
         if not name.strip():
             return "attachments.no_name"
         if "\0" in name or "/" in name or name in (".", "..") or len(encoded(name)) > LONGEST_NAME:
             return "attachments.bad_name"
-        # fullmatch besides: "$" lets a line feed at the end pass.
+        # "$" in the pattern would accept a line feed at the end.
         found = self.pattern.search(name)
         if found is None or "\n" in name or "\r" in name:
             return "attachments.bad_name"
@@ -69,7 +68,7 @@ class Rules:
 
 
 def encoded(name: str) -> bytes:
-    """Return a name as the kernel would have it; what is no Unicode text stays what it was."""
+    """Return a name as the kernel has it; bytes that are no Unicode text are restored."""
     try:
         return name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -77,12 +76,12 @@ def encoded(name: str) -> bytes:
 
 
 def decoded(name: bytes) -> str:
-    """Return a name of the kernel as text; bytes that are no text stay apart, so that nothing is mixed up."""
+    """Return a name of the kernel as text; bytes that are no text become surrogates, so that different names stay different."""
     return name.decode("utf-8", "surrogateescape")
 
 
 def shown(name: str) -> str:
-    """Return a name as it may be printed and sent: what cannot be is escaped."""
+    """Return a name for printing and sending, with unprintable characters escaped."""
     if name.isprintable():
         return name
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode("ascii") for sign in name)
@@ -95,9 +94,9 @@ def extension_of(name: str) -> str:
 
 
 def fold(name: bytes) -> bytes:
-    """Return what is equal for names that differ in case, Unicode normalisation or blanks at the ends.
+    """Return a form that is equal for names that differ only in case, Unicode normalisation or blanks at the ends.
 
-    A blank in front of the extension counts as one at the end: people do not see it.
+    A blank before the extension counts as one at the end: people do not see it.
     """
     if name.isascii():
         text = name.lower()
@@ -114,19 +113,19 @@ def _stripped(text: bytes) -> bytes:
 
 
 def _has_blank(text: bytes) -> bool:
-    # Written out: this is asked for every name.
+    # Written out for speed: this runs for every name.
     return b" " in text or b"\t" in text or b"\n" in text or b"\r" in text or b"\x0b" in text or b"\x0c" in text
 
 
 def fold_all(names: Sequence[bytes], text: bytes) -> list[bytes]:
-    """Return :func:`fold` of many names; ``text`` is these joined by NUL. Plain names cost one pass over that text."""
+    """Return :func:`fold` of many names; ``text`` holds them joined by NUL. Plain names need a single pass over that text."""
     if text.isascii() and not _has_blank(text):
         return text.lower().split(b"\0") if names else []
     return [fold(name) for name in names]
 
 
 def differences(wanted: str, found: str) -> list[str]:
-    """Return in what two names with the same fold differ: case, normalisation, blanks."""
+    """Return in what two names with the same folded form differ: case, normalisation, blanks."""
     one, other = unicodedata.normalize("NFC", wanted), unicodedata.normalize("NFC", found)
     differ = {
         "case": _without_blanks(one) != _without_blanks(other),
@@ -142,7 +141,7 @@ def _without_blanks(name: str) -> str:
 
 
 class Index:
-    """The wanted names, ready to be found among many others."""
+    """The wanted names, indexed for a search among many others."""
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
         self.wanted = wanted
@@ -153,13 +152,13 @@ class Index:
                 self.folded.setdefault(fold(encoded(one.name)), []).append(number)
 
     def exactly(self, names: Sequence[bytes]) -> list[bytes]:
-        """Return those of a folder's names that are wanted as they are."""
+        """Return the names that equal a wanted name."""
         return list(compress(names, map(self.exact.__contains__, names)))
 
     def nearly(self, names: Sequence[bytes], text: bytes, numbers: Iterable[int] | None = None) -> list[bytes]:
-        """Return those that are wanted but for case, normalisation or blanks (or exactly).
+        """Return the names that equal a wanted name, or differ from it only in case, normalisation or blanks.
 
-        text: the names joined by NUL. numbers: of the wanted names that are meant, all by default.
+        text: the names joined by NUL. numbers: the wanted names to compare with, all by default.
         """
         keys = self.folded if numbers is None else {fold(encoded(self.wanted[number].name)) for number in numbers}
         return list(compress(names, map(keys.__contains__, fold_all(names, text))))
@@ -167,14 +166,14 @@ class Index:
 
 @dataclass
 class Sightings:
-    """What was seen of the wanted names: by wanted name the folders with the exact one; by fold the others, with their folders."""
+    """The files that match: by wanted name the folders with exactly this name; by folded form the others with their folders."""
 
     exact: dict[int, list[int]] = field(default_factory=dict)
     others: dict[bytes, list[tuple[int, bytes]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, index: Index, found: Iterable[tuple[int, bytes]]) -> Sightings:
-        """Sort what was found, ``(folder, name)``; the order in which folders were read makes no difference."""
+        """Return the sightings of ``(folder, name)`` pairs, whatever their order."""
         seen = cls()
         for folder, name in sorted(set(found)):
             number = index.exact.get(name)
@@ -185,7 +184,7 @@ class Sightings:
         return seen
 
     def add_variants(self, index: Index, crowd: Crowd) -> None:
-        """Look among all names for those of the wanted ones that were not seen as they are."""
+        """Add the names that differ from a wanted name only in case, normalisation or blanks, for wanted names without an exact match."""
         missing = [number for number in range(len(index.wanted)) if number not in self.exact]
         known = {(folder, name) for found in self.others.values() for folder, name in found}
         for folder, text in crowd.folders if missing else ():
@@ -197,7 +196,7 @@ class Sightings:
             found.sort()
 
     def variants(self, index: Index, number: int) -> list[tuple[int, bytes]]:
-        """Return what bears a wanted name but for case, normalisation or blanks; names that are themselves wanted are not among these."""
+        """Return the files whose names differ from a wanted name only in case, normalisation or blanks, and are not wanted themselves."""
         return self.others.get(fold(encoded(index.wanted[number].name)), [])
 
 
@@ -205,7 +204,7 @@ class Sightings:
 
 
 class Crowd:
-    """All names that were seen, joined by NUL to one text for each folder: a million of them are as many bytes as they have letters."""
+    """All names that were seen, joined by NUL to one text for each folder, so that a million names need no more memory than their letters."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -214,7 +213,7 @@ class Crowd:
         self.folders: list[tuple[int, bytes]] = []
 
     def add(self, folder: int, names: Sequence[bytes]) -> None:
-        """Keep the names of a folder, unless there are too many by now."""
+        """Keep the names of a folder, unless the limit is reached."""
         text = b"\0".join(names)
         if not names or self.size + len(text) > self.limit:
             self.whole = self.whole and not names
@@ -226,12 +225,12 @@ class Crowd:
 def alike(
     missing: Sequence[str], crowd: Crowd, taken: Iterable[bytes], until: float
 ) -> tuple[dict[str, list[tuple[int, bytes, float]]], int]:
-    """Return for missing names the files that look most like them, ``(folder, name, likeness)``, and how many names were looked at.
+    """Return the files most similar to each missing name, ``(folder, name, likeness)``, and how many names were compared.
 
-    taken: files that another wanted name has; they are nobody else's. until: monotonic seconds.
-    A likeness is a look-alike (O and 0, l and 1, other separators, letters of another alphabet), or the ratio of difflib
-    among files that share a piece of the name which few share. A file with other numbers belongs to another customer or day,
-    and is no candidate.
+    taken: files that match another wanted name; they are no candidates. until: monotonic seconds.
+    Candidates are look-alikes (O and 0, l and 1, other separators, letters of another alphabet), and files that share a rare piece of
+    the name and reach ALIKE by the ratio of difflib. A file with other numbers belongs to another customer or day, and is no
+    candidate.
     """
     held = set(taken)
     found: dict[str, list[tuple[int, bytes, float]]] = {}
@@ -251,7 +250,7 @@ def alike(
 
 
 def likeness(wanted: str, found: str) -> float:
-    """Return how much two names are alike: 1 for look-alikes, 0 where a long number is missing, else the ratio of difflib."""
+    """Return the likeness of two names: 1 for look-alikes, 0 where a long number is missing, else the ratio of difflib."""
     if _skeleton(encoded(wanted)) == _skeleton(encoded(found)):
         return 1.0
     one, other = fold(encoded(wanted)), fold(encoded(found))
@@ -262,7 +261,7 @@ def likeness(wanted: str, found: str) -> float:
 
 
 def _skeleton(name: bytes) -> bytes:
-    """Return what is left of a name when letters that look alike are one, and separators none."""
+    """Return a name without separators, with letters that look alike replaced by one of them."""
     if not name.isascii():
         name = encoded(unicodedata.normalize("NFKC", decoded(name)).casefold().translate(_LOOKS_LIKE))
     return name.lower().translate(_CONFUSABLE, _SEPARATORS)
@@ -283,7 +282,7 @@ def _same_skeletons(wanted: Sequence[str], crowd: Crowd, until: float) -> dict[b
 
 
 def _sharing(name: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
-    """Return the files that share one of the pieces of a name, for those pieces that few share."""
+    """Return the files that share a piece of a name which few files share."""
     length = max(4, -(-len(name) // PIECES))
     found: set[tuple[int, bytes]] = set()
     for start in range(0, len(name), length):
@@ -295,7 +294,7 @@ def _sharing(name: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
 
 
 def _holding(piece: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
-    """Return the files whose names hold a piece, at most one more than may share it."""
+    """Return the files whose names contain a piece; stops at one more than SHARED_BY."""
     found: set[tuple[int, bytes]] = set()
     for folder, text in crowd.folders:
         place = text.find(piece)
@@ -309,17 +308,9 @@ def _holding(piece: bytes, crowd: Crowd) -> set[tuple[int, bytes]]:
     return found
 
 
-# --- wanted names that can be judged without looking
+# --- wanted names that can be judged without reading
 
 
 def judge_names(wanted: Sequence[Wanted], rules: Rules) -> dict[int, str]:
-    """Return the codes of the wanted names that are invalid whatever lies in the folders."""
+    """Return the codes of the wanted names that are invalid, whatever the folders hold."""
     return {number: code for number, code in ((number, rules.broken_by(one.name)) for number, one in enumerate(wanted)) if code}
-
-
-def count_outcomes(details: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how many there are of each outcome."""
-    counts = dict.fromkeys(OUTCOMES, 0)
-    for row in details:
-        counts[row["outcome"]] += 1
-    return counts

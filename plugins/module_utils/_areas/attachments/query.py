@@ -1,11 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wanted names from a database: the target query in Oracle, or what LogsDB knows of the mails of a day.
+"""The wanted names of a database: of the target query in Oracle, or of the mails of a day in LogsDB.
 
-Product facts, attachments: the name is a column of the target query; EMAIL_SEND_LOG keeps it for each mail. Of a row only the
-name and the group are kept. A password that was refused is not tried again (see ``_oracle_refused`` and ``_logsdb``).
-The drivers are imported where the reading begins.
+Product facts, attachments: the name is a column of the target query; EMAIL_SEND_LOG keeps it for each mail. Only the name and the
+group of a row are kept. A refused password is not tried again (see _shared/oracle and _shared/sql). The drivers are imported when the
+reading begins.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..._core.errors import RemediationError, WrongQuestion, from_dict
-from ..._shared import sql as _logsdb
-from ..oracle import read as _oracle
-from ..oracle import session as _oracle_session
+from ..._shared import sql
+from ..._shared.oracle import reading
+from ..._shared.oracle import session as oracle_session
 from .wanted import MOST
 
 CONNECT_WITHIN = 3.0
@@ -31,9 +31,9 @@ Row = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Names:
-    """What a database said: ``rows`` of name and group, or ``problem`` (``reason``, and ``code`` of the fault that explains it).
+    """The answer of a database: ``rows`` of name and group, or ``problem`` (``reason``, and ``code`` of the fault that explains it).
 
-    learnt: what must be remembered of refused passwords, see :func:`remember`.
+    learnt: what the next run needs of refused passwords, see :func:`remember`.
     """
 
     rows: list[Row]
@@ -44,7 +44,7 @@ class Names:
 def ask(given: Mapping[str, Any], columns: tuple[str, str], day: date, zone: str, within: float, memory: Any = None) -> Names:
     """Return the wanted names. columns: of the name, and of the group ("" for none). within: seconds.
 
-    Raises WrongQuestion for a query that is none or lacks a column, NeedsUser, DriverMissing.
+    Raises WrongQuestion for a statement that is no query or lacks a column, NeedsUser, DriverMissing.
     """
     query = given.get("query") or ""
     if query and not _READS.match(query):
@@ -56,17 +56,17 @@ def ask(given: Mapping[str, Any], columns: tuple[str, str], day: date, zone: str
 
 
 def remember(learnt: Mapping[str, Any], former: Any) -> dict[str, Any] | None:
-    """Return what the next run needs of refused passwords; None where nothing was asked."""
+    """Return what the next run needs of refused passwords; None where no database was queried."""
     if not learnt:
         return None
     kept = former if isinstance(former, Mapping) else {}
     if "oracle" in learnt:
-        return _oracle.remember({"forgotten": False, "learnt": learnt["oracle"]}, kept)
+        return reading.remember({"forgotten": False, "learnt": learnt["oracle"]}, kept)
     return {**kept, "logsdb": learnt["logsdb"]}
 
 
 def _picker(columns: tuple[str, str]) -> Callable[[Sequence[str]], Callable[[Any], Row]]:
-    """Return what finds the columns of name and group, in whatever case; a query with one column needs no name for it."""
+    """Return a function that finds the columns of name and group in any case; the only column of a query needs no name."""
 
     def pick(names: Sequence[str]) -> Callable[[Any], Row]:
         folded = [name.casefold() for name in names]
@@ -106,10 +106,10 @@ def _from_oracle(
     target = {**{name: value for name, value in given.items() if name != "lib_dir"}, "name": _NAME, "query": query}
 
     def look(connection: Any, text: str, until: float) -> list[Row]:
-        return _oracle_session.fetch(connection, text, binds, _picker(columns), until)
+        return oracle_session.fetch(connection, text, binds, _picker(columns), until)
 
     try:
-        answer = _oracle.take(target, look, within, given.get("lib_dir"), memory)
+        answer = reading.take(target, look, within, given.get("lib_dir"), memory)
     except WrongQuestion as error:
         raise _of_ours(error) from None
     learnt = {"oracle": answer["learnt"]}
@@ -124,7 +124,7 @@ _CODES = {"crashed": "run.check_crashed", "late": "run.check_timeout"}
 
 
 def _why_not(answer: Mapping[str, Any]) -> str:
-    """Say how far the connection came."""
+    """Return how far the connection came, as a reason."""
     place = f"Oracle at {answer['place']}"
     if answer["state"] == "late":
         return f"{place} gave no answer within {answer['waited']:g} s (stage {answer['stage'] or 'name'})"
@@ -137,7 +137,7 @@ def _why_not(answer: Mapping[str, Any]) -> str:
 
 
 def _of_ours(error: RemediationError) -> RemediationError:
-    """Name the option as it is called here."""
+    """Return the error with the option named as this check names it."""
     if not isinstance(error, WrongQuestion):
         return error
     details = dict(error.details)
@@ -157,7 +157,7 @@ def _from_logsdb(
         return session.fetch(_statement(session, query, named, day), _picker(named))
 
     parameters = {**given, "timezone": zone, "connect_within": min(CONNECT_WITHIN, within), "answer_within": within}
-    answer = _logsdb.take(look, memory.get("logsdb"), **parameters)
+    answer = sql.take(look, memory.get("logsdb"), **parameters)
     learnt = {"logsdb": answer["refused"]}
     if answer["state"] == "up":
         return Names(answer["taken"], {}, learnt)
@@ -167,14 +167,14 @@ def _from_logsdb(
 
 
 def _statement(session: Any, query: str, columns: tuple[str, str], day: date) -> Any:
-    """Return the query as it was given, or the names of the day's mails."""
-    sql = session.sqlalchemy
+    """Return the given query, or the query for the names of the day's mails."""
+    sqlalchemy = session.sqlalchemy
     if query:
-        statement = sql.text(query)
+        statement = sqlalchemy.text(query)
         return statement.bindparams(day=f"{day:%Y%m%d}") if _DAY.search(query) else statement
-    session.look_at_tables()
+    session.look_at_tables(("email_send_log",))
     name, group = (column.lower() for column in columns)
     mail = session.table("email_send_log", "send_at", *dict.fromkeys((name, group)))
     begin = datetime.combine(day, time())
-    wanted = sql.select(getattr(mail, name), getattr(mail, group)).distinct()
+    wanted = sqlalchemy.select(getattr(mail, name), getattr(mail, group)).distinct()
     return wanted.where(mail.send_at >= begin, mail.send_at < begin + timedelta(days=1))

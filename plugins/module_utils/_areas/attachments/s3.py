@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attachments in S3: a prefix is a folder, and has the same outcomes. Nothing is written, and no object is read wholly unless ``deep``.
+"""The client of S3: list a prefix as folders, and inspect objects. It writes nothing, and reads no object wholly unless ``deep``.
 
 boto3 is imported when a root needs it. Product facts: ``s3://<bucket>/statement/YYYYMMDD/<file>``.
 """
@@ -17,7 +17,8 @@ from typing import Any
 from ..._core.errors import DriverMissing, WrongQuestion
 from ..._core.references import read_secret
 from ..._shared.dated_paths import Root
-from .content import UNREADABLE, Verdict, judge, read_parts, room_for
+from .content import judge, room_for
+from .content_parts import UNREADABLE, Verdict, read_parts
 from .match import Index, encoded
 from .walk import AT_ONCE, SILENT, Folder
 
@@ -32,7 +33,7 @@ KEYS = {
 
 @dataclass
 class Thing:
-    """One object: its path, size, time (epoch seconds), and what tells equal contents of one size."""
+    """One object: its path, size, time (epoch seconds), and its ETag, which is equal for equal contents."""
 
     path: bytes
     size: int
@@ -42,7 +43,7 @@ class Thing:
 
 @dataclass
 class Listing:
-    """What a prefix holds: folders with hits, the names of each folder, and the objects that are hits, by path."""
+    """What a prefix holds: its folders, the names in each, and by path the objects whose names match."""
 
     folders: list[Folder] = field(default_factory=list)
     names: list[tuple[Folder, list[bytes]]] = field(default_factory=list)
@@ -72,7 +73,7 @@ def connect(options: Mapping[str, Any] | None) -> Any:
     try:
         session = boto3.session.Session(profile_name=options.get("profile") or None, region_name=region or None)
     except botocore.exceptions.ProfileNotFound as error:
-        remedy = "give one of the AWS configuration of the user that asks"
+        remedy = "give a profile of the AWS configuration of the user that runs the check"
         raise WrongQuestion("s3.profile", options.get("profile"), "is no profile here", remedy) from error
     config = botocore.config.Config(
         connect_timeout=CONNECT_WITHIN, read_timeout=READ_WITHIN, retries={"total_max_attempts": 2, "mode": "standard"}
@@ -101,40 +102,41 @@ def _region(env_file: str | None) -> str:
         return ""
 
 
-def errors() -> tuple[type[Exception], ...]:
-    """Return what S3 may raise; only where boto3 has been imported."""
+def errors() -> tuple[type[Exception], type[Exception]]:
+    """Return the exceptions that S3 raises; boto3 must have been imported."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     return BotoCoreError, ClientError
 
 
 def reason_of(error: Exception) -> str:
-    """Return S3's code of an error (NoSuchBucket, AccessDenied), or its kind (EndpointConnectionError)."""
+    """Return the code of an error of S3 (NoSuchBucket, AccessDenied), or the name of its class (EndpointConnectionError)."""
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     return str(code or type(error).__name__)
 
 
 def listing(client: Any, root: Root, number: int, index: Index, *, depth: int, until: float) -> Listing:
-    """List one prefix, page by page, as far as the time reaches (monotonic seconds)."""
+    """List one prefix page by page, until the end or ``until`` (monotonic seconds); a listing that is cut off has the problem SILENT."""
     prefix = root.path[len(f"s3://{root.bucket}/") :]
     prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     top = _top(root, number)
     by_path = {"": top}
     found = Listing([top])
+    failures = (OSError, ValueError, *errors())
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=root.bucket, Prefix=prefix):
             _take(page.get("Contents", ()), prefix, by_path, found, index, depth)
             if time.monotonic() >= until:
                 top.problem = SILENT
                 break
-    except (OSError, ValueError, *errors()) as error:
+    except failures as error:
         top.problem = reason_of(error)
     return found
 
 
 def silent(root: Root, number: int) -> Listing:
-    """Return the listing of a prefix that did not answer in time."""
+    """Return the empty listing of a prefix that did not answer in time."""
     top = _top(root, number)
     top.problem = SILENT
     return Listing([top])
@@ -145,7 +147,7 @@ def _top(root: Root, number: int) -> Folder:
 
 
 def _take(contents: Sequence[Mapping[str, Any]], prefix: str, by_path: dict[str, Folder], found: Listing, index: Index, depth: int) -> None:
-    """Sort the objects of a page into folders; a key that ends with a slash is a folder that a console made."""
+    """Sort the objects of a page into folders; a key that ends with a slash is a folder that the AWS console made."""
     by_folder: dict[str, dict[bytes, Mapping[str, Any]]] = {}
     for entry in contents:
         above, _slash, name = entry["Key"][len(prefix) :].rpartition("/")
@@ -169,7 +171,7 @@ def _take(contents: Sequence[Mapping[str, Any]], prefix: str, by_path: dict[str,
 
 
 def inspect_object(client: Any, path: str, size: int, extension: str, *, deep: bool = False) -> Verdict:
-    """Read the first and last blocks of an object and judge them."""
+    """Read the first and last blocks of an object, or all of it with ``deep``, and return the verdict."""
     bucket, _slash, key = path[len("s3://") :].partition("/")
 
     def read(offset: int, length: int) -> bytes:
@@ -177,12 +179,14 @@ def inspect_object(client: Any, path: str, size: int, extension: str, *, deep: b
             return b""
         answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}")
         with answer["Body"] as body:
-            return body.read(length)
+            data: bytes = body.read(length)
+            return data
 
     if not size:
         return Verdict("attachments.empty")
+    failures = (OSError, *errors())
     try:
         with room_for(size, deep=deep):
             return judge(extension, read_parts(read, size, deep=deep))
-    except (OSError, *errors()) as error:
+    except failures as error:
         return Verdict(UNREADABLE, reason_of(error))

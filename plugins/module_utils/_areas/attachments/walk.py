@@ -1,9 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walk folders and pick out wanted names on the way. Nothing is kept of a file but its name, and no file is asked for more.
+"""Walk folders and pick out wanted names on the way. Only names are read and kept, no attributes of files.
 
-For the bounded child of a source, as the user who may read the folders. Times are monotonic seconds.
+Runs in the bounded child of a source, as the user who may read the folders. Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from itertools import filterfalse
 from operator import methodcaller
 
 from ..._shared.dated_paths import Root
+from ..._shared.nas_states import error_name
 from ..._shared.threads import Crew
-from .content import reason_of
 from .match import Crowd, Index, encoded
 
-AT_ONCE = 20_000  # names of a folder that are looked at together: what is in memory besides what is kept
+AT_ONCE = 20_000  # names of a folder that are handled together; this bounds the memory besides the names that are kept
 MOST_FOLDERS = 100_000
-FEW_STRANGERS = 500  # names without an allowed extension, up to which each is asked whether it is a folder
-NAMES_KEPT = 96 * 1024 * 1024  # bytes of names kept for finding similar ones
-SILENT = "silent"  # the problem of a folder that has not answered (wholly) by the end of the time
+FEW_STRANGERS = 500  # names without an allowed extension; up to so many, each is tested for being a folder
+NAMES_KEPT = 96 * 1024 * 1024  # bytes of names that are kept to find similar ones
+SILENT = "silent"  # the problem of a folder that did not answer completely in time
 READERS = 16  # folders read at the same time where the file system is slow
 
 
 @dataclass
 class Folder:
-    """One folder: its path, root and level, how many files it holds, why it could not be read (wholly), the names that matched.
+    """One folder: its path, root and level, the number of files, why it cannot be read completely, and the names that matched.
 
-    above: the folder that named it, where it is not yet known whether it is a folder at all.
+    above: the folder that lists it, as long as it may be a file.
     """
 
     path: bytes
@@ -47,7 +47,7 @@ class Folder:
 
 @dataclass
 class Walk:
-    """What a walk saw; ``cut``: there were more folders than are looked into."""
+    """What a walk saw; ``cut``: there were more folders than MOST_FOLDERS."""
 
     folders: list[Folder]
     crowd: Crowd
@@ -69,7 +69,7 @@ class Walker:
         self.depth = depth
         self.until = until
         self.readers = readers
-        # A name that ends like an attachment is taken for a file, so that no file system is asked what it is.
+        # A name with the extension of an attachment counts as a file, so that its attributes need not be read.
         self.endings = tuple({spelling for one in extensions for spelling in (encoded(one), encoded(one.upper()))})
         self.names: list[tuple[Folder, bytes]] = []
         self.kept = 0
@@ -79,13 +79,13 @@ class Walker:
         self.guard = threading.Lock()
 
     def walk(self, roots: Sequence[Root]) -> Walk:
-        """Read all folders, as far as the time reaches."""
+        """Return what all folders hold, as far as the time allows."""
         local = [(number, root) for number, root in enumerate(roots) if not root.is_s3]
         first = [Folder(encoded(root.path), number, 0) for number, root in local if not root.problem]
         untouched = [Folder(encoded(root.path), number, 0, problem=root.problem) for number, root in local if root.problem]
         self.seen.update(folder.path for folder in first)
         crew = Crew(self._read, most=self.readers, until=self.until)
-        # What a folder that hangs has told so far counts; its thread may go on, so it is copied.
+        # Names that a hanging folder returned so far count; its thread may go on, so they are copied.
         done = [folder for folder in crew.run(first) if folder is not None]
         cut_off = [Folder(one.path, one.root, one.level, one.files, SILENT, list(one.hits)) for one in crew.left]
         folders = sorted([*done, *cut_off, *untouched], key=lambda folder: folder.path)
@@ -102,7 +102,7 @@ class Walker:
                 return None, []
             names = os.listdir(folder.path)
         except (OSError, ValueError):
-            # Where reading breaks off in the middle, what came before it counts.
+            # When reading breaks off in the middle, the names before that count.
             return folder, self._read_one_by_one(folder)
         if folder.above is not None:
             with self.guard:
@@ -112,7 +112,7 @@ class Walker:
             strangers = list(filterfalse(methodcaller("endswith", self.endings), names))
             if len(strangers) > FEW_STRANGERS:
                 return folder, self._read_one_by_one(folder)
-            # Each is asked what it is by whoever reads it: one that hangs costs no other.
+            # The thread that reads it tests whether it is a folder: one that hangs delays no other.
             below = [entered for name in strangers for entered in self._enter(folder, name, folder)]
         while names:
             self._take(folder, names[-AT_ONCE:])
@@ -120,7 +120,7 @@ class Walker:
         return folder, below
 
     def _read_one_by_one(self, folder: Folder) -> list[Folder]:
-        """Read a folder entry by entry, each with its kind; this is slower, and needs no question for each folder in it."""
+        """Read a folder entry by entry with its kind; this is slower, but needs no test for each name."""
         below: list[Folder] = []
         names: list[bytes] = []
         try:
@@ -135,7 +135,7 @@ class Walker:
                         self._take(folder, names)
                         names = []
         except (OSError, ValueError) as error:
-            folder.problem = reason_of(error)
+            folder.problem = error_name(error)
         self._take(folder, names)
         return below
 
@@ -143,7 +143,7 @@ class Walker:
         path = os.path.join(folder.path, name)
         with self.guard:
             if path in self.seen:
-                folder.files -= above is not None  # another root: it is a folder
+                folder.files -= above is not None  # it is another root, so it is a folder
                 return []
             if len(self.seen) >= MOST_FOLDERS:
                 self.cut = True
@@ -152,7 +152,7 @@ class Walker:
         return [Folder(path, folder.root, folder.level + 1, above=above)]
 
     def _take(self, folder: Folder, names: list[bytes]) -> None:
-        """Look at some names of a folder; they are kept as one text, which is all that is left of them."""
+        """Match some names of a folder, and keep them as one text."""
         if not names:
             return
         text = b"\0".join(names)
@@ -164,5 +164,5 @@ class Walker:
                 self.kept += len(text)
                 self.names.append((folder, text))
             self.whole = self.whole and kept
-        # What is not kept cannot be asked again for names that differ in case.
+        # Names that are not kept must be compared without case now.
         folder.hits += hits if kept else self.index.nearly(names, text)

@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which attachments are wanted: a list, or a file (CSV, JSON lines, or a name a line) such as an export of the target query.
+"""The wanted names of a list, or of a file (CSV, JSON lines, or a name a line) such as an export of the target query.
 
 Product facts, attachments: the name is the column ATTACH_FILE_NAME of the target query. Other columns hold personal data
-and are not kept. Names from a database (``_attachments_query``) go through :func:`of_rows` too.
+and are not kept. Names from a database (query.py) go through :func:`of_rows` too.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .match import Wanted
 NAME_COLUMN = "ATTACH_FILE_NAME"
 MAX_FILE = 128 * 1024 * 1024  # bytes of a file of wanted names
 MOST = 500_000
-LONGEST = 1000  # characters of a name that are kept: enough to say that it is too long
+LONGEST = 1000  # characters of a name that are kept: enough to report that it is too long
 _REMEDY = "give names, or dictionaries with name and group"
 
 
 def of_rows(rows: Iterable[tuple[Any, Any]]) -> list[Wanted]:
-    """Return what is wanted, each name once, from pairs of name and customer group (None for none).
+    """Return the wanted names of pairs of name and customer group (None for none), each name once.
 
-    Raises WrongQuestion where there are too many.
+    Raises WrongQuestion for more than MOST names.
     """
     times: dict[str, int] = {}
     groups: dict[str, str] = {}
@@ -45,7 +45,7 @@ def of_rows(rows: Iterable[tuple[Any, Any]]) -> list[Wanted]:
 
 
 def of_list(entries: Sequence[Any]) -> list[Wanted]:
-    """Return what a list of names, or of dictionaries with ``name`` and ``group``, wants."""
+    """Return the wanted names of a list of names or of dictionaries with ``name`` and ``group``; raises WrongQuestion."""
     rows = []
     for number, entry in enumerate(entries):
         if isinstance(entry, Mapping) and "name" in entry and not set(entry) - {"name", "group"}:
@@ -58,10 +58,10 @@ def of_list(entries: Sequence[Any]) -> list[Wanted]:
 
 
 def of_file(path: str, name_column: str = NAME_COLUMN, group_column: str = "") -> list[Wanted]:
-    """Return what a file wants; ``.csv`` has a line of column names, ``.jsonl`` an object a line, any other a name a line.
+    """Return the wanted names of a file; ``.csv`` has a line of column names, ``.jsonl`` an object a line, any other a name a line.
 
-    Raises CannotRead for a file that is absent or damaged, WrongQuestion for columns that it does not have, NeedsUser
-    for one that another user keeps to itself.
+    Raises CannotRead for a file that is absent or damaged, WrongQuestion for a column that it does not have, NeedsUser for a file that
+    this user may not read.
     """
     text = _text(_content(path), path)
     kind = os.path.splitext(path)[1].lower()
@@ -97,7 +97,7 @@ def _reason(error: Exception) -> str:
 
 
 def _text(data: bytes, path: str) -> str:
-    """Decode UTF-8, with or without a mark, UTF-16 with one, or CP949 as Korean Windows writes it."""
+    """Return the text of UTF-8 with or without a byte order mark, UTF-16 with one, or CP949 as Korean Windows writes it."""
     encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp949")
     for encoding in encodings:
         try:
@@ -120,7 +120,7 @@ def _csv_rows(text: str, path: str, name_column: str, group_column: str) -> Iter
 
 
 def _column(header: Sequence[str], path: str, option: str, wanted: str) -> int:
-    """Return the number of a column, -1 for none asked; a file of one column needs no name for it."""
+    """Return the number of a column, -1 where none is wanted; the only column of a file needs no name."""
     if not wanted:
         return -1
     names = [name.strip().casefold() for name in header]

@@ -1,10 +1,9 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is concluded from LogsDB about sending by SES: failures that are more than usual, and the peak a second. Pure functions.
+"""``logsdb.sending``: failures of sending by SES that are more than usual, and the peak rate (M2-8, M2-11).
 
-Rules: manual 2 section 8 (when failures grow) and section 11 (growth patterns of EMAIL_SEND_LOG). A rise is judged against the same hours
-and weekday of the former four weeks by Fisher's exact test, one side.
+Failures are compared with the same hours and weekday of the previous four weeks by Fisher's exact test, one side.
 """
 
 from __future__ import annotations
@@ -12,24 +11,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..._core.check import Check
 from ..._core.finding import Finding, ok, reporter, unknown
 from ..._core.source import Asked
-from ..._shared import rates as _ses_rates
 from ..._shared.logs.signatures import matching
+from ..._shared.rates import binomial_tail, fisher_tail, percent
 from ..ses.faults import FAULTS as SES_FAULTS
 from ..worker.faults import FAULTS as WORKER_FAULTS
-from . import checks as _logsdb_checks
 from .faults import FAULTS
+from .read_facts import FACTS, READING_PARAMETERS, Facts
+from .read_mails import Failures, Mails
 
 fault = reporter(FAULTS, SES_FAULTS, WORKER_FAULTS)
 
-LOGSDB = "LogsDB"
-TOLD_BY_ITSELF = ("ses.throttled", "ses.invalid_address")
-MOST_DETAILS = 5
-# ERROR_TYPE has no more than the name. What a worker asks for is the same for all mails but their addresses.
+_CHECK = "logsdb.sending"
+_SUBJECT = "LogsDB"
+_REPORTED_ALONE = ("ses.throttled", "ses.invalid_address")
+_MOST_DETAILS = 5
+# ERROR_TYPE has the name only. All mails of a worker differ in nothing but the address, so a bad request is a bad address.
 _NAMES = {"BadRequestException": ["ses.invalid_address"]}
 PARAMETERS: dict[str, dict[str, Any]] = {
-    **_logsdb_checks.PARAMETERS,
+    **READING_PARAMETERS,
     "least_failures": {
         "type": "int",
         "default": 5,
@@ -42,40 +44,40 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "max_send_rate": {
         "type": "float",
-        "description": "Mails a second that SES allows, which ses.quota tells; without it the peak in LogsDB is not judged, and the answer says so.",
+        "variable": "stack_ses_max_send_rate",
+        "description": "Mails a second that SES allows: max_rate of ses.quota. Without it the peak in LogsDB is not judged, and not_asked has a note.",
     },
     "rate_percent": {"type": "float", "default": 80.0, "description": "Percent of it from which on the peak is reported."},
 }
 
 
-def sent(asked: Asked) -> list[Finding]:
-    """Say which failures of sending are more than usual, and how near the peak came to the send rate."""
-    check = "logsdb.sending"
-    facts = asked.read("logsdb.facts")
+def judge(asked: Asked) -> list[Finding]:
+    """Report failures of sending that are more than usual, and a peak near the send rate."""
+    facts: Facts = asked.read("logsdb.facts")
     if facts["state"] != "up":
-        return [
-            unknown(check, f"LogsDB cannot be used ({facts['stage']}: {facts['reason']})", blocked_by="logsdb.unreachable", subject=LOGSDB)
-        ]
+        why = f"LogsDB cannot be used ({facts['stage']}: {facts['reason']})"
+        return [unknown(_CHECK, why, blocked_by="logsdb.unreachable", subject=_SUBJECT)]
     mails = facts["mails"]
-    if mails["now"] is None:
-        return [unknown(check, "LogsDB did not answer: " + "; ".join(mails["not_asked"] or ["no reason given"]), subject=LOGSDB)]
-    found = [*_surges(check, asked.parameters, mails), *_peak(check, asked.parameters, mails)]
+    now, usual = mails["now"], mails["usual"]
+    if now is None or usual is None:
+        return [unknown(_CHECK, "LogsDB did not answer: " + "; ".join(mails["not_asked"] or ["no reason given"]), subject=_SUBJECT)]
+    found = [*_surges(asked.parameters, mails, now, usual), *_peak(asked.parameters, mails)]
     notes = list(mails["not_asked"])
     if not asked.parameters["max_send_rate"]:
-        # SES is asked elsewhere, often on another host and with another key; here nobody knows its limit.
+        # SES is read elsewhere, often on another host and with another key; its limit is unknown here.
         notes.append("the peak against the send rate: max_send_rate is not given (ses.quota tells it as max_rate)")
     evidence = {
         "hours": mails["hours"],
-        "attempts": mails["now"]["attempts"],
-        "errors": mails["now"]["errors"],
+        "attempts": now["attempts"],
+        "errors": now["errors"],
         "peak_rate": mails["peak"],
         "not_asked": notes,
     }
-    return found or [ok(check, LOGSDB, evidence={name: value for name, value in evidence.items() if value not in (None, {}, [])})]
+    return found or [ok(_CHECK, _SUBJECT, evidence={name: value for name, value in evidence.items() if value not in (None, {}, [])})]
 
 
 def by_code(errors: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Return SES's error names with their counts by the fault that each means; names of other areas are left out."""
+    """Return the error names of SES with their counts, by the code of the fault that each means; other names are left out."""
     sorted_out: dict[str, dict[str, int]] = {}
     for name, count in errors.items():
         codes = [signature.code for signature, _detail in matching(name) if signature.name.startswith("ses_")] or _NAMES.get(name, [])
@@ -84,61 +86,71 @@ def by_code(errors: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return sorted_out
 
 
-def _surges(check: str, parameters: Mapping[str, Any], mails: Mapping[str, Any]) -> list[Finding]:
-    now, usual = by_code(mails["now"]["errors"]), by_code(mails["usual"]["errors"])
+def _surges(parameters: Mapping[str, Any], mails: Mails, now: Failures, usual: Failures) -> list[Finding]:
+    codes, before = by_code(now["errors"]), by_code(usual["errors"])
     found, others = [], {}
-    for code, names in sorted(now.items()):
-        numbers = _numbers(sum(names.values()), sum(usual.get(code, {}).values()), mails)
+    for code, names in sorted(codes.items()):
+        numbers = _numbers(sum(names.values()), sum(before.get(code, {}).values()), mails, now, usual)
         if numbers["count"] < parameters["least_failures"] or numbers["chance"] >= parameters["surge_chance"]:
             continue
-        if code in TOLD_BY_ITSELF:
-            found.append(_surge(check, code, names, numbers, mails))
+        if code in _REPORTED_ALONE:
+            found.append(_surge(code, names, numbers, mails))
         else:
             others[code] = (names, numbers)
     if others:
-        found.append(_other_causes(check, others))
+        found.append(_other_causes(others))
     return found
 
 
-def _numbers(count: int, usual: int, mails: Mapping[str, Any]) -> dict[str, Any]:
-    attempts, before = mails["now"]["attempts"], mails["usual"]["attempts"]
-    chance = _ses_rates.fisher_tail(count, attempts, usual, before) if before else _ses_rates.binomial_tail(count, attempts, 0.01)
+def _numbers(count: int, before: int, mails: Mails, now: Failures, usual: Failures) -> dict[str, Any]:
+    attempts, attempts_before = now["attempts"], usual["attempts"]
+    chance = fisher_tail(count, attempts, before, attempts_before) if attempts_before else binomial_tail(count, attempts, 0.01)
     return {
         "count": count,
         "attempts": attempts,
-        "usual_count": usual,
-        "usual_attempts": before,
+        "usual_count": before,
+        "usual_attempts": attempts_before,
         "chance": float(f"{chance:.1e}"),
         "window": f"{mails['hours']} h",
         "weeks": mails["weeks"],
     }
 
 
-def _surge(check: str, code: str, names: Mapping[str, int], numbers: Mapping[str, Any], mails: Mapping[str, Any]) -> Finding:
+def _surge(code: str, names: Mapping[str, int], numbers: Mapping[str, Any], mails: Mails) -> Finding:
     domains = [{"name": name, "count": count} for name, count in mails["domains"].items()] if code == "ses.invalid_address" else []
     evidence = {**numbers, "from": "logsdb", "details": _details(names), **({"domains": domains} if domains else {})}
-    return fault(code, check, LOGSDB, evidence=evidence, value=numbers["count"], unit="mails")
+    return fault(code, _CHECK, _SUBJECT, evidence=evidence, value=numbers["count"], unit="mails")
 
 
-def _other_causes(check: str, others: Mapping[str, tuple[Mapping[str, int], Mapping[str, Any]]]) -> Finding:
-    """Make the one finding of what the area's other checks explain, where they can ask."""
+def _other_causes(others: Mapping[str, tuple[Mapping[str, int], Mapping[str, Any]]]) -> Finding:
+    """Return one finding for all causes that other checks explain, where they can read SES."""
     count = sum(numbers["count"] for _names, numbers in others.values())
     names = {name: number for named, _numbers_of in others.values() for name, number in named.items()}
     least = min((numbers for _named, numbers in others.values()), key=lambda numbers: numbers["chance"])
     causes = [{"code": code, "count": numbers["count"]} for code, (_named, numbers) in others.items()]
     evidence = {**least, "count": count, "from": "logsdb", "details": _details(names), "causes": causes}
-    return fault("worker.ses_error", check, LOGSDB, evidence=evidence, value=count, unit="mails")
+    return fault("worker.ses_error", _CHECK, _SUBJECT, evidence=evidence, value=count, unit="mails")
 
 
 def _details(names: Mapping[str, int]) -> list[dict[str, Any]]:
     ordered = sorted(names.items(), key=lambda pair: -pair[1])
-    return [{"name": name, "count": count} for name, count in ordered[:MOST_DETAILS]]
+    return [{"name": name, "count": count} for name, count in ordered[:_MOST_DETAILS]]
 
 
-def _peak(check: str, parameters: Mapping[str, Any], mails: Mapping[str, Any]) -> list[Finding]:
+def _peak(parameters: Mapping[str, Any], mails: Mails) -> list[Finding]:
     limit, peak = parameters["max_send_rate"] or 0, mails["peak"] or 0
-    share = round(_ses_rates.percent(peak, limit), 1) if limit else 0.0
+    share = round(percent(peak, limit), 1) if limit else 0.0
     if not limit or share < parameters["rate_percent"]:
         return []
     evidence = {"max_rate": limit, "peak_rate": peak, "from": "logsdb"}
-    return [fault("ses.rate_near_limit", check, LOGSDB, evidence=evidence, value=share, threshold=parameters["rate_percent"], unit="%")]
+    return [fault("ses.rate_near_limit", _CHECK, _SUBJECT, evidence=evidence, value=share, threshold=parameters["rate_percent"], unit="%")]
+
+
+CHECK = Check(
+    _CHECK,
+    "Are failures of sending more than usual for this hour and weekday?",
+    judge,
+    (FACTS,),
+    PARAMETERS,
+    runs_on="checker",
+)

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The source pm2.list: what the PM2 daemon says of itself and its processes."""
+"""The source pm2.list: the PM2 daemon and its processes."""
 
 from __future__ import annotations
 

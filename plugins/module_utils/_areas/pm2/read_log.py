@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 from ..._core.masking import strip_ansi
 from ..._core.source import Source
-from ..._shared.last_words import QUARTER, WIDEST_ZONE, moment_of, naive_date
+from ..._shared.logs.dates import QUARTER, WIDEST_ZONE, leading_iso, leading_time
 from ..._shared.pm2_list import reader
 from ..._shared.text_files import tail
 
@@ -120,7 +120,7 @@ def parse_events(text: str, modified: float) -> list[Event]:
     for line in lines:
         event = _event(line)
         if event is not None:
-            event["time"] = moment_of(line, offset)
+            event["time"] = leading_time(line, offset)
             found.append(event)
     return found
 
@@ -148,7 +148,7 @@ def _zone_offset(lines: Sequence[str], modified: float) -> float | None:
     The daemon's zone may differ from the zone of this process, and the log does not name it.
     """
     for line in reversed(lines[-50:]):
-        date = naive_date(line)
+        date = leading_iso(line)
         if date is None:
             continue
         offset = round((modified - date[0]) / QUARTER) * QUARTER

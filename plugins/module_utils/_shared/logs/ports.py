@@ -1,32 +1,33 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds a port: for the log line EADDRINUSE, which names the port only.
+"""The source ``log.ports``: the processes that listen on TCP ports, since the log line EADDRINUSE names the port only.
 
-Asked as whoever runs the check, not as the application's user: only root sees the files of others.
+Read as the user that runs the check, not as the application's user: only root sees the open files of other users.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Any
 
 from ..._core.children import user_name
 from ..._core.masking import mask
+from ..._core.source import Source
+from .facts import Holder
 
-WITHIN = 1.0  # seconds for looking through all processes
+WITHIN = 1.0  # seconds for reading the open files of all processes
 MAX_TEXT = 4 * 1024 * 1024
 
 
-def read_holders() -> dict[str, Any]:
-    """Return the holders of all listening TCP ports, by port (text): ``user``, ``pid`` and ``program``.
+def read_holders() -> dict[str, Holder]:
+    """Return the processes that listen on TCP ports, by port (text).
 
-    pid 0: this user may not see which process it is. One that several processes share (a cluster) names the lowest.
+    When several processes share a port (a cluster), the lowest pid is returned.
     """
     ports = _listening()
     pids = _processes({inode for _port, _user, inode in ports})
-    holders: dict[str, Any] = {}
+    holders: dict[str, Holder] = {}
     for port, uid, inode in ports:
         pid = pids.get(inode, 0)
         known = holders.get(str(port))
@@ -67,7 +68,7 @@ def _processes(inodes: set[str]) -> dict[str, int]:
 
 
 def _program(pid: int) -> str:
-    """Return the program of a process and the script that it runs; other arguments may be secrets."""
+    """Return the program of a process and the script that it runs; other arguments may contain secrets."""
     words = _text(f"/proc/{pid}/cmdline").split("\0")
     name = os.path.basename(words[0].split(" ")[0]) or _text(f"/proc/{pid}/comm").strip()
     script = next((word for word in words[1:3] if word.startswith("/")), "")
@@ -80,3 +81,6 @@ def _text(path: str) -> str:
             return file.read(MAX_TEXT)
     except OSError:
         return ""
+
+
+PORTS = Source("log.ports", read_holders)

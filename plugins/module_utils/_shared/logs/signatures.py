@@ -1,11 +1,11 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The signatures: what the applications' error lines say, and which fault or cause that is.
+"""The signatures of the applications' error lines, each with the fault or the cause that it indicates.
 
-Sources: manual 1 sections 3 and 4 (what to look for in the logs), measured texts of NestJS, Node, node-oracledb in
-thin mode and the AWS SDK. Each signature names literal texts of which its lines hold at least one; the first pass over
-a log looks for nothing else.
+Sources: manual 1, sections 3 and 4 (error messages in the logs); measured texts of NestJS, Node, node-oracledb in thin mode
+and the AWS SDK. Every line of a signature contains at least one of its literals; the first pass over a log searches for
+literals only.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Signature:
-    """One thing that a line can say.
+    """One known error message.
 
-    name: unique among signatures. code: the fault that it is or points to, "" where the table has none.
-    literals: texts of which a matching line holds one. pattern: what it must match; groups ``detail`` (a variable, a
-    module, an address) and ``cause`` are kept, masked.
-    reads_on: the lines that follow belong to the message.
+    name: unique among signatures. code: the fault that it is or points to, "" when the tables have none.
+    literals: texts of which a matching line contains at least one. pattern: regular expression that the message must match; its
+    groups ``detail`` (a variable, a module, an address) and ``cause`` are kept, masked.
+    reads_on: the following lines belong to the message.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Signature:
 
     @property
     def area(self) -> str:
-        """The area that the signature speaks of."""
+        """The area that the error belongs to."""
         return _AREA_OF_CODE.get(self.code[:3], self.code.split(".", 1)[0]) if self.code else self.name.split("_", 1)[0]
 
 
@@ -50,7 +50,7 @@ def _s(name: str, code: str, literals: str | tuple[str, ...], pattern: str | Non
     return Signature(name, code, texts, pattern or "|".join(re.escape(text) for text in texts), reads_on)
 
 
-# Tank's own words come first: what else stands in the same message is their cause.
+# Tank's own messages come first: other signatures in the same message are their causes.
 SIGNATURES: tuple[Signature, ...] = (
     _s("worker_oracle", "worker.oracle_failed", "Oracle connection failed"),
     _s("worker_ses", "worker.ses_error", "SES send error", r"SES send error(?::\s*(?P<detail>[A-Z]\w{2,60}))?"),
@@ -132,7 +132,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "ses.account_paused",
         ("Sending paused for this account", "SendingPausedException", "AccountSendingPaused", "AccountSuspendedException"),
     ),
-    # Version 2 has one name for all that is wrong with a request (NestJS has the same), so what it says decides.
+    # Version 2 has one name for every invalid request (and NestJS has the same name), so the message decides.
     _s(
         "ses_address",
         "ses.invalid_address",
@@ -147,7 +147,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("nas_missing", "nas.path_missing", "ENOENT: "),
     _s("nas_io", "nas.stale", ("EIO: ", "ENOTCONN: ", "EHOSTDOWN: ")),
     _s("nas_read_only", "", "EROFS: "),
-    # LogsDB; the words of the applications, and PostgreSQL's.
+    # LogsDB: messages of the applications and of PostgreSQL.
     _s(
         "logsdb_away",
         "logsdb.unreachable",
@@ -163,7 +163,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _s("runtime_heap", "", "JavaScript heap out of memory"),
 )
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
-# Words that make a line an error line although no signature knows it.
+# Words that mark an error line that no signature matches.
 ERROR_WORDS = ("ERROR", "FATAL", "Error: ", "Exception: ", "Error [", '"level":"error"', '"level":"fatal"')
 LITERALS: tuple[str, ...] = tuple(dict.fromkeys([text for signature in SIGNATURES for text in signature.literals] + list(ERROR_WORDS)))
 
@@ -174,9 +174,9 @@ def extended_regex() -> str:
 
 
 def matching(text: str) -> list[tuple[Signature, str]]:
-    """Return the signatures that a message matches, in the order of the table, each with its detail ("" for none).
+    """Return the signatures that match a message, in the order of the table, each with its detail ("" for none).
 
-    ``oracle_other`` and what a stronger signature already says are left out.
+    ``oracle_other`` and signatures that a more specific one covers are left out.
     """
     found = []
     for signature in SIGNATURES:
@@ -189,7 +189,7 @@ def matching(text: str) -> list[tuple[Signature, str]]:
     if len(found) > 1:
         named = {signature.area for signature, _detail in found if signature.name != "oracle_other"}
         found = [pair for pair in found if pair[0].name != "oracle_other" or "oracle" not in named]
-        # Version 1 of SES says Throttling for the rate and for the quota of the day.
+        # Version 1 of SES uses Throttling for the rate and for the daily quota.
         if any(signature.name == "ses_quota" for signature, _detail in found):
             found = [pair for pair in found if pair[0].name != "ses_rate"]
     return found
@@ -203,6 +203,6 @@ def variables(message: str) -> list[str]:
 
     Version 12 writes one a line (``PORT: "PORT" must be a number``), 3 and 4 join them by ``. ``.
     """
-    _before, _words, said = message.partition("Config validation error:")
-    found = [first or second for first, second in _VARIABLE.findall(said)]
+    _before, _words, behind = message.partition("Config validation error:")
+    found = [first or second for first, second in _VARIABLE.findall(behind)]
     return list(dict.fromkeys(found))[:20]

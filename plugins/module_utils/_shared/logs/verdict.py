@@ -1,32 +1,32 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an error in a log still counts: a pure function, asked by the reader (what to forget) and by the checks.
+"""Decide whether an error in a log still counts: a pure function for the reader (what to forget) and for the checks.
 
-An error line says that something was wrong once. It counts until the process was started anew on purpose, or has
-run well for a while since a start that is newer, or, for errors of its daily work, until a stated quiet time has passed.
-"No new line" alone is no proof: a process that does not start writes nothing either.
+An error line proves that something was wrong once. It counts until the process was restarted on purpose, until it has run
+steadily since a later start, or, for errors of its daily work, until a quiet time has passed. The absence of new lines alone
+proves nothing: a process that does not start writes nothing either.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-STEADY_AFTER = 30.0  # seconds that a process must have run before its own restart proves anything
+from .facts import Entry, GroupFacts
+
+STEADY_AFTER = 30.0  # seconds that a process must run before a restart by PM2 proves anything
 SLOWEST_LOOP = 3600.0
-# How the reader names the problem of a file that is not there: nobody has written it yet.
+# The reader's words for a file that does not exist: nothing was written to it yet.
 ABSENT = (os.strerror(errno.ENOENT), os.strerror(errno.ENOTDIR))
 STARTUP = ("backend_di", "backend_instance", "backend_env", "backend_env_key", "backend_port", "backend_module")
 
 
-def is_over(group: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], now: float, quiet: float) -> bool:
-    """Whether a group of errors is history.
+def is_over(group: GroupFacts, entries: Sequence[Entry], now: float, quiet: float) -> bool:
+    """Return whether a group of errors no longer counts.
 
-    group: see ``_log_text.Group``. entries: the instances of its process (``pid status started_at restarts``, and
-    ``created_at`` in milliseconds), none for a file of its own. quiet: seconds.
+    entries: the instances of its process, none for a log that belongs to no process. quiet: seconds.
     """
     last = group.get("last")
     if last is None:
@@ -38,10 +38,11 @@ def is_over(group: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], now:
     return now - last >= quiet
 
 
-def _started_on_purpose(group: Mapping[str, Any], last: float, entries: Sequence[Mapping[str, Any]]) -> bool:
-    """PM2 renews ``created_at`` when a person or a script restarts a process, not when it does so itself.
+def _started_on_purpose(group: GroupFacts, last: float, entries: Sequence[Entry]) -> bool:
+    """Return whether the process was started on purpose after the last error.
 
-    A process without any restart was started by a person, a boot or a resurrect; the last keeps an old ``created_at``.
+    PM2 renews ``created_at`` when an operator or a script restarts a process, not when PM2 itself restarts it. A process without
+    restarts was started by an operator, a boot or a resurrect, which keeps an old ``created_at``.
     """
     created = min(
         entry["created_at"] / 1000 if entry.get("restarts") else max(entry["created_at"] / 1000, entry["started_at"]) for entry in entries
@@ -49,28 +50,28 @@ def _started_on_purpose(group: Mapping[str, Any], last: float, entries: Sequence
     if created <= 0:
         return False
     if group.get("pid"):
-        # A dated line has whole seconds; its pid tells the run before from the run after within one second.
+        # A dated line has whole seconds; within one second, only its pid distinguishes the run before from the run after.
         return group["pid"] not in {entry["pid"] for entry in entries} and created >= last
     return created > last
 
 
-def _runs_well_since(group: Mapping[str, Any], last: float, entries: Sequence[Mapping[str, Any]], now: float) -> bool:
+def _runs_well_since(group: GroupFacts, last: float, entries: Sequence[Entry], now: float) -> bool:
     if any(entry["status"] != "online" or entry["started_at"] <= 0 for entry in entries):
         return False
-    # Who starts again after an error of the start is the youngest instance; any instance may have told one of its daily work.
+    # Start-up errors belong to the newest instance; errors of the daily work may come from any instance.
     youngest = max if group["name"] in STARTUP else min
     started = youngest(entry["started_at"] for entry in entries)
     if now - started < _steady(group, last):
         return False
     if started > last:
         return True
-    # The time is a bound only: the error may be older than the start, and a process that runs well says so.
+    # The time is only a bound: the error may be older than the start, and a process that runs steadily shows that it is.
     after = group.get("after")
     return not group.get("exact", True) and (after is None or after < started)
 
 
-def _steady(group: Mapping[str, Any], last: float) -> float:
-    """Return for how long a process must run: longer than it did between its errors."""
+def _steady(group: GroupFacts, last: float) -> float:
+    """Return the seconds that a process must run, longer than the time between its errors."""
     count, first = group.get("count") or 1, group.get("first")
     between = (last - first) / (count - 1) if first is not None and count > 1 else 0.0
     return max(STEADY_AFTER, min(2 * between, SLOWEST_LOOP))

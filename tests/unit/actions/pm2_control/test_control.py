@@ -27,6 +27,8 @@ from ansible_collections.ops.remediation.plugins.modules import pm2_control
 
 from ...areas.pm2 import helpers as h
 
+NOT_WAITED_FOR_S = 30  # what takes a minute was not waited for, also on a busy machine
+
 
 @pytest.fixture
 def home(tmp_path):
@@ -70,7 +72,7 @@ def running(name="backend", pm_id=0, **more):
 
 
 def ask(home, state, check_mode=False, **options):
-    given = {"wait_stable": 0.2, "deadline": 10, "pm2_executable": os.path.join(os.path.dirname(home), "pm2-program"), **options}
+    given = {"wait_stable": 0.2, "deadline": 60, "pm2_executable": os.path.join(os.path.dirname(home), "pm2-program"), **options}
     return _pm2_control.control(_pm2_request.Request(pm2_home=home, state=state, **given), check_mode=check_mode)
 
 
@@ -151,7 +153,7 @@ def test_without_a_daemon_nothing_is_started_to_find_out(home):
         ({"state": "started", "name": "x", "ecosystem": "/x.js"}, "name it *.config.js"),
         ({"state": "started", "name": "x", "instances": 0}, "give 1 or more"),
         ({"state": "restarted", "name": "x", "update_env": True}, "give env_file or ecosystem"),
-        ({"state": "restarted", "name": "x", "wait_stable": 20}, "longer than wait_stable"),
+        ({"state": "restarted", "name": "x", "wait_stable": 20, "deadline": 10}, "longer than wait_stable"),
         ({"state": "restarted", "name": "x", "health_url": "file:///etc/passwd"}, "health_url"),
         ({"state": "restarted", "name": "x", "health_url": "http://"}, "health_url"),
         ({"state": "restarted", "name": "x", "health_url": "localhost:3000"}, "health_url"),
@@ -186,7 +188,7 @@ def test_a_hung_daemon_is_named_within_its_time(home):
     started = time.monotonic()
     with h.daemon(home, lambda *_: None), pytest.raises(ActionFailed, match="kill -CONT or kill -9"):
         ask(home, "restarted", name="backend", answer_within=0.3)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < NOT_WAITED_FOR_S
 
 
 def test_an_empty_list_is_not_saved_over_a_good_dump(home):
@@ -247,7 +249,7 @@ def test_a_command_that_hangs_is_killed_at_the_deadline(home, tmp_path):
     started = time.monotonic()
     with h.daemon(home, Daemon([running()])), pytest.raises(ActionFailed, match="deadline"):
         ask(home, "reloaded", name="backend", deadline=1.0)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < NOT_WAITED_FOR_S
 
 
 def test_node_that_is_not_found_is_told(home, tmp_path):

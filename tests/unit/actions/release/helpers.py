@@ -22,6 +22,10 @@ SECRET = "planted-secret-77"
 _SCRIPT = '{first}\nprintf %s "{version}" >"$1"\n{then}\n'
 LIVES = "exec sleep 300"
 CRASHES = "exit 1"  # at once, before it says anything
+CRASHES_LATER = "sleep 0.3; exit 1"  # after it has said which release it is
+# A process that will end by itself, or that will never say anything, says so beside: it is waited for without a clock.
+_WILL_END = ': >"$1.will_end"'
+HANGS = ': >"$1.hangs"\nexec sleep 300\n'
 
 
 def make_release(path, version, *, backend=LIVES, worker=LIVES, env=""):
@@ -30,7 +34,8 @@ def make_release(path, version, *, backend=LIVES, worker=LIVES, env=""):
     for part, then in (("backend", backend), ("worker", worker)):
         script = tree / SCRIPTS[part]
         script.parent.mkdir(parents=True)
-        script.write_text(_SCRIPT.format(version=version, first=then if then == CRASHES else "", then=then))
+        first = {CRASHES: CRASHES, CRASHES_LATER: _WILL_END}.get(then, "")
+        script.write_text(_SCRIPT.format(version=version, first=first, then=then))
         (tree / part / "logs").mkdir()
     build = tree / "frontend/build"
     (build / "assets").mkdir(parents=True)
@@ -48,12 +53,12 @@ class Applications:
 
     uid = os.getuid()
 
-    def __init__(self, run, hook=None, *, watch_for=0.0, patience=0.4):
+    PATIENCE_S = 60  # on a machine that is busy; nothing that is expected waits for its end
+
+    def __init__(self, run, hook=None):
         self.run = Path(run)
         self.run.mkdir(exist_ok=True)
         self.hook = hook or (lambda _name: None)
-        self.watch_for = watch_for
-        self.patience = patience
         self.refused = []
 
     def process_of(self, part):
@@ -96,25 +101,23 @@ class Applications:
             self._end(part)
         if not self.pid(part):
             self._spawn(part, script)
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.PATIENCE_S
         while not self.says(part):
-            if time.monotonic() > end or ((self.run / f"{part}.pid").exists() and not self.pid(part)):
+            if not self.pid(part) or self._marked(part, "hangs") or time.monotonic() > end:
                 raise ActionFailed(f"{part} is not healthy")
             time.sleep(0.002)
 
+    def _marked(self, name, mark):
+        return (self.run / f"{name}.says.{mark}").exists()
+
     def _spawn(self, name, script):
-        says = self.run / f"{name}.says"
-        for path in (says, self.run / f"{name}.pid"):
+        says, pid = self.run / f"{name}.says", self.run / f"{name}.pid"
+        for path in (says, pid, self.run / f"{name}.says.will_end", self.run / f"{name}.says.hangs"):
             path.unlink(missing_ok=True)
-        # The pid is known before the script runs, as PM2 knows those of its children.
-        command = 'echo $$ >"$3.part"; mv "$3.part" "$3"; exec sh "$1" "$2"'
-        subprocess.Popen(
-            ["sh", "-c", command, "sh", script, says, self.run / f"{name}.pid"],
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(["sh", script, says], start_new_session=True, **quiet)
+        # No kill comes between these two: kills come with the hook's operations.
+        pid.write_text(str(process.pid))
 
     def start_others(self, app, names, since=0.0):
         self.hook("start others")
@@ -125,12 +128,11 @@ class Applications:
 
     def watch(self, app, parts, others=()):
         self.hook("watch")
-        end = time.monotonic() + self.watch_for
         while True:
             dead = [name for name in SCRIPTS if not self.pid(name)]
             if dead:
                 raise ActionFailed(f"{dead[0]} did not stay up")
-            if time.monotonic() >= end:
+            if not any(self._marked(name, "will_end") for name in SCRIPTS):
                 return
             time.sleep(0.01)
 

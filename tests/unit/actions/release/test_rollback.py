@@ -22,7 +22,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._actions.release.f
 from ansible_collections.ops.remediation.plugins.module_utils._actions.release.layout import Refused
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import ActionFailed, RemediationError, WrongQuestion
 
-from .helpers import CRASHES, SECRET, Installation, digest, killed_at, make_release
+from .helpers import CRASHES, CRASHES_LATER, HANGS, SECRET, Installation, digest, killed_at, make_release
 
 ROOT = os.geteuid() == 0
 
@@ -588,7 +588,7 @@ def undone(place, to="latest", **options):
 BAD = {
     "the worker crashes at once": ({"worker": CRASHES}, "see it work: worker is not healthy"),
     "the backend crashes at once": ({"backend": CRASHES}, "wait for its health check: backend is not healthy"),
-    "the worker crashes after a while": ({"worker": "sleep 0.3; exit 1"}, "lives on: worker did not stay up"),
+    "the worker crashes after a while": ({"worker": CRASHES_LATER}, "lives on: worker did not stay up"),
 }
 
 
@@ -599,7 +599,6 @@ WAYS = [(name, {}) for name in BAD] + [(next(iter(BAD)), options) for options in
 def test_a_release_that_does_not_live_is_undone_and_can_be_tried_again(tmp_path, name, options):
     of_b, words = BAD[name]
     place = Installation(tmp_path / "opt", **of_b).start()
-    place.applications.watch_for = 0.5
     assert words in undone(place, **options)
     assert words in undone(place, **options)
     assert place.roll_back(place.id["C"]).state == "rolled_back"
@@ -609,7 +608,7 @@ def test_a_release_that_does_not_live_is_undone_and_can_be_tried_again(tmp_path,
 def test_a_release_whose_health_check_hangs_is_undone(tmp_path):
     place = Installation(tmp_path / "opt").start()
     script = place.paths["B"] / "backend/dist/main.js"
-    script.write_text("sleep 300\n" + script.read_text())
+    script.write_text(HANGS + script.read_text())
     place.digests["B"] = digest(place.paths["B"])
     assert "backend is not healthy" in undone(place)
     place.end()
@@ -754,7 +753,7 @@ def test_a_copy_ends_with_the_run_that_was_killed_and_the_next_one_makes_its_own
             _release.roll_back(place.request(place.id["B"], copy=True), tools, check_mode=False)
         finally:
             os._exit(1)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not (said.exists() and said.read_text().endswith("\n")):
         assert time.monotonic() < end, "nothing was copied"
         time.sleep(0.01)

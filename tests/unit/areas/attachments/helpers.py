@@ -13,8 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import checks as _attachments_checks
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as _attachments_read
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import check_present, read_files
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(CHECKOUT))
@@ -52,7 +51,7 @@ def put(folder, name, data=None, modified=OLD):
 def read(roots, wanted=None, **more):
     """Read in this process; the answer of the source."""
     given = {"roots": [str(root) for root in roots], "wanted": wanted, "answer_within": 20.0, "details": 10_000, "settle": 0.0, **more}
-    return _attachments_read.read(_attachments_read.prepare(**given), **given)
+    return read_files.read(read_files.prepare(**given), **given)
 
 
 def outcomes(answer):
@@ -62,7 +61,7 @@ def outcomes(answer):
 
 def codes(answer):
     """Return the codes of the findings of a reading."""
-    return [finding.code for finding in _attachments_checks.present_of(answer)]
+    return [finding.code for finding in check_present.present_of(answer)]
 
 
 _SERVER = """

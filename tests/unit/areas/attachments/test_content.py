@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import content as c
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import content_office, content_parts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -32,9 +33,9 @@ def judge(extension, data, deep=False):
         return data[offset : offset + length]
 
     if not data:
-        return c.judge(extension, c.Parts(0, b"", b""))
-    verdict = c.judge(extension, c.read_parts(reader, len(data), deep=deep))
-    assert deep or sum(read) <= 2 * c.BLOCK
+        return c.judge(extension, content_parts.Parts(0, b"", b""))
+    verdict = c.judge(extension, content_parts.read_parts(reader, len(data), deep=deep))
+    assert deep or sum(read) <= 2 * content_parts.BLOCK
     return verdict
 
 
@@ -67,7 +68,7 @@ def large_pdf():
 def large_xls(sectors=400):
     """A workbook of 200 kB whose table lies in its first block: four sectors of table, a directory, the stream."""
     tables, end, free, mark = 4, 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
-    head = struct.pack("<8s16xHHHHH6xIIIIIIIII", c._OLE, 0x3E, 3, 0xFFFE, 9, 6, 0, tables, tables, 0, 4096, end, 0, end, 0)
+    head = struct.pack("<8s16xHHHHH6xIIIIIIIII", content_parts.OLE_MAGIC, 0x3E, 3, 0xFFFE, 9, 6, 0, tables, tables, 0, 4096, end, 0, end, 0)
     head += struct.pack("<109I", *range(tables), *[free] * (109 - tables))
     chain = [mark] * tables + [end] + list(range(tables + 2, tables + sectors)) + [end, end]
     table = struct.pack(f"<{tables * 128}I", *chain, *[free] * (tables * 128 - len(chain)))
@@ -81,9 +82,9 @@ LARGE = {".xlsx": large_xlsx(), ".csv": large_csv().encode(), ".pdf": large_pdf(
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("extension", KINDS)
 def test_whole_files_are_fine(extension, deep):
-    assert judge(extension, h.CONTENTS[extension], deep) == c.FINE
-    assert judge(extension, LARGE[extension], deep) == c.FINE
-    assert len(LARGE[extension]) > 2 * c.BLOCK
+    assert judge(extension, h.CONTENTS[extension], deep) == content_parts.FINE
+    assert judge(extension, LARGE[extension], deep) == content_parts.FINE
+    assert len(LARGE[extension]) > 2 * content_parts.BLOCK
 
 
 @pytest.mark.parametrize("extension", [".pdf", ".xls", ".xlsx"])
@@ -98,7 +99,7 @@ def test_a_file_that_is_cut_off_is_damaged(extension, part):
 def test_a_content_that_is_another_kind_is_named(extension, other):
     if extension != other:
         verdict = judge(extension, h.CONTENTS[other])
-        assert verdict.code == c.WRONG_TYPE
+        assert verdict.code == content_parts.WRONG_TYPE
         assert verdict.kind == {".pdf": "pdf", ".xls": "ole", ".xlsx": "zip", ".csv": "text"}[other]
 
 
@@ -145,7 +146,7 @@ def test_an_xlsx_with_a_password_is_an_ole_container():
     locked = h.CONTENTS[".xls"].replace("Workbook".encode("utf-16-le"), "EncryptedPackage".encode("utf-16-le"))
     data = h.CONTENTS[".xls"][: 1024 + 128] + "EncryptedPackage".encode("utf-16-le") + h.CONTENTS[".xls"][1024 + 128 + 32 :]
     assert code(".xlsx", data) == "", locked[:1]
-    assert judge(".xlsx", h.CONTENTS[".xls"]).code == c.WRONG_TYPE
+    assert judge(".xlsx", h.CONTENTS[".xls"]).code == content_parts.WRONG_TYPE
 
 
 def test_damage_in_the_middle_is_seen_only_by_a_deep_look():
@@ -153,7 +154,7 @@ def test_damage_in_the_middle_is_seen_only_by_a_deep_look():
     middle = len(whole) // 2
     data = whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :]
     assert code(".xlsx", data) == ""
-    assert judge(".xlsx", data, deep=True) == c.Verdict(c.DAMAGED, "checksum")
+    assert judge(".xlsx", data, deep=True) == content_parts.Verdict(content_parts.DAMAGED, "checksum")
 
 
 def test_uneven_columns_at_the_end_of_a_large_file():
@@ -179,13 +180,14 @@ def test_a_deep_look_at_a_large_csv_sees_its_middle(data, why):
 
 
 def test_an_archive_that_unpacks_to_very_much_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(c, "DEEP_MOST", 1 << 20)
+    for module in (content_parts, content_office):
+        monkeypatch.setattr(module, "DEEP_MOST", 1 << 20)
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(h.CONTENTS[".xlsx"])) as small, zipfile.ZipFile(buffer, "w", 8) as bomb:
         for name in small.namelist():
             bomb.writestr(name, small.read(name))
         bomb.writestr("xl/bomb.xml", b"\0" * (1 << 24))
-    assert judge(".xlsx", buffer.getvalue(), deep=True) == c.FINE
+    assert judge(".xlsx", buffer.getvalue(), deep=True) == content_parts.FINE
 
 
 LONG = "x" * 20_000
@@ -208,7 +210,7 @@ LONG = "x" * 20_000
 @pytest.mark.parametrize("encoding", ["utf-8", "cp949"])
 def test_lines_that_are_longer_than_a_block(text, expected, encoding):
     data = text.encode(encoding)
-    assert len(data) > 2 * c.BLOCK
+    assert len(data) > 2 * content_parts.BLOCK
     assert code(".csv", data) == expected
     assert code(".csv", data, deep=True) == (expected or ("damaged" if "\n1,2\n" in text else ""))
 
@@ -222,16 +224,16 @@ def named(data, name):
 
 @pytest.mark.parametrize("data", [h.CONTENTS[".xls"], LARGE[".xls"]])
 def test_a_document_that_was_given_another_extension_is_named_however_large_it_is(data):
-    assert judge(".xls", named(data, "WordDocument")) == c.Verdict(c.WRONG_TYPE, "", "doc")
-    assert judge(".xls", named(data, "VisioDocument")) == c.Verdict(c.WRONG_TYPE, "", "ole")
-    assert judge(".xls", named(data, "Book")) == c.FINE
+    assert judge(".xls", named(data, "WordDocument")) == content_parts.Verdict(content_parts.WRONG_TYPE, "", "doc")
+    assert judge(".xls", named(data, "VisioDocument")) == content_parts.Verdict(content_parts.WRONG_TYPE, "", "ole")
+    assert judge(".xls", named(data, "Book")) == content_parts.FINE
 
 
 def test_a_directory_that_goes_on_where_nothing_was_read_is_given_the_benefit():
     chained = bytearray(named(LARGE[".xls"], "Storage"))
     struct.pack_into("<I", chained, 512 + 4 * 4, 100)  # the directory goes on in sector 100
-    assert judge(".xls", bytes(chained)) == c.FINE
-    assert judge(".xls", bytes(chained), deep=True) == c.Verdict(c.WRONG_TYPE, "", "ole")
+    assert judge(".xls", bytes(chained)) == content_parts.FINE
+    assert judge(".xls", bytes(chained), deep=True) == content_parts.Verdict(content_parts.WRONG_TYPE, "", "ole")
 
 
 # --- files
@@ -240,18 +242,18 @@ def test_a_directory_that_goes_on_where_nothing_was_read_is_given_the_benefit():
 def test_a_real_file(tmp_path):
     for extension in KINDS:
         path = h.put(tmp_path, f"A_1{extension}")
-        assert c.inspect_file(str(path), extension) == c.FINE
+        assert c.inspect_file(str(path), extension) == content_parts.FINE
 
 
 @pytest.mark.parametrize(("make", "why"), [(os.mkdir, "not_a_file"), (os.mkfifo, "not_a_file")])
 def test_what_is_no_file_is_not_read(tmp_path, make, why):
     make(tmp_path / "A_1.pdf")
-    assert c.inspect_file(str(tmp_path / "A_1.pdf"), ".pdf") == c.Verdict(c.UNREADABLE, why)
+    assert c.inspect_file(str(tmp_path / "A_1.pdf"), ".pdf") == content_parts.Verdict(content_parts.UNREADABLE, why)
 
 
 def test_a_file_that_is_absent_or_impossible():
     assert c.inspect_file("/nowhere/A_1.pdf", ".pdf").why == "ENOENT"
-    assert c.inspect_file("/x\0y.pdf", ".pdf").code == c.UNREADABLE
+    assert c.inspect_file("/x\0y.pdf", ".pdf").code == content_parts.UNREADABLE
 
 
 def test_only_the_first_and_the_last_block_of_a_file_are_read(tmp_path, monkeypatch):
@@ -262,8 +264,8 @@ def test_only_the_first_and_the_last_block_of_a_file_are_read(tmp_path, monkeypa
     monkeypatch.setattr(
         c.os, "pread", lambda descriptor, length, offset: read.append((offset, length)) or pread(descriptor, length, offset)
     )
-    assert c.inspect_file(str(path), ".csv") == c.FINE
-    assert read == [(0, c.BLOCK), (2_000_000 - c.BLOCK, c.BLOCK)]
+    assert c.inspect_file(str(path), ".csv") == content_parts.FINE
+    assert read == [(0, content_parts.BLOCK), (2_000_000 - content_parts.BLOCK, content_parts.BLOCK)]
 
 
 def test_deep_looks_hold_no_more_than_one_budget_together(tmp_path, monkeypatch):
@@ -284,7 +286,7 @@ def test_deep_looks_hold_no_more_than_one_budget_together(tmp_path, monkeypatch)
         paths.append(tmp_path / f"A_{number}.csv")
         paths[-1].write_bytes(b"a,b\n" * (size // 4))
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda path: c.inspect_file(str(path), ".csv", deep=True), paths)) == {c.FINE}
+        assert set(pool.map(lambda path: c.inspect_file(str(path), ".csv", deep=True), paths)) == {content_parts.FINE}
     assert max(most) == 3 * size
     assert c._ROOM.free == 3 * size
 
@@ -295,7 +297,7 @@ def test_a_large_csv_is_judged_deeply_in_little_memory(tmp_path):
     size = path.stat().st_size
     tracemalloc.start()
     try:
-        assert c.inspect_file(str(path), ".csv", deep=True) == c.FINE
+        assert c.inspect_file(str(path), ".csv", deep=True) == content_parts.FINE
         assert tracemalloc.get_traced_memory()[1] < 1.5 * size
     finally:
         tracemalloc.stop()
@@ -316,23 +318,23 @@ def test_damaged_files_never_raise(extension, changes, cut, large, deep, more):
     data = bytes(data[: cut % (len(data) + 1) or len(data)]) + more
     for judged in (extension, *KINDS):
         verdict = judge(judged, data, deep)
-        assert verdict.code in ("", c.DAMAGED, c.WRONG_TYPE, c.EMPTY)
+        assert verdict.code in ("", content_parts.DAMAGED, content_parts.WRONG_TYPE, content_parts.EMPTY)
 
 
 @given(
     data=st.binary(max_size=3000),
     extension=st.sampled_from([*KINDS, ".zip", ""]),
-    start=st.sampled_from([b"", b"PK\x03\x04", c._OLE, b"%PDF-1"]),
+    start=st.sampled_from([b"", b"PK\x03\x04", content_parts.OLE_MAGIC, b"%PDF-1"]),
 )
 @example(data=b"", extension=".pdf", start=b"")
 @settings(max_examples=500, deadline=None)
 def test_anything_at_all_never_raises(data, extension, start):
     verdict = judge(extension, start + data)
-    assert verdict.code in ("", c.DAMAGED, c.WRONG_TYPE, c.EMPTY)
+    assert verdict.code in ("", content_parts.DAMAGED, content_parts.WRONG_TYPE, content_parts.EMPTY)
 
 
 @given(head=st.binary(min_size=512, max_size=1024))
 @settings(max_examples=300, deadline=None)
 def test_headers_of_compound_files_never_raise(head):
-    data = c._OLE + head[8:28] + struct.pack("<HH", 0xFFFE, 9) + head[32:] + h.CONTENTS[".xls"][512:]
-    assert judge(".xls", data).code in ("", c.DAMAGED, c.WRONG_TYPE)
+    data = content_parts.OLE_MAGIC + head[8:28] + struct.pack("<HH", 0xFFFE, 9) + head[32:] + h.CONTENTS[".xls"][512:]
+    assert judge(".xls", data).code in ("", content_parts.DAMAGED, content_parts.WRONG_TYPE)

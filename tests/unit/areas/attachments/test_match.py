@@ -9,8 +9,10 @@ import time
 import unicodedata
 
 import pytest
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import inspect_files, outcomes
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import looked as _looked
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import match as a
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import read as reader
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import settings as _settings
 from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments.walk import Folder, Walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,14 +30,14 @@ def looked(wanted, folders, rules=None, similar=True):
     walk = Walk(listed, crowd)
     sightings = a.Sightings.of(index, walk.hits)
     sightings.add_variants(index, crowd)
-    found = reader.Looked(index.wanted, index, rules or a.Rules(), walk, sightings)
+    found = _looked.Looked(index.wanted, index, rules or a.Rules(), walk, sightings)
     if similar:
-        reader._find_similar(found, {"within": 60.0}, time.monotonic() + 60)
+        inspect_files.find_similar(found, 60.0, time.monotonic() + 60)
     return found
 
 
 def judged(wanted, folders, **more):
-    return {row["name"]: row for row in reader.details_of(looked(wanted, folders, **more))}
+    return {row["name"]: row for row in outcomes.details_of(looked(wanted, folders, **more))}
 
 
 def codes(wanted, folders, **more):
@@ -79,7 +81,7 @@ def test_a_name_that_differs_in_case_or_blanks(wanted, there, differs):
 
 def test_a_name_in_another_unicode_form_is_seen_and_not_renamed():
     wanted = "명세서_1.pdf"
-    row = judged([wanted], {"/r": [unicodedata.normalize("NFD", wanted)]}, rules=reader.rules_of(None, r"^[\w.-]+$"))[wanted]
+    row = judged([wanted], {"/r": [unicodedata.normalize("NFD", wanted)]}, rules=_settings.rules_of(None, r"^[\w.-]+$"))[wanted]
     assert (row["code"], row["differs"]) == ("attachments.case_differs", ["normalisation"])
     assert "move" not in row
 
@@ -186,7 +188,7 @@ _folders = st.dictionaries(st.sampled_from(["/r", "/r/x", "/r/y"]), st.sets(_nam
 @given(st.lists(_names, max_size=6), _folders)
 @settings(max_examples=400, deadline=None)
 def test_every_wanted_name_has_exactly_one_outcome(wanted, folders):
-    rows = reader.details_of(looked(wanted, folders))
+    rows = outcomes.details_of(looked(wanted, folders))
     assert [row["name"] for row in rows] == [a.shown(name) for name in dict.fromkeys(wanted)]
     assert all(row["outcome"] in a.OUTCOMES and row["outcome"] != "UNKNOWN" for row in rows)
     assert all(bool(row["code"]) is (row["outcome"] != "FOUND") for row in rows)
@@ -207,7 +209,7 @@ def test_the_order_of_the_walk_does_not_matter(wanted, folders, random):
 @given(st.lists(_names, max_size=6), _folders)
 @settings(max_examples=400, deadline=None)
 def test_a_file_is_two_names_only_where_that_is_told(wanted, folders):
-    rules = reader.rules_of(None, ".*")
+    rules = _settings.rules_of(None, ".*")
     rows = list(judged(wanted, folders, rules=rules).values())
     owners = {}
     for row in rows:
@@ -223,7 +225,7 @@ def test_a_file_is_two_names_only_where_that_is_told(wanted, folders):
 @given(st.lists(_names, max_size=6), _folders)
 @settings(max_examples=300, deadline=None)
 def test_outcomes_are_those_of_a_naive_comparison(wanted, folders):
-    for name, row in judged(wanted, folders, rules=reader.rules_of(None, ".*"), similar=False).items():
+    for name, row in judged(wanted, folders, rules=_settings.rules_of(None, ".*"), similar=False).items():
         exact = sum(name in map(a.shown, names) for names in folders.values())
         if row["outcome"] != "INVALID":
             assert row["outcome"] == ("FOUND" if exact == 1 else "DUPLICATED" if exact else "NOT_FOUND")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import check_present, read_files
 from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 
@@ -23,7 +23,7 @@ NAMES = [f"A_{number}.csv" for number in range(60)]
 def read(roots, state, within=1.5, deadline=4.0, **more):
     """Read through a bounded child; the outcome of the source."""
     given = {"roots": [str(root) for root in roots], "wanted": NAMES, "answer_within": within, "settle": 0.0, "details": 100, **more}
-    (outcome,) = _sources.read_all([(_attachments_area.FILES, given, deadline)], state).values()
+    (outcome,) = _sources.read_all([(read_files.FILES, given, deadline)], state).values()
     return outcome
 
 
@@ -59,7 +59,7 @@ def test_a_mount_that_fails_leaves_everything_unknown(tmp_path, state, mode):
     with h.mounted(tmp_path, NAMES, mode) as nas:
         answer = read([nas.path], state).get()
         assert answer["counts"]["UNKNOWN"] == len(NAMES)
-        (finding,) = h._attachments_checks.present_of(answer)
+        (finding,) = check_present.present_of(answer)
         assert (finding.status, finding.evidence["blocked_by"]) == ("unknown", "nas.no_permission" if mode == "EACCES" else "nas.stale")
 
 
@@ -86,11 +86,9 @@ def test_contents_that_hang_are_counted_as_unread(tmp_path, state):
         assert answer["unread"] == len(NAMES)
         assert answer["counts"]["FOUND"] == len(NAMES)
         assert {row.get("looked") for row in answer["details"]} == {False}
-        (finding,) = h._attachments_checks.present_of(answer)
+        (finding,) = check_present.present_of(answer)
         assert (finding.status, finding.evidence["blocked_by"]) == ("unknown", "nas.hung"), "what was not looked at is no health"
-        assert (
-            f"{len(NAMES)} of {len(NAMES)} wanted files are there and were not looked at: the time was over" in finding.evidence["reason"]
-        )
+        assert f"{len(NAMES)} of {len(NAMES)} wanted files are there but were not read in time" in finding.evidence["reason"]
 
 
 def test_a_mount_that_hangs_is_answered_in_time_and_a_second_run_does_not_pile_up(tmp_path, state):
@@ -99,7 +97,7 @@ def test_a_mount_that_hangs_is_answered_in_time_and_a_second_run_does_not_pile_u
         answer = read([nas.path], state).get()
         assert time.monotonic() - started < 3
         assert answer["counts"]["UNKNOWN"] == len(NAMES)
-        assert h._attachments_checks.present_of(answer)[0].evidence["blocked_by"] == "nas.hung"
+        assert check_present.present_of(answer)[0].evidence["blocked_by"] == "nas.hung"
         stuck = children()
         assert len(stuck) <= 1 + 1  # the server of the mount, and at most the first reader
         if len(stuck) == 2:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from types import SimpleNamespace
 
 import boto3
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import area as _attachments_area
-from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import s3 as _attachments_s3
-from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
+from ansible_collections.ops.remediation.plugins.module_utils._areas.attachments import check_present, read_files, s3
+from ansible_collections.ops.remediation.plugins.module_utils._core import source, state
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import DriverMissing, WrongQuestion
 from moto import mock_aws
 
@@ -40,7 +39,7 @@ def read(wanted, **more):
 
 
 def test_all_are_found_page_by_page(bucket, monkeypatch):
-    monkeypatch.setattr(_attachments_s3, "AT_ONCE", 5)
+    monkeypatch.setattr(s3, "AT_ONCE", 5)
     answer = read(h.NAMES)
     assert answer["counts"]["FOUND"] == 12
     assert (answer["files"], answer["complete"], answer["unread"]) == (12, True, 0)
@@ -78,13 +77,13 @@ def test_one_of_everything(bucket):
 def test_only_the_first_and_the_last_blocks_are_fetched(bucket, monkeypatch):
     bucket.put_object(Key=PREFIX + "BIG_1.csv", Body=b"a,b\n" * 100_000)
     fetched = []
-    inspect = _attachments_s3.inspect_object
+    inspect = s3.inspect_object
 
     def counted(client, *arguments, **options):
         client.meta.events.register("provide-client-params.s3.GetObject", lambda params, **_more: fetched.append(params["Range"]))
         return inspect(client, *arguments, **options)
 
-    monkeypatch.setattr(_attachments_s3, "inspect_object", counted)
+    monkeypatch.setattr(s3, "inspect_object", counted)
     assert read(["BIG_1.csv"])["counts"]["FOUND"] == 1
     assert fetched == ["bytes=0-16383", "bytes=383616-399999"]
 
@@ -98,7 +97,7 @@ def test_another_day_has_nothing(bucket):
 def test_a_bucket_that_is_not_there_leaves_everything_unknown(bucket):
     answer = h.read(["s3://elsewhere/x"], h.NAMES)
     assert answer["counts"]["UNKNOWN"] == 12
-    assert "NoSuchBucket" in h._attachments_checks.present_of(answer)[0].evidence["reason"]
+    assert "NoSuchBucket" in check_present.present_of(answer)[0].evidence["reason"]
 
 
 def test_an_endpoint_that_does_not_answer(monkeypatch):
@@ -121,7 +120,7 @@ def test_buckets_that_never_answer_cost_neither_each_other_nor_a_folder(monkeypa
             "details": 9,
         }
         started = time.monotonic()
-        (outcome,) = _sources.read_all([(_attachments_area.FILES, given, 8.0)], _state.State(str(tmp_path / "s"), read_only=False)).values()
+        (outcome,) = source.read_all([(read_files.FILES, given, 8.0)], state.State(str(tmp_path / "s"), read_only=False)).values()
         answer = outcome.get()
     assert time.monotonic() - started < 5
     assert [root["problem"] for root in answer["roots"]] == ["silent"] * 3 + [""]
@@ -135,7 +134,7 @@ def test_buckets_that_never_answer_cost_neither_each_other_nor_a_folder(monkeypa
 def test_options_that_cannot_be_used_are_a_wrong_question(monkeypatch, options, said):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
     with pytest.raises(WrongQuestion, match=said):
-        _attachments_s3.connect({"region": "ap-southeast-1", **options})
+        s3.connect({"region": "ap-southeast-1", **options})
 
 
 def test_a_folder_and_a_bucket_together(bucket, tmp_path):
@@ -149,7 +148,7 @@ def test_a_folder_and_a_bucket_together(bucket, tmp_path):
 def test_the_key_comes_from_the_applications_env(tmp_path):
     env = tmp_path / ".env"
     env.write_text("AWS_ACCESS_KEY=AKIAOFTHEAPP\nAWS_SECRET_KEY='very secret'\nAWS_REGION=ap-northeast-2\n")
-    client = _attachments_s3.connect({"env_file": str(env)})
+    client = s3.connect({"env_file": str(env)})
     assert client.meta.region_name == "ap-northeast-2"
     assert client._request_signer._credentials.access_key == "AKIAOFTHEAPP"
 
@@ -157,9 +156,9 @@ def test_the_key_comes_from_the_applications_env(tmp_path):
 def test_without_boto3_it_is_said_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(DriverMissing, match="boto3"):
-        _attachments_s3.connect(None)
+        s3.connect(None)
     given = {"roots": [ROOT], "wanted": h.NAMES, "answer_within": 5.0}
-    (outcome,) = _sources.read_all([(_attachments_area.FILES, given, 8.0)], _state.State(str(tmp_path), read_only=False)).values()
+    (outcome,) = source.read_all([(read_files.FILES, given, 8.0)], state.State(str(tmp_path), read_only=False)).values()
     assert outcome.error.kind == "driver_missing"
     assert "pip install boto3" in outcome.error.details["install"]
 
@@ -167,14 +166,16 @@ def test_without_boto3_it_is_said_what_to_install(monkeypatch, tmp_path):
 def test_what_was_listed_in_time_counts(bucket, monkeypatch):
     for number in range(1100):
         bucket.put_object(Key=f"{PREFIX}more/B_{number}.csv", Body=b"a,b\n")
-    take = _attachments_s3._take
+    take, passed = s3._take, []
 
     def slow(*arguments):
-        time.sleep(2.0)
         take(*arguments)
+        passed.append(3600.0)
 
-    monkeypatch.setattr(_attachments_s3, "_take", slow)
-    monkeypatch.setattr(h._attachments_read, "LISTING_SHARE", 0.3)
-    answer = read([h.NAMES[0], "Z_1.csv"], answer_within=6.0, contents=False)
+    monkeypatch.setattr(s3, "_take", slow)
+    # The listing's own clock: it jumps by an hour with each page, while all other time limits keep to the real one.
+    monkeypatch.setattr(s3, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + sum(passed)))
+    answer = read([h.NAMES[0], "Z_1.csv"], answer_within=600.0, contents=False)
+    assert len(passed) == 1, "no further page was listed"
     assert answer["roots"][0]["problem"] == "silent"
     assert h.outcomes(answer) == {h.NAMES[0]: ("FOUND", ""), "Z_1.csv": ("UNKNOWN", "")}

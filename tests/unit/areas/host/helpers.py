@@ -8,7 +8,10 @@ from __future__ import annotations
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host import area as _host_area
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._core.source import Asked
+from ansible_collections.ops.remediation.plugins.module_utils._shared import mounts as _mounts
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 BOOT = int(NOW) - 40 * 86400
@@ -98,3 +101,53 @@ def log_file(name="app.log", **more):
 def log_folders(*files, pm2=False, pm2_rotates=False, problem=""):
     folder = {"path": "/opt/app/logs", "pm2": pm2, "problem": problem, "files": list(files), "more": 0}
     return {"at": NOW, "folders": [folder], "pm2_rotates": pm2_rotates, "not_asked": []}
+
+
+DAY = 86400.0
+
+
+GB = 1 << 30
+
+
+def codes(findings):
+    return [finding.code for finding in findings]
+
+
+ALL = "0.0.0.0"  # noqa: S104 - a port that others can reach
+
+
+MOUNTS = """\
+22 27 0:21 / /proc rw,relatime - proc proc rw
+27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
+28 27 254:16 / /batch\\040files rw - xfs /dev/vdb rw
+29 27 254:16 /sub /srv rw shared:1 - xfs /dev/vdb rw
+30 27 7:0 / /snap/core/1 ro,nodev - squashfs /dev/loop0 ro
+31 27 0:50 / /nas rw - nfs4 server:/export rw
+32 27 0:51 / /home/a rw - fuse.sshfs a@b: rw
+33 27 0:52 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
+34 27 254:32 / /boot ro,relatime - ext4 /dev/vdc ro
+35 27 0:53 / /tmp rw - tmpfs tmpfs rw
+36 27 0:54 /a /data rw - btrfs /dev/vdd rw
+37 27 0:55 /b /more rw - btrfs /dev/vdd rw
+38 27 0:56 / /srv rw - autofs systemd-1 rw
+"""
+
+
+def mounts():
+    return _mounts.parse_mounts(MOUNTS)
+
+
+TEXTS = st.one_of(
+    st.text(max_size=2000),
+    st.lists(st.sampled_from(list(" \n\t0123456789()-:/.,=%")) | st.sampled_from(MOUNTS.split(" ")), max_size=400).map("".join),
+)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+FUZZ = settings(max_examples=150, deadline=500, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import check_sending as _ses_sent
-from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import mails as _logsdb_mails
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import read_facts as _logsdb_facts
+from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb import read_mails as _logsdb_mails
 from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 
@@ -21,7 +22,7 @@ def mails(errors, attempts=1000, usual=None, usual_attempts=4000, **more):
 
 def sending(told, **parameters):
     given = {name: spec.get("default") for name, spec in _ses_sent.PARAMETERS.items()} | parameters
-    return _ses_sent.sent(_sources.Asked(given, NOW, {"logsdb.facts": Outcome({"state": "up", "mails": told})}))
+    return _ses_sent.judge(_sources.Asked(given, NOW, {"logsdb.facts": Outcome({"state": "up", "mails": told})}))
 
 
 def test_failures_are_judged_against_the_same_hours_and_weekday():
@@ -92,7 +93,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
         base.executemany(
             "INSERT INTO email_send_log (email, status, error_type, send_at) VALUES (?, ?, ?, ?)", [(*row[:3], str(row[3])) for row in rows]
         )
-    given = dict.fromkeys(_logsdb.PARAMETERS) | {
+    given = dict.fromkeys(_logsdb_facts.READING_PARAMETERS) | {
         "dialect": "sqlite",
         "database": str(path),
         "timezone": "UTC",
@@ -100,7 +101,7 @@ def test_logsdb_counts_by_window_on_a_real_database(tmp_path):
         "answer_within": 2.0,
         "look_back_days": 35,
     }
-    outcome = _logsdb.take(lambda session: session.look_at_tables() and _logsdb_mails.read(session, now, "sqlite"), **given)
+    outcome = _logsdb.take(lambda session: session.look_at_tables(["email_send_log"]) and _logsdb_mails.read_mails(session, now), **given)
     told = outcome["taken"]
     assert told["now"] == {"attempts": 10, "errors": {"BadRequestException": 4}}
     assert told["usual"] == {"attempts": 3, "errors": {"Throttling": 3}}

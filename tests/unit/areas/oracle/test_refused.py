@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle import read as _oracle
-from ansible_collections.ops.remediation.plugins.module_utils._areas.oracle.outcome import Outcome
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import progress
+from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle.outcome import Outcome
 
 from . import helpers as h
 
 RIGHT, WRONG = "right-for-tests-1", "wrong-for-tests-1"
+UNTOUCHED = 50.0  # a limit that no test reaches, on a busy machine either
 
 
 @pytest.fixture(scope="module")
@@ -186,19 +190,51 @@ def at_once(*questions):
         return [future.result() for future in [pool.submit(question) for question in questions]]
 
 
+def behind_one_lock(place, user, state_dir, askers, ask):
+    """The answers of runs that all wait for the account's lock before the first one logs in, however late each process begins."""
+    account = f"127.0.0.1:{place.server.ports['port']} {user} default"
+    with ThreadPoolExecutor(len(askers)) as pool:
+        with State(str(state_dir), read_only=False).recall("oracle-refused").alone(account, lambda: True):
+            answers = [pool.submit(ask, one) for one in askers]
+            give_up = time.monotonic() + h.LONGEST_ANSWER
+            while not all(waits_for_a_login(one, state_dir) for one in askers):
+                assert time.monotonic() < give_up, "not all runs came as far as the lock"
+                time.sleep(0.01)
+        return [answer.result() for answer in answers]
+
+
+def waits_for_a_login(asker, state_dir):
+    """Whether the child of an asker has the lock of an account open."""
+    for child in Path(f"/proc/{asker.process.pid}/task/{asker.process.pid}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            files = [os.readlink(path) for path in Path(f"/proc/{child}/fd").iterdir()]
+            if any(file.startswith(f"{state_dir}/oracle-refused-") for file in files):
+                return True
+    return False
+
+
 @pytest.mark.parametrize("forget", [False, True])
 def test_runs_at_the_same_time_try_a_password_once(place, asker, second, user, tmp_path, forget):
     target = place.target(user=user, password=WRONG)
     if forget:
         asker.ask(target, state_dir=tmp_path)
     before = len(place.tried(user))
-    place.server.control.set_fault("stage", stage="auth1", mode="slow", seconds=0.7)
-    ask = [lambda one=one: one.ask(target, state_dir=tmp_path, stage_timeout=5, forget_refused=forget) for one in (asker, second)]
-    answers = at_once(*ask)
+
+    def ask(one):
+        return one.ask(target, state_dir=tmp_path, timeout=UNTOUCHED, stage_timeout=UNTOUCHED, forget_refused=forget)
+
+    answers = behind_one_lock(place, user, tmp_path, (asker, second), ask)
     assert [answer.codes() for answer in answers] == [{"db": "ORA-01017"}] * 2
     assert place.tried(user)[before:] == ["ORA-01017"]
     assert sorted("held_since" in answer.about()["evidence"] for answer in answers) == [False, True]
     assert not any(answer.warnings or answer.wrong for answer in answers)
+
+
+def test_a_run_that_begins_after_a_refusal_may_forget_it(place, asker, second, user, tmp_path):
+    target = place.target(user=user, password=WRONG)
+    for one in (asker, second):
+        assert "held_since" not in one.ask(target, state_dir=tmp_path, forget_refused=True).about()["evidence"]
+    assert place.tried(user) == ["ORA-01017"] * 2
 
 
 def test_a_good_password_is_no_reason_to_wait_for_long(place, asker, second, user, tmp_path):
@@ -213,7 +249,9 @@ def test_a_good_password_is_no_reason_to_wait_for_long(place, asker, second, use
 def test_a_login_that_hangs_is_not_followed_by_another_run(place, asker, second, user, tmp_path):
     place.server.control.set_fault("stage", stage="auth2", mode="silent")
     target = place.target(user=user, password=WRONG)
-    answers = at_once(*[lambda one=one: one.ask(target, state_dir=tmp_path, stage_timeout=1.0, timeout=5.0) for one in (asker, second)])
+    answers = behind_one_lock(
+        place, user, tmp_path, (asker, second), lambda one: one.ask(target, state_dir=tmp_path, stage_timeout=1.0, timeout=UNTOUCHED)
+    )
     assert [answer.codes() for answer in answers] == [{"db": "ORA-12170"}] * 2
     assert {answer.about()["evidence"]["stage"] for answer in answers} == {"login"}
     assert len(place.tried(user)) == 1
@@ -293,11 +331,11 @@ def test_the_whole_ends_within_its_limit(place, asker):
 def test_a_wait_that_ended_with_the_whole_blames_no_stage(ago, left, reason, state):
     """Whether the thread or the watch sees first that the time is over makes no difference."""
     now = time.monotonic()
-    run = _oracle.Run(driver=None, until=now + left, stage_timeout=2.0, memory={})
-    progress = _oracle.Progress(target=None, answer={"times": {}}, doing="listener", since=now - ago)
-    assert _oracle._cut_short(run, progress, Outcome("ORA-12170", reason, "")) is bool(state)
-    assert progress.answer.get("state", "") == state
-    assert progress.over is bool(state)
+    run = progress.Run(driver=None, until=now + left, stage_timeout=2.0)
+    one = progress.Progress(target=None, answer={"times": {}}, doing="listener", since=now - ago)
+    assert progress.cut_short(run, one, Outcome("ORA-12170", reason, "")) is bool(state)
+    assert one.answer.get("state", "") == state
+    assert one.over is bool(state)
 
 
 def test_a_hundred_runs_leave_nothing_behind(place, asker):

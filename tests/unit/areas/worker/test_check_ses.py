@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log as _log_checks
+from ansible_collections.ops.remediation.plugins.module_utils._areas.worker import check_log, check_ses
 from ansible_collections.ops.remediation.plugins.module_utils._core import source as _sources
 from ansible_collections.ops.remediation.plugins.module_utils._core.children import Outcome
 from ansible_collections.ops.remediation.plugins.module_utils._shared.logs import signatures as _signatures
@@ -66,7 +66,7 @@ def test_throttling_and_addresses_are_told_from_the_log_with_their_domains():
         "SES send error: InvalidParameterValue: Missing final (k***@b.example.com)",
         "SES send error: InvalidParameterValue: Missing final (l***@b.example.com)",
     )
-    found = {finding.code: finding for finding in of_the_log(_log_checks.ses_log, answer)}
+    found = {finding.code: finding for finding in of_the_log(check_ses.judge, answer)}
     assert set(found) == {"ses.throttled", "ses.invalid_address"}
     assert found["ses.throttled"].value == 1
     assert found["ses.invalid_address"].value == 2
@@ -74,13 +74,13 @@ def test_throttling_and_addresses_are_told_from_the_log_with_their_domains():
 
 
 def test_a_quota_that_is_used_up_is_no_throttling():
-    (finding,) = of_the_log(_log_checks.ses_log, log_answer("SES send error: Throttling: Daily message quota exceeded."))
+    (finding,) = of_the_log(check_ses.judge, log_answer("SES send error: Throttling: Daily message quota exceeded."))
     assert finding.status == "ok"
 
 
 def test_bad_addresses_explain_the_workers_errors_although_they_are_milder():
     answer = log_answer("SES send error: InvalidParameterValue: Missing final (k***@b.example.com)")
-    findings = [*of_the_log(_log_checks.ses_log, answer), *of_the_log(_log_checks.worker_log, answer)]
+    findings = [*of_the_log(check_ses.judge, answer), *of_the_log(check_log.judge, answer)]
     folded = folding.fold([{**finding.as_dict(), "host": "tank-app", "site": ""} for finding in findings])
     assert [(finding["code"], bool(finding["follows_from"])) for finding in folded] == [
         ("ses.invalid_address", False),
@@ -92,7 +92,7 @@ def test_errors_of_several_causes_stay_the_workers_own():
     answer = log_answer(
         "SES send error: InvalidParameterValue: Missing final", "SES send error: MessageRejected: Email address is not verified."
     )
-    (finding,) = of_the_log(_log_checks.worker_log, answer)
+    (finding,) = of_the_log(check_log.judge, answer)
     assert "caused_by" not in finding.evidence
 
 
@@ -102,5 +102,5 @@ def test_a_bad_request_that_is_not_about_an_address_is_none():
 
 
 def test_bad_addresses_of_version_2_have_their_domains():
-    (finding,) = of_the_log(_log_checks.ses_log, log_answer("SES send error: BadRequestException: Missing final (k***@b.example.com)"))
+    (finding,) = of_the_log(check_ses.judge, log_answer("SES send error: BadRequestException: Missing final (k***@b.example.com)"))
     assert (finding.code, finding.evidence["domains"]) == ("ses.invalid_address", [{"name": "b.example.com", "count": 1}])
