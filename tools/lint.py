@@ -10,6 +10,7 @@ SHELL_SCRIPTS = ("tools/setup", "tools/install_os_packages", ".ci/run")
 LINTERS = [
     ["ruff", "check"],
     ["ruff", "format", "--check"],
+    ["mypy", "--follow-imports", "silent", "-p", "ansible_collections.ops.remediation.plugins", "-p", "tools"],
     ["yamllint", "--strict", "."],
     ["ansible-lint", "--nocolor", "--offline"],
     ["antsibull-changelog", "lint"],

@@ -14,9 +14,8 @@ from typing import Any
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / ".cache" / "collections"))
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / ".cache" / "collections")]
 
-import stack_variables  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry  # noqa: E402 - needs the path above
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS  # noqa: E402
 from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import AREAS  # noqa: E402
@@ -24,6 +23,8 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.check import
 from ansible_collections.ops.remediation.plugins.module_utils._core.faults import Fault, Follows  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.run import variables  # noqa: E402
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue  # noqa: E402
+
+from tools import stack_variables  # noqa: E402
 
 MADE = "<!-- Made by tools/make_docs.py; change the code, then run `make docs`. -->"
 INPUTS_BEGIN = "<!-- inputs: made by `make docs` from meta/argument_specs.yml -->"

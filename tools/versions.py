@@ -92,7 +92,7 @@ def environment_with(core: str, python: str) -> Path:
         print(f"versions: {core}: installing it with {python} (about 40 s) ...", flush=True)
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
         (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
-        argv = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", folder / "requirements.txt"]
+        argv = [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(folder / "requirements.txt")]
         subprocess.run(argv, check=True)
         (folder / "done").touch()
     return folder

@@ -1,4 +1,4 @@
-"""What a fault is."""
+"""What a breakage is: one way to make a fault of the catalogue real in the replica."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _HOSTS = {"nginx": WEB_HOST, "web": WEB_HOST, "logsdb": LOGSDB_HOST}
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One way to break the replica for real.
+class Breakage:
+    """One way to break the replica.
 
     `set` returns when the symptom is there; a check may be asked `settle_s` seconds later. `clear` removes the cause and
     returns when all is well again. Both see the replica from the host that has the fault. `needs` names what not every

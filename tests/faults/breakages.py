@@ -1,44 +1,34 @@
-"""The faults that the replica can have, by area."""
+"""The breakages of the replica: every folder here with a make.py has those of an area."""
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 from tests.replica.system import ReplicaError
 
-from .attachments.make import ATTACHMENT_FAULTS
-from .backend.make import BACKEND_FAULTS
-from .breakage import Fault
-from .host.make import HOST_FAULTS
-from .logsdb.make import LOGSDB_FAULTS
-from .nas.make import NAS_FAULTS
-from .nginx.make import NGINX_FAULTS
-from .oracle.make import ORACLE_FAULTS
-from .pm2.make import PM2_FAULTS
-from .ses.make import SES_FAULTS
-from .web.make import WEB_FAULTS
-from .worker.make import WORKER_FAULTS
+from .breakage import Breakage
 
-FAULTS: tuple[Fault, ...] = (
-    *PM2_FAULTS,
-    *HOST_FAULTS,
-    *BACKEND_FAULTS,
-    *WORKER_FAULTS,
-    *LOGSDB_FAULTS,
-    *ORACLE_FAULTS,
-    *NAS_FAULTS,
-    *ATTACHMENT_FAULTS,
-    *SES_FAULTS,
-    *NGINX_FAULTS,
-    *WEB_FAULTS,
+FOLDER = Path(__file__).parent
+# What the bench does first: PM2 and the machine, then the applications, then what they stand on. An area that is not named follows, by its name.
+_ORDER = ("pm2", "host", "backend", "worker", "logsdb", "oracle", "nas", "attachments", "ses", "nginx", "web")
+
+
+def _areas() -> list[str]:
+    found = {path.parent.name for path in FOLDER.glob("*/make.py")}
+    return [*(area for area in _ORDER if area in found), *sorted(found - set(_ORDER))]
+
+
+BREAKAGES: tuple[Breakage, ...] = tuple(
+    breakage for area in _areas() for breakage in importlib.import_module(f"tests.faults.{area}.make").BREAKAGES
 )
 
-__all__ = ["FAULTS", "Fault", "find_fault"]
 
-
-def find_fault(address: str) -> Fault:
-    """The fault of an address such as `pm2.stopped` or `pm2.stopped:exited`."""
-    for fault in FAULTS:
-        if fault.address == address:
-            return fault
-    near = [fault.address for fault in FAULTS if fault.code == address.partition(":")[0]]
+def find_breakage(address: str) -> Breakage:
+    """Return the breakage of an address such as `pm2.stopped` or `pm2.stopped:exited`; raises ReplicaError."""
+    for breakage in BREAKAGES:
+        if breakage.address == address:
+            return breakage
+    near = [breakage.address for breakage in BREAKAGES if breakage.code == address.partition(":")[0]]
     hint = f"variants: {', '.join(near)}" if near else "see `replica fault list`"
     raise ReplicaError(f"no fault {address!r}; {hint}")

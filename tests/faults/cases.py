@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
 from plugins.module_utils._areas.registry import REGISTERED  # noqa: E402 - found through the line above
-from tests.faults.breakages import FAULTS  # noqa: E402
+from tests.faults.breakages import BREAKAGES  # noqa: E402
 
 REPLICA = CHECKOUT / "tests" / "replica" / "replica"
 INSTANCE = os.environ.get("TANK_REPLICA_NAME", "faults")
@@ -75,7 +75,7 @@ def replica(*arguments: str) -> str:
 
 def needed_for(address: str) -> frozenset[str]:
     """Return what the machine must offer for a fault of the replica."""
-    return next(fault.needs for fault in FAULTS if fault.address == address)
+    return next(fault.needs for fault in BREAKAGES if fault.address == address)
 
 
 def nothing() -> None:
@@ -90,7 +90,7 @@ def cases(kind: str = "local") -> list[Case]:
     files = sorted(Path(__file__).parent.glob("*/expected.yml"))
     expected = {code: entry for file in files for code, entry in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
     expected = {code: {**entry, **entry.get(kind, {})} for code, entry in expected.items()}
-    rows = [_of_replica(fault, expected) for fault in FAULTS if fault.area in REGISTERED] + _of_runs(expected)
+    rows = [_of_replica(fault, expected) for fault in BREAKAGES if fault.area in REGISTERED] + _of_runs(expected)
     missing = [row.address for row in rows if not row.expected]
     if missing:
         raise BenchError(f"tests/faults/<area>/expected.yml say nothing about {', '.join(missing)}")

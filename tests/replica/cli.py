@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
 
-from tests.faults.breakages import FAULTS, find_fault
+from tests.faults.breakages import BREAKAGES, find_breakage
 
 from . import fault_control, lifecycle, toolchain
 from .containers import engine, image
@@ -169,7 +169,7 @@ def _fault(options: argparse.Namespace, paths: Paths) -> int:
     if options.action == "set":
         if not options.code:
             raise ReplicaError("name a fault, as in `make replica-fault FAULT=pm2.stopped`; `make replica-faults` lists them")
-        find_fault(options.code)  # refuses an unknown one before the replica is started for it
+        find_breakage(options.code)  # refuses an unknown one before the replica is started for it
     with lifecycle.locked(paths):
         replica = kind.open_replica(paths) if options.action == "clear" or kind.runs(paths) else kind.up(paths)
         if options.action == "set":
@@ -185,7 +185,7 @@ def _fault(options: argparse.Namespace, paths: Paths) -> int:
 def _fault_list(paths: Paths) -> int:
     known = fault_control.faults_set(paths)
     offered = fault_control.offers("containers" if containers.exists(paths) else "local")
-    for fault in FAULTS:
+    for fault in BREAKAGES:
         missing = fault.needs - offered
         state = "SET" if fault.address in known else f"needs {','.join(sorted(missing))}" if missing else ""
         print(f"{fault.address:<28} {fault.subject:<10} {state:<12} {fault.description}")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from ctypes.util import find_library
 
-from tests.faults.breakages import find_fault
+from tests.faults.breakages import find_breakage
 
 from .interface import Replica
 from .paths import Paths
@@ -39,7 +39,7 @@ def offers(kind: str) -> frozenset[str]:
 
 def set_fault(replica: Replica, paths: Paths, address: str) -> None:
     """Break one thing; returns when the symptom is there."""
-    fault = find_fault(address)
+    fault = find_breakage(address)
     missing = fault.needs - offers(replica.facts["kind"])
     if missing:
         raise ReplicaError(f"{address} needs {', '.join(sorted(missing))}, which is not to be had here")
@@ -52,7 +52,7 @@ def set_fault(replica: Replica, paths: Paths, address: str) -> None:
 
 def clear_fault(replica: Replica, paths: Paths, address: str) -> None:
     """Mend one thing; returns when it is healthy."""
-    fault = find_fault(address)
+    fault = find_breakage(address)
     fault.clear(replica.at(fault.host))
     _remember(paths, [known for known in faults_set(paths) if known != address])
 

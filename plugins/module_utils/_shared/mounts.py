@@ -126,9 +126,9 @@ def choose_mounts(mounts: Sequence[MountEntry], only: Sequence[str], paths: Sequ
     Without ``only``, the mounts are the local ones that can fill up; ``paths`` adds the file system of each path.
     """
     by_mount = {entry["mount"]: entry for entry in mounts}
-    missing = [wanted for wanted in only if _plain(wanted) not in by_mount]
+    missing = [wanted for wanted in only if normal_path(wanted) not in by_mount]
     if only:
-        chosen = [by_mount[_plain(wanted)] for wanted in only if _plain(wanted) in by_mount]
+        chosen = [by_mount[normal_path(wanted)] for wanted in only if normal_path(wanted) in by_mount]
     else:
         chosen = [entry for entry in mounts if entry["type"] in _REAL and not entry["read_only"]]
         chosen += [entry for entry in mounts if entry["mount"] == "/" and entry["type"] in _MEMORY]
@@ -139,7 +139,8 @@ def choose_mounts(mounts: Sequence[MountEntry], only: Sequence[str], paths: Sequ
     return list(once.values()), missing
 
 
-def _plain(path: str) -> str:
+def normal_path(path: str) -> str:
+    """Return a path without redundant separators and dots."""
     return os.path.normpath(path)
 
 
@@ -150,7 +151,7 @@ def _identity(entry: MountEntry) -> str:
 
 def holder_of(by_mount: Mapping[str, MountEntry], path: str) -> MountEntry | None:
     """Return the mount that a path lies in, derived from the names alone: no file system is touched."""
-    path = _plain(path)
+    path = normal_path(path)
     while path not in by_mount:
         above = os.path.dirname(path)
         if above == path:
@@ -159,7 +160,8 @@ def holder_of(by_mount: Mapping[str, MountEntry], path: str) -> MountEntry | Non
     return by_mount[path]
 
 
-def _filled(entry: MountEntry) -> Usage:
+def usage_in_time(entry: MountEntry) -> Usage:
+    """Return how full a file system is; a remote one is given REMOTE_WITHIN, ``error`` says what went wrong."""
     if not is_remote(entry["type"]):
         return usage_of(entry["mount"])
     outcome = bounded(lambda: usage_of(entry["mount"]), REMOTE_WITHIN)

@@ -17,7 +17,7 @@ from tests.replica.customers import BY_AUTOMATION, Customer
 from tests.replica.interface import APP_HOST, Replica
 from tests.replica.logsdb import local_now
 
-from ..breakage import NOTHING, Fault
+from ..breakage import NOTHING, Breakage
 from ..nas.make import Step, mend, restore, with_worker
 
 _MONTHLY = 10  # the automation whose customers these are
@@ -156,11 +156,11 @@ def want_as_delivered(replica: Replica) -> None:
 
 def _attachment(
     code: str, description: str, make: Step, clear: Step = restore, variant: str = "", needs: frozenset[str] = NOTHING
-) -> Fault:
-    return Fault(f"attachments.{code}", "attachments", description, "", make, clear, 0, needs, variant)
+) -> Breakage:
+    return Breakage(f"attachments.{code}", "attachments", description, "", make, clear, 0, needs, variant)
 
 
-ATTACHMENT_FAULTS = (
+BREAKAGES = (
     _attachment("batch_missing", "the batch has not run", with_worker(remove_day), mend),
     _attachment("batch_missing", "the batch has failed", with_worker(fail_batch), mend, "failed"),
     _attachment("not_found", "a file is missing", _of_file("pdf", Path.unlink)),

@@ -8,7 +8,7 @@ from tests.replica.interface import Replica
 from tests.replica.pm2_processes import ensure_healthy, restart_and_settle
 from tests.replica.system import free_port
 
-from ..breakage import Fault
+from ..breakage import Breakage
 
 _WAIT_S = 60
 _ANSWER_S = 30
@@ -187,11 +187,11 @@ def _backend(
     clear: Callable[[Replica], None] = _restore,
     variant: str = "",
     subject: str = "backend",
-) -> Fault:
-    return Fault(f"backend.{code}", "backend", description, subject, make, clear, variant=variant)
+) -> Breakage:
+    return Breakage(f"backend.{code}", "backend", description, subject, make, clear, variant=variant)
 
 
-BACKEND_FAULTS = (
+BREAKAGES = (
     _backend("di_error", "a build in which a module does not export a provider", forget_a_provider),
     _backend("env_invalid", ".env lacks two variables", lose_a_variable),
     _backend("env_invalid", "the code needs a variable that .env does not have", ask_for_an_unknown_key, variant="key"),

@@ -12,7 +12,7 @@ from typing import Any
 from tests.replica import host_parts
 from tests.replica.interface import Replica
 
-from ..breakage import Fault
+from ..breakage import Breakage
 
 _WAIT_S = 20
 _MEGABYTE = 1 << 20
@@ -290,11 +290,11 @@ def _host(
     needs: frozenset[str] = frozenset(),
     settle_s: float = 0,
     after_a_run: bool = False,
-) -> Fault:
-    return Fault(f"host.{code}", "host", description, "", make, clear, settle_s, needs, variant, after_a_run)
+) -> Breakage:
+    return Breakage(f"host.{code}", "host", description, "", make, clear, settle_s, needs, variant, after_a_run)
 
 
-HOST_FAULTS = (
+BREAKAGES = (
     _host("cpu_80", "most of the CPU quota is used", burn, stop_burning, needs=_NEEDS_CGROUP, settle_s=_CPU_S, after_a_run=True),
     _host("cpu_saturated", "the CPU quota runs out", burn_all, stop_burning, needs=_NEEDS_CGROUP, settle_s=_CPU_S, after_a_run=True),
     _host("memory_low", "6 % of the memory are left", take_memory, give_memory_back, needs=_NEEDS_CGROUP),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.replica.interface import CHECKER_HOST, LOGSDB_HOST, Replica
 from tests.replica.pm2_processes import restart_and_settle
 
-from ..breakage import Fault
+from ..breakage import Breakage
 
 _WAIT_S = 30
 
@@ -76,11 +76,11 @@ def mend_password(replica: Replica) -> None:
         replica.must(["mv", f"{path}.good", path])
 
 
-def _logsdb(description: str, make: Callable[[Replica], None], clear: Callable[[Replica], None], variant: str = "") -> Fault:
-    return Fault("logsdb.unreachable", "logsdb", description, "", make, clear, variant=variant)
+def _logsdb(description: str, make: Callable[[Replica], None], clear: Callable[[Replica], None], variant: str = "") -> Breakage:
+    return Breakage("logsdb.unreachable", "logsdb", description, "", make, clear, variant=variant)
 
 
-LOGSDB_FAULTS = (
+BREAKAGES = (
     _logsdb("the database is stopped", stop, start),
     _logsdb("the database is frozen (SIGSTOP): it takes connections and says nothing", freeze, thaw, "frozen"),
     _logsdb("the account of the checks has another password now", spoil_password, mend_password, "password"),

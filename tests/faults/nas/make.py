@@ -10,7 +10,7 @@ from tests.replica.interface import Replica
 from tests.replica.logsdb import local_now
 from tests.replica.pm2_processes import restart_and_settle
 
-from ..breakage import Fault
+from ..breakage import Breakage
 from ..oracle.make import errors_since, make_due
 
 _WAIT_S = 60
@@ -114,11 +114,11 @@ def _nas(
     variant: str = "",
     needs: frozenset[str] = _NEEDS_MOUNTS,
     settle_s: float = 0,
-) -> Fault:
-    return Fault(f"nas.{code}", "nas", description, "", make, clear, settle_s, needs, variant)
+) -> Breakage:
+    return Breakage(f"nas.{code}", "nas", description, "", make, clear, settle_s, needs, variant)
 
 
-NAS_FAULTS = (
+BREAKAGES = (
     _nas("not_mounted", "the NAS is not mounted; its folder is there and empty", with_worker(unmount)),
     _nas("wrong_source", "another export of the NAS is mounted", with_worker(mount_other)),
     _nas("stale", "every access says ESTALE", with_worker(_sick("ESTALE")), needs=_NEEDS_FUSE),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.replica.interface import Replica
 from tests.replica.system import Result
 
-from ..breakage import NOTHING, Fault
+from ..breakage import NOTHING, Breakage
 
 _WAIT_S = 15
 _LOCAL = frozenset({"local"})  # elsewhere the backend is on another host
@@ -170,11 +170,11 @@ def _nginx(
     variant: str = "",
     subject: str = "",
     needs: frozenset[str] = NOTHING,
-) -> Fault:
-    return Fault(f"nginx.{code}", "nginx", description, subject, make, clear, needs=needs, variant=variant)
+) -> Breakage:
+    return Breakage(f"nginx.{code}", "nginx", description, subject, make, clear, needs=needs, variant=variant)
 
 
-NGINX_FAULTS = (
+BREAKAGES = (
     _nginx("stopped", "nginx was stopped", stop),
     _nginx("stopped", "nginx was killed; its pid file is left", kill, variant="killed"),
     _nginx("config_invalid", "a misspelt directive, not loaded yet", misspell),

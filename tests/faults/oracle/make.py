@@ -12,7 +12,7 @@ from tests.replica.logsdb import local_now
 from tests.replica.oracle_part import APP_USER, delivered_targets
 from tests.replica.pm2_processes import restart_and_settle
 
-from ..breakage import Fault
+from ..breakage import Breakage
 from ..logsdb.make import sql as logsdb_sql
 
 _WAIT_S = 60
@@ -229,11 +229,11 @@ def _oracle(
     pair: tuple[Callable[[Replica], None], Callable[[Replica], None]],
     variant: str = "",
     subject: str = "customers",
-) -> Fault:
-    return Fault(code, "oracle", description, subject, *pair, variant=variant)
+) -> Breakage:
+    return Breakage(code, "oracle", description, subject, *pair, variant=variant)
 
 
-ORACLE_FAULTS = (
+BREAKAGES = (
     _oracle("ORA-12514", "the listener does not know the service", on_server("refuse", "NJS-518", code=12514)),
     _oracle(
         "ORA-12505",

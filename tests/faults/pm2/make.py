@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.replica.interface import ROOT, ManagedProcess, Replica
 from tests.replica.pm2_processes import ensure_healthy, restart_and_settle
 
-from ..breakage import Fault
+from ..breakage import Breakage
 
 _CREATED_AGO_S = 20  # PM2 gives up only on a process that crashed 16 times within 16 s of its creation
 _WAIT_S = 60
@@ -235,11 +235,11 @@ def _pm2(
     clear: Callable[[Replica], None] = ensure_healthy,
     variant: str = "",
     needs: frozenset[str] = frozenset(),
-) -> Fault:
-    return Fault(f"pm2.{code}", "pm2", description, subject, make, clear, needs=needs, variant=variant)
+) -> Breakage:
+    return Breakage(f"pm2.{code}", "pm2", description, subject, make, clear, needs=needs, variant=variant)
 
 
-PM2_FAULTS = (
+BREAKAGES = (
     _pm2("daemon_down", "", "the daemon was stopped (pm2 kill)", stop_daemon),
     _pm2("daemon_down", "", "the daemon was killed: stale socket and pid file", kill_daemon, variant="killed"),
     _pm2("daemon_hung", "", "the daemon does not answer (SIGSTOP)", freeze_daemon),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.replica.interface import Replica
 
-from ..breakage import Fault
+from ..breakage import Breakage
 from ..logsdb.make import sql as logsdb_sql
 from ..oracle.make import errors_since, make_due, settle
 from ..worker.make import ADDRESSES, forget_failures, in_oracle
@@ -82,15 +82,15 @@ def throttle_more_than_usual(replica: Replica) -> None:
     )
 
 
-def _ses(code: str, description: str, pair: tuple[Step, Step], variant: str = "", subject: str = _REGION) -> Fault:
-    return Fault(f"ses.{code}", "ses", description, subject, *pair, variant=variant, needs=_NEEDS)
+def _ses(code: str, description: str, pair: tuple[Step, Step], variant: str = "", subject: str = _REGION) -> Breakage:
+    return Breakage(f"ses.{code}", "ses", description, subject, *pair, variant=variant, needs=_NEEDS)
 
 
 _ALL_FAIL = {"name": _DOMAIN, "mail_from_status": "FAILED", "on_mx_failure": "REJECT_MESSAGE"}
 _DENIED = "not authorized to perform"
 _KEY = "sending key"
 
-SES_FAULTS = (
+BREAKAGES = (
     _ses("quota_80", "82 % of the 24 hour quota is used", change(used_before=41000.0)),
     _ses(
         "quota_forecast",

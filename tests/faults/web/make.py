@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.replica.interface import Replica
 from tests.replica.system import free_port
 
-from ..breakage import Fault
+from ..breakage import Breakage
 from ..nginx.make import end_other_program, listen_on, reload_with, restore, workers
 
 _API_BLOCK_BEGINS = "        location /api/ {"
@@ -154,11 +154,11 @@ def _web(
     make: Callable[[Replica], None],
     clear: Callable[[Replica], None] = redeploy,
     variant: str = "",
-) -> Fault:
-    return Fault(f"web.{code}", "web", description, "", make, clear, variant=variant)
+) -> Breakage:
+    return Breakage(f"web.{code}", "web", description, "", make, clear, variant=variant)
 
 
-WEB_FAULTS = (
+BREAKAGES = (
     _web("no_answer", "nginx hangs: its workers are frozen (SIGSTOP)", freeze_workers, wake_workers),
     _web("blank", "index.html is empty", empty_index),
     _web("blank", "index.html is another page", other_index, variant="other"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.replica.interface import LOGSDB_HOST, Replica
 from tests.replica.pm2_processes import restart_and_settle
 
-from ..breakage import Fault
+from ..breakage import Breakage
 from ..logsdb.make import sql
 from ..oracle.make import errors_since, make_due, on_server
 
@@ -112,11 +112,11 @@ def _worker(
     clear: Callable[[Replica], None],
     variant: str = "",
     settle_s: float = 0.0,
-) -> Fault:
-    return Fault(f"worker.{code}", "worker", description, "worker", make, clear, variant=variant, settle_s=settle_s)
+) -> Breakage:
+    return Breakage(f"worker.{code}", "worker", description, "worker", make, clear, variant=variant, settle_s=settle_s)
 
 
-WORKER_FAULTS = (
+BREAKAGES = (
     _worker("oracle_failed", "nothing listens where the customers are", *on_server("listener", "Oracle connection failed", state="down")),
     _worker(
         "ses_error",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.faults.breakages import FAULTS, find_fault
+from tests.faults.breakages import BREAKAGES, find_breakage
 from tests.replica import attachments, history, toolchain
 from tests.replica.customers import CUSTOMERS
 from tests.replica.paths import CHECKOUT, Paths
@@ -62,14 +62,14 @@ def test_xlsx_is_a_whole_archive():
 
 
 def test_addresses_of_faults_are_unique():
-    addresses = [fault.address for fault in FAULTS]
+    addresses = [fault.address for fault in BREAKAGES]
     assert len(set(addresses)) == len(addresses)
-    assert [find_fault(address).address for address in addresses] == addresses
+    assert [find_breakage(address).address for address in addresses] == addresses
 
 
 def test_a_wrong_variant_names_the_right_ones():
     with pytest.raises(ReplicaError, match=r"pm2\.stopped, pm2\.stopped:exited"):
-        find_fault("pm2.stopped:gone")
+        find_breakage("pm2.stopped:gone")
 
 
 @pytest.mark.parametrize("name", ["", "cache", "../x", "A b", ".hidden"])

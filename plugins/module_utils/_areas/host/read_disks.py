@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, cast
 
 from ..._core.source import Source
 from ..._shared import series
-from ..._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, _filled, choose_mounts, parse_mounts
+from ..._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, MountEntry, choose_mounts, parse_mounts, usage_in_time
 from ..._shared.text_files import text_of
 
 MAX_ENTRIES = 20000  # files of one log folder that are counted
@@ -84,9 +84,9 @@ def read_disks(
     }
 
 
-def _disk(entry: Mapping[str, Any]) -> DiskFacts:
+def _disk(entry: MountEntry) -> DiskFacts:
     known = {"mount": entry["mount"], "device": entry["device"], "type": entry["type"]}
-    return cast(DiskFacts, {**known, **_filled(entry)})
+    return cast(DiskFacts, {**known, **usage_in_time(entry)})
 
 
 def folder_sizes(folders: Sequence[str]) -> list[FolderFacts]:

@@ -21,7 +21,7 @@ from ..._core.errors import RemediationError
 from ..._core.source import Source
 from ..._shared import pm2_list, text_files
 from ..._shared.kernel_log import syslog_time
-from ..._shared.mounts import _plain
+from ..._shared.mounts import normal_path
 from ..._shared.text_files import whole
 from .logrotate import LOGROTATE, covers, rotated_from, rotation_rules
 from .read_disks import MAX_ENTRIES
@@ -90,7 +90,7 @@ def read_logs(
     now = time.time()
     rules, unread = rotation_rules(logrotate or LOGROTATE)
     from_pm2, pm2_rotates, problem = _pm2_folders(pm2_home, user)
-    given = [_plain(folder) for folder in log_folders or []]
+    given = [normal_path(folder) for folder in log_folders or []]
     folders = [*given, *(folder for folder in from_pm2 if folder not in given)]
     not_asked = [f"logrotate: {path} may not be read" for path in unread] + ([problem] if problem else [])
     return {
@@ -107,14 +107,14 @@ def _pm2_folders(pm2_home: str | None, user: str | None) -> tuple[list[str], boo
         return [], False, ""
     outcome = bounded(lambda: pm2_list.read_list(pm2_home, user, PM2_WITHIN / 2), PM2_WITHIN, user=lambda: pm2_list.reader(pm2_home, user))
     listed = outcome.value or {"state": "", "processes": []}
-    usual = os.path.join(_plain(pm2_home), "logs")
+    usual = os.path.join(normal_path(pm2_home), "logs")
     if listed["state"] != "up":
         why = outcome.error.message if isinstance(outcome.error, RemediationError) else listed.get("problem", "")
         return [usual] if os.path.isdir(usual) else [], False, f"pm2: other log folders than {usual} ({why})"
     paths = [process[key] for process in listed["processes"] if not process["module"] for key in ("out_log", "err_log")]
     folders = dict.fromkeys(os.path.dirname(path) for path in paths if path.startswith("/") and not path.startswith("/dev/"))
     rotates = any(process["module"] and "logrotate" in process["name"] and process["status"] == "online" for process in listed["processes"])
-    return [_plain(folder) for folder in folders][:20], rotates, ""
+    return [normal_path(folder) for folder in folders][:20], rotates, ""
 
 
 def _log_folder(folder: str, rules: Sequence[str], now: float) -> _Folder:
