@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the wheels that a host needs, when it needs them, and tell the run record what became of its runtime."""
+"""Send the wheels that a host needs, and report the outcome to the run record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer 
 
 MODULE = "ops.remediation.check_runtime"
 CHECK = "run.runtime"
-_BUILD_IT = "build it as the README of the role check_runtime says"
+_BUILD_IT = "build it as the README of the role check_runtime describes"
 KEPT = (*ALWAYS, "diff", "interpreter", "version", "packages", "wheels")
 
 
@@ -28,21 +28,21 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, with the wheels beside it where there are any."""
+        """Run the module, after sending wheels where it needs any."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         host = str(task_vars.get("inventory_hostname", "localhost"))
-        told = {"expected": [CHECK], "site": task_vars.get("stack_site", ""), "asked_from": host}
+        constant = {"expected": [CHECK], "site": task_vars.get("stack_site", ""), "asked_from": host}
         try:
             result = self._bring(dict(self._task.args), task_vars)
         except AnsibleConnectionFailure as error:
-            return {"unreachable": True, "msg": str(error), "findings": [], **told}
+            return {"unreachable": True, "msg": str(error), "findings": [], **constant}
         except (AnsibleError, WrongQuestion) as error:
-            return {"failed": True, "msg": str(error), "findings": [], **told}
+            return {"failed": True, "msg": str(error), "findings": [], **constant}
         if result.get("failed"):
-            return {**result, "findings": [], **told}
+            return {**result, "findings": [], **constant}
         evidence = {name: result.get(name) for name in ("changed", "interpreter", "version", "packages")}
-        return {**result, "findings": [ok(CHECK, asked_from=host, evidence=evidence).as_dict()], **told}
+        return {**result, "findings": [ok(CHECK, asked_from=host, evidence=evidence).as_dict()], **constant}
 
     def _bring(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         wheelhouse = arguments.pop("wheelhouse", None)
@@ -61,11 +61,11 @@ class ActionModule(ActionBase):
         return {name: value for name, value in result.items() if name in KEPT}
 
     def _send(self, folder: str, names: list[str]) -> str:
-        """Copy wheels into the task's temporary folder on the host, which Ansible removes; returns that folder."""
+        """Copy wheels into the task's temporary folder on the host, which Ansible removes; return that folder."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         there = self._connection._shell.tmpdir
-        # The names come back from the host; only what was offered is sent.
+        # The names come from the host; only wheels that were offered are sent.
         sent = [
             self._transfer_file(os.path.join(folder, name), self._connection._shell.join_path(there, name))
             for name in _wheels_in(folder)

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Back up the release of a host, and tell the run record where it is."""
+"""Back up the release of a host, and report the backup to the run record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ActionModule(ReleaseAction):
     KEPT = VALUES
 
     def findings_of(self, answer: Mapping[str, Any]) -> list[Finding]:
-        """Return where the backup is; none when there is none: the failure then says why."""
+        """Return a finding with the path of the backup; none for a failure, whose message gives the reason."""
         if answer.get("failed"):
             return []
         return [ok(CHECK, str(answer.get("id", "")), evidence={name: answer.get(name) for name in ("release_path", "steps", "attic")})]

@@ -24,7 +24,7 @@ class ActionModule(ReleaseAction):
     CHANGES = False
 
     def findings_of(self, answer: Mapping[str, Any]) -> list[Finding]:
-        """Return the list as one finding; none when there was no answer."""
+        """Return the list as one finding; none for a failure."""
         if answer.get("failed"):
             return []
         return [ok(CHECK, evidence={name: answer.get(name) for name in ("layout", "live", "lines", "interrupted")})]

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roll back on the host, and tell the run record what became of it."""
+"""Roll back on the host, and report the outcome to the run record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.run.release_action
 
 CHECK = "run.rollback"
 VALUES = ("state", "steps", "release", "release_path", "former", "environment", "refusals", "down_ms", "failed_release")
-# How a failure leaves the host.
+# The codes for the states in which a failure leaves the host.
 FAULTS = {"undone": "run.rollback_undone", "broken": "run.rollback_broken"}
 
 
@@ -26,7 +26,7 @@ class ActionModule(ReleaseAction):
     KEPT = VALUES
 
     def findings_of(self, answer: Mapping[str, Any]) -> list[Finding]:
-        """Return a finding for each refusal, or one of the outcome; none when the module itself broke."""
+        """Return a finding for each refusal, or one for the outcome; none when the module itself crashed."""
         shown = {
             name: answer[name]
             for name in ("state", "release", "former", "environment", "down_ms", "steps", "failed_release")

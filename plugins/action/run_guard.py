@@ -1,10 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse a run that could not tell what it did: no host, no record keeper, a setting that means nothing.
+"""Fail a run that could not report its result: no host, no callback for the record, or an invalid setting.
 
-Variables that only look like those of this collection are remarked upon: another one may own the names, so nothing fails but where the
-playbook is strict about its own.
+Unknown variables with a prefix of this collection only get a remark, because another collection may own them; they fail the run where the
+playbook is strict about its own prefix.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.run import variabl
 CALLBACK = "ops.remediation.run_record"
 
 HOSTS_IN_INVENTORY = (
-    "remediation_hosts is set in the inventory, where Ansible does not read it for the hosts of a play, so the run would take all hosts;"
-    " take it out there, and name the hosts on the command line: -e remediation_hosts=<group or host>, or --limit"
+    "remediation_hosts is set in the inventory, where Ansible does not read it for the hosts of a play, so the run would include all hosts;"
+    " remove it there, and name the hosts on the command line: -e remediation_hosts=<group or host>, or --limit"
 )
 
 
@@ -40,41 +40,41 @@ class ActionModule(ActionBase):
         try:
             arguments = self._arguments()
         except AnsibleError as error:
-            # The record of a run that was wrongly called lies where its caller wanted records.
+            # The record of a run with invalid options is kept in the folder that its caller chose.
             given = {"cadence": str(self._task.args.get("cadence", "")), "home": str(self._task.args.get("home") or "")}
             message = str(error)
-            for option in ("fail_on", "language"):  # the variables that their values come from
+            for option in ("fail_on", "language"):  # name the variables that hold the values
                 message = message.replace(f"value of {option} ", f"value of remediation_{option} ")
             return {"failed": True, "msg": message, "remediation_run": given, "check_mode": self._task.check_mode}
         if record.VERDICT_VARIABLE not in os.environ:
             return {"failed": True, "msg": _callback_is_missing()}
         settings = {key: arguments[key] for key in ("cadence", "hosts", "fail_on", "language")}
         settings["home"] = arguments["home"] or ""
-        told = {
+        result = {
             "remediation_run": settings,
             "remediation_remarks": self._remarks(arguments, task_vars or {}),
             "check_mode": self._task.check_mode,
         }
         if self._hosts_in_inventory(arguments["hosts"], task_vars or {}):
-            return {**told, "failed": True, "msg": HOSTS_IN_INVENTORY}
+            return {**result, "failed": True, "msg": HOSTS_IN_INVENTORY}
         if not arguments["hosts"]:
-            return {**told, **_no_hosts(arguments["pattern"])}
+            return {**result, **_no_hosts(arguments["pattern"])}
         strange = [
-            remark for remark in told["remediation_remarks"] if arguments["strict"] and remark["subject"].startswith(arguments["strict"])
+            remark for remark in result["remediation_remarks"] if arguments["strict"] and remark["subject"].startswith(arguments["strict"])
         ]
         if strange:
             named = " ".join(remark["texts"]["en"] + ("" if remark["suggestions"] else ".") for remark in strange)
-            return {**told, "failed": True, "msg": f"{named} Nothing was touched: correct the name, or take the variable away"}
-        return {"changed": False, **told}
+            return {**result, "failed": True, "msg": f"{named} Nothing was changed: correct the name, or remove the variable"}
+        return {"changed": False, **result}
 
     def _hosts_in_inventory(self, hosts: list[str], task_vars: dict[str, Any]) -> bool:
-        """Whether the inventory says which hosts the run is for. The guard's tasks see that, and the plays that follow do not."""
+        """Return whether the inventory sets remediation_hosts, which the tasks of the guard can read and the plays after it cannot."""
         hostvars = task_vars.get("hostvars", {})
         named = any("remediation_hosts" in hostvars[host] for host in hosts if host in hostvars)
         return named and "remediation_hosts" not in load_extra_vars(self._loader)
 
     def _remarks(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the remarks about the variables of the run's hosts. Only their names are read: no value is templated."""
+        """Return the remarks about the variables of the run's hosts. Reads only names; templates no value."""
         hostvars = task_vars.get("hostvars", {})
         names = {host: list(hostvars[host]) for host in arguments["hosts"] if host in hostvars}
         return variables.remarks(names, task_vars.get("groups"), load_extra_vars(self._loader), arguments["cadence"])

@@ -1,7 +1,7 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""End a run with the exit code that its findings deserve."""
+"""Fail a run whose findings reach the configured status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Fail when the record so far says so. The callback put its verdict in the environment before this play."""
+        """Fail when the record so far requires it. The callback has put its verdict into the environment before this play."""
         super().run(tmp, task_vars)
         verdict = json.loads(os.environ.get(record.VERDICT_VARIABLE, "null")) or {
             "failed": True,

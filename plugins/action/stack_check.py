@@ -1,13 +1,13 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verify the questions on the controller, then ask them on the host; say what was expected even when it cannot be reached.
+"""Verify the checks on the controller, then run them on the host; return the expected checks even when the host is unreachable.
 
-A checker that is the controller itself is asked in this process: a module would start the same Python on the same
-machine once more, which takes longer than the questions.
+A checker that is the controller itself runs them in this process: a module would start the same Python on the same machine once more,
+which takes longer than the checks.
 
-What needs a driver is asked with the Python of ``stack_check_python`` where the host has one, in a second run of the module
-within the same task: a further task would cost every host a third of a second, also those that skip it.
+Checks that need a driver run with the Python of ``stack_check_python`` where the host has one, in a second run of the module within the
+same task: a further task would cost every host a third of a second, even those that skip it.
 """
 
 from __future__ import annotations
@@ -48,28 +48,28 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module once, or not at all when nothing is asked or a question is wrong."""
+        """Run the module for each Python, or not at all when there are no checks or one is wrong."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         checks = arguments.get("checks")
-        # With delegate_to, the host that asks is not the host that the task is for.
+        # With delegate_to, the host that runs the checks is not the host of the task.
         asked_from = str(self._task.delegate_to or task_vars.get("inventory_hostname", "localhost"))
-        told = {"expected": _expected(checks), "site": task_vars.get("stack_site", ""), "asked_from": asked_from}
+        constant = {"expected": _expected(checks), "site": task_vars.get("stack_site", ""), "asked_from": asked_from}
         if not isinstance(checks, (list, tuple)) or not all(isinstance(entry, dict) for entry in checks):
             return {
                 "failed": True,
                 "msg": "checks: give a list of {check: <id>, params: {...}, deadline: <seconds>}",
                 "findings": [],
-                **told,
+                **constant,
             }
         try:
             checks = parameters.filled(checks, lambda name: self._variable(name, task_vars))
             questions = _registry.parse(checks, ArgumentSpecValidator)
         except RemediationError as error:
-            return {"failed": True, "msg": error.message, "findings": [], **told}
+            return {"failed": True, "msg": error.message, "findings": [], **constant}
         if not checks:
-            return {"changed": False, "findings": [], **told}
+            return {"changed": False, "findings": [], **constant}
         arguments.setdefault("asked_from", asked_from)
         try:
             answers = [
@@ -77,18 +77,18 @@ class ActionModule(ActionBase):
                 for part, python in _parts(checks, questions, self._runtime(task_vars))
             ]
         except AnsibleConnectionFailure as error:
-            return {"unreachable": True, "msg": str(error), "findings": [], **told}
-        return {**_together(answers), **told}
+            return {"unreachable": True, "msg": str(error), "findings": [], **constant}
+        return {**_together(answers), **constant}
 
     def _variable(self, name: str, task_vars: Mapping[str, Any]) -> Any:
-        """Return the value of an inventory variable, None where the host has none; raises WrongQuestion where it refers to what is undefined."""
+        """Return the value of an inventory variable, None where the host has none. Raises WrongQuestion for an undefined reference."""
         if name not in task_vars:
             return None
         try:
             return self._templar.template(task_vars[name])
         except AnsibleUndefinedVariable as error:
             raise WrongQuestion(
-                name, "(not shown)", f"refers to what is not defined ({mask(str(error))})", "define it, or leave the variable out"
+                name, "(not shown)", f"refers to an undefined variable ({mask(str(error))})", "define it, or leave the variable out"
             ) from error
 
     def _runtime(self, task_vars: dict[str, Any]) -> str:
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
         return str(self._templar.template(task_vars.get("stack_check_python")) or "")
 
     def _outcome(self, arguments: dict[str, Any], task_vars: dict[str, Any], python: str) -> dict[str, Any]:
-        """Return what a run of the module says, with ``findings``; python: the interpreter, "" for the host's usual one."""
+        """Return the result of one run of the module, with ``findings``. python: the interpreter, "" for the usual one of the host."""
         try:
             result = self._answer(arguments, {**task_vars, "ansible_python_interpreter": python} if python else task_vars)
         except AnsibleConnectionFailure:
@@ -109,11 +109,11 @@ class ActionModule(ActionBase):
             result["msg"] = f"{result.get('msg', 'the module failed')}: {_gist(str(result['module_stderr']))}"
         if python and result.get("rc") == COMMAND_NOT_FOUND:
             result["msg"] = f"stack_check_python: {python!r} does not run on this host; make it with the role ops.remediation.check_runtime"
-        # A module that crashed has no findings; what was expected of it stays expected.
+        # A module that crashed has no findings; its checks stay expected.
         return {"findings": [], **{key: value for key, value in result.items() if key in KEPT}}
 
     def _answer(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Ask in this process or through the module, with the same result."""
+        """Run the checks in this process or through the module, with the same result."""
         if not self._is_controller(task_vars):
             return self._execute_module(module_name="ops.remediation.stack_check", module_args=arguments, task_vars=task_vars)
         # Plain values, as the module would get them: those of a playbook carry marks of their origin.
@@ -130,9 +130,9 @@ class ActionModule(ActionBase):
 
     @contextlib.contextmanager
     def _module_being_built(self, task_vars: dict[str, Any]) -> Iterator[None]:
-        """Build the module's archive meanwhile in a child: the hosts' own questions come next, and find it made.
+        """Build the archive of the module in a child process during the checks, for the task that runs on the hosts next.
 
-        Ansible builds it once in a run, in half a second; a failure is told where the module is needed.
+        Ansible builds it once in a run, in half a second; the task that needs the module reports a failure.
         """
         child = os.fork()
         if not child:
@@ -145,7 +145,7 @@ class ActionModule(ActionBase):
             _end(child)
 
     def _is_controller(self, task_vars: dict[str, Any]) -> bool:
-        """Whether the task is delegated to this machine, as this user, with this Python and nothing special."""
+        """Return whether the task is delegated to this machine, as this user, with this Python and no special environment."""
         host = str(self._task.delegate_to or "")
         python = task_vars.get("ansible_delegated_vars", {}).get(host, {}).get("ansible_python_interpreter")
         return (
@@ -158,7 +158,7 @@ class ActionModule(ActionBase):
 
 
 def _end(child: int) -> None:
-    """Wait for a child that builds; one that hangs is killed, and one that even then does not end (a dead file system) is abandoned."""
+    """Wait for the child that builds. Kill it when it hangs, and abandon it when it still does not end (a dead file system)."""
     if not _has_ended(child, BUILD_WITHIN):
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -179,7 +179,7 @@ def _has_ended(child: int, within: float) -> bool:
 
 
 def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[Question], runtime: str) -> list[tuple[list[Any], str]]:
-    """Return the checks by the Python that asks them: ``(checks, interpreter)``, the usual one ("") first."""
+    """Return the checks by the Python that runs them: ``(checks, interpreter)``, the usual one ("") first."""
     if not runtime:
         return [(list(checks), "")]
     wanted = [runtime if question.driver else "" for question in questions]
@@ -187,7 +187,7 @@ def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[Question], r
 
 
 def _together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Make one answer of several; one that failed hides nothing of the others."""
+    """Merge several answers; a failed one does not hide the findings of the others."""
     if len(answers) == 1:
         return answers[0]
     failed = [answer for answer in answers if answer.get("failed")]
@@ -202,7 +202,7 @@ def _together(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _gist(output: str) -> str:
-    """Return the line of a program's complaint that says most: the last of a traceback, otherwise the first."""
+    """Return the most informative line of an error output: the last one of a traceback, otherwise the first."""
     lines = [line for line in output.splitlines() if line.strip()] or [""]
     return mask(lines[-1] if "Traceback" in output else lines[0])
 

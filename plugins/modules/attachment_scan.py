@@ -571,6 +571,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._core.check import
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
 from ansible_collections.ops.remediation.plugins.module_utils._modules import attachment_scan
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": list(attachment_scan.STATES), "default": "present"},
@@ -626,24 +627,19 @@ def main() -> None:
     )
     directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
     state = State(directory, read_only=module.check_mode)
-    try:
-        result = attachment_scan.run(module.params, state, module.params["asked_from"])
-    except RemediationError as error:
-        module.fail_json(msg=error.message, **_answer(module, error.details.get("partial") or attachment_scan.Result()))
-    if result.wrong:
-        module.fail_json(msg="; ".join(result.wrong), **_answer(module, result))
-    module.exit_json(**_answer(module, result))
 
+    def result(done: attachment_scan.Result) -> dict[str, Any]:
+        values = {**done.as_dict(module.params["details"]), "warnings": done.warnings}
+        if module.params["state"] != attachment_scan.UNDONE:
+            values["expected"] = list(dict.fromkeys([*(finding["check"] for finding in done.findings), "attachments.present"]))
+        if module._diff:
+            values["diff"] = {"before": done.before, "after": done.after}
+        return {**values, "failed": True, "msg": "; ".join(done.wrong)} if done.wrong else values
 
-def _answer(module: AnsibleModule, result: attachment_scan.Result) -> dict[str, Any]:
-    for warning in result.warnings:
-        module.warn(warning)
-    answer = result.as_dict(module.params["details"])
-    if module.params["state"] != attachment_scan.UNDONE:
-        answer["expected"] = list(dict.fromkeys([*(finding["check"] for finding in result.findings), "attachments.present"]))
-    if module._diff:
-        answer["diff"] = {"before": result.before, "after": result.after}
-    return answer
+    def failure(error: RemediationError) -> dict[str, Any]:
+        return result(error.details.get("partial") or attachment_scan.Result())
+
+    run_module(module, lambda: result(attachment_scan.run(module.params, state, module.params["asked_from"])), failure)
 
 
 if __name__ == "__main__":

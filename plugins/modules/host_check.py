@@ -266,12 +266,14 @@ expected:
   sample: [host.cpu, host.memory]
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.host.area import CHECKS
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking, questions
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import result_of, run_module
 
 QUESTIONS = {check.id.partition(".")[2]: check for check in CHECKS}
 ARGUMENTS = {
@@ -296,17 +298,12 @@ def main() -> None:
         for name in dict.fromkeys(given["ask"])
     ]
     state = State(given.get("state_dir") or default_directory(given["asked_from"]), read_only=module.check_mode)
-    try:
+
+    def body() -> dict[str, Any]:
         parsed = questions.parse(asked, ArgumentSpecValidator, {"host": lambda: CHECKS})
-    except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked])
-    answer = asking.ask(parsed, asked_from=given["asked_from"], state=state)
-    for warning in answer.warnings:
-        module.warn(warning)
-    result = {"findings": answer.findings, "expected": answer.expected}
-    if answer.wrong:
-        module.fail_json(msg="; ".join(answer.wrong), **result)
-    module.exit_json(changed=False, **result)
+        return result_of(asking.ask(parsed, asked_from=given["asked_from"], state=state))
+
+    run_module(module, body, failure=lambda _error: {"findings": [], "expected": [entry["check"] for entry in asked]})
 
 
 if __name__ == "__main__":

@@ -259,10 +259,12 @@ files:
       type: int
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as states
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
-from ansible_collections.ops.remediation.plugins.module_utils._modules.log_scan import AREAS, scan
+from ansible_collections.ops.remediation.plugins.module_utils._modules.log_scan import AREAS, Scan, scan
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
 def main() -> None:
@@ -291,15 +293,16 @@ def main() -> None:
     )
     directory = module.params["state_dir"] or states.default_directory(module.params["asked_from"])
     state = states.State(directory, read_only=module.check_mode)
-    try:
-        result = scan(module.params, state, module.params["asked_from"])
-    except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], expected=[], counts={}, signatures=[], files=[])
-    for warning in result.warnings:
-        module.warn(warning)
-    expected = list(dict.fromkeys(finding["check"] for finding in result.findings))
-    answer = {"counts": result.counts, "signatures": result.signatures, "files": result.files}
-    module.exit_json(changed=False, findings=result.findings, expected=expected, **answer)
+
+    def result(done: Scan) -> dict[str, Any]:
+        expected = list(dict.fromkeys(finding["check"] for finding in done.findings))
+        found = {"counts": done.counts, "signatures": done.signatures, "files": done.files}
+        return {"findings": done.findings, "expected": expected, **found, "warnings": done.warnings}
+
+    def body() -> dict[str, Any]:
+        return {"changed": False, **result(scan(module.params, state, module.params["asked_from"]))}
+
+    run_module(module, body, failure=lambda _error: result(Scan()))
 
 
 if __name__ == "__main__":

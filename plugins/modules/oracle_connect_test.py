@@ -299,31 +299,29 @@ targets:
       sample: critical
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.ops.remediation.plugins.module_utils._core import asking as _ask
-from ansible_collections.ops.remediation.plugins.module_utils._core import questions as _registry
-from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
-from ansible_collections.ops.remediation.plugins.module_utils._modules import oracle_connect_test as _oracle_door
+from ansible_collections.ops.remediation.plugins.module_utils._core.asking import ask
+from ansible_collections.ops.remediation.plugins.module_utils._core.questions import misplaced_secrets
+from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules.oracle_connect_test import ARGUMENTS, in_short, questions
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import result_of, run_module
 
 
 def main() -> None:
-    """Ask, and return what was found."""
-    module = AnsibleModule(argument_spec=_oracle_door.ARGUMENTS, supports_check_mode=True)
-    # What was typed into the wrong option must not be shown either.
-    module.no_log_values.update(_registry.misplaced_secrets(module.params))
-    directory = module.params["state_dir"] or _state.default_directory(module.params["asked_from"])
-    state = _state.State(directory, read_only=module.check_mode)
-    answer = _ask.ask(_oracle_door.questions(module.params), asked_from=module.params["asked_from"], state=state)
-    for warning in answer.warnings:
-        module.warn(warning)
-    result = {
-        "findings": answer.findings,
-        "expected": answer.expected,
-        "targets": _oracle_door.in_short(module.params["targets"], answer.findings),
-    }
-    if answer.wrong:
-        module.fail_json(msg="; ".join(answer.wrong), **result)
-    module.exit_json(changed=False, **result)
+    """Run the checks, and return their findings."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # A secret in the wrong option must not be shown either.
+    module.no_log_values.update(misplaced_secrets(module.params))
+    directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
+    state = State(directory, read_only=module.check_mode)
+
+    def body() -> dict[str, Any]:
+        answer = ask(questions(module.params), asked_from=module.params["asked_from"], state=state)
+        return result_of(answer, targets=in_short(module.params["targets"], answer.findings))
+
+    run_module(module, body, failure=lambda _error: {"findings": [], "expected": [], "targets": []})
 
 
 if __name__ == "__main__":

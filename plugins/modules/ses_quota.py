@@ -391,9 +391,12 @@ identities:
       sample: quarantine
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ops.remediation.plugins.module_utils._core.asking import ask
 from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import result_of, run_module
 from ansible_collections.ops.remediation.plugins.module_utils._modules.ses_quota import ARGUMENTS, questions, summary
 
 
@@ -402,13 +405,12 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     directory = module.params["state_dir"] or default_directory(module.params["asked_from"])
     state = State(directory, read_only=module.check_mode)
-    answer = ask(questions(module.params), asked_from=module.params["asked_from"], state=state)
-    for warning in answer.warnings:
-        module.warn(warning)
-    result = {"findings": answer.findings, "expected": answer.expected, **summary(answer.findings)}
-    if answer.wrong:
-        module.fail_json(msg="; ".join(answer.wrong), **result)
-    module.exit_json(changed=False, **result)
+
+    def body() -> dict[str, Any]:
+        answer = ask(questions(module.params), asked_from=module.params["asked_from"], state=state)
+        return result_of(answer, **summary(answer.findings))
+
+    run_module(module, body, failure=lambda _error: {"findings": [], "expected": [], **summary([])})
 
 
 if __name__ == "__main__":

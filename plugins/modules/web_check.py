@@ -183,8 +183,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas.backend.check_health import CHECK as HEALTH_CHECK
 from ansible_collections.ops.remediation.plugins.module_utils._areas.web.area import CHECKS as WEB_CHECKS
 from ansible_collections.ops.remediation.plugins.module_utils._core import asking, questions
-from ansible_collections.ops.remediation.plugins.module_utils._core.errors import RemediationError
 from ansible_collections.ops.remediation.plugins.module_utils._core.state import State, default_directory
+from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import result_of, run_module
 
 REGISTRY = {"backend": lambda: (HEALTH_CHECK,), "web": lambda: WEB_CHECKS}
 # The parameters of the checks under their own names, but for those that the module has differently.
@@ -206,15 +206,13 @@ def main() -> None:
     # Nothing is kept from run to run: these checks need no memory.
     state = State(default_directory("web_check"), read_only=True)
     asked = checks(module.params)
-    try:
+
+    def body() -> dict[str, Any]:
         parsed = questions.parse(asked, ArgumentSpecValidator, REGISTRY)
-    except RemediationError as error:
-        module.fail_json(msg=error.message, findings=[], expected=[entry["check"] for entry in asked], page={})
-    answer = asking.ask(parsed, asked_from=module.params["asked_from"], state=state)
-    result = {"findings": answer.findings, "expected": answer.expected, "page": page(answer.findings)}
-    if answer.wrong:
-        module.fail_json(msg="; ".join(answer.wrong), **result)
-    module.exit_json(changed=False, **result)
+        answer = asking.ask(parsed, asked_from=module.params["asked_from"], state=state)
+        return result_of(answer, page=page(answer.findings))
+
+    run_module(module, body, failure=lambda _error: {"findings": [], "expected": [entry["check"] for entry in asked], "page": {}})
 
 
 def checks(given: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -146,7 +146,7 @@ def test_the_playbook_makes_the_runtime_and_records_it(project, made):
     again = project.play("check_runtime", "--limit", "with")
     assert again.code == 0, again.output
     assert "changed=0" in again.output
-    assert "is as wanted" in again.output
+    assert "is up to date" in again.output
 
 
 def test_a_host_with_a_runtime_is_asked_with_it_and_another_by_the_checker(project, made):

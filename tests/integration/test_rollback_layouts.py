@@ -272,7 +272,7 @@ def test_where_one_host_refuses_none_is_touched(roll, sites):
     run = roll(inventory(folder, hosts), "202611200930")
     assert run.code == 2, run.output
     assert versions(folder) == ["B", "B"]
-    assert "busan cannot be rolled back, so no host was touched" in run.output
+    assert "busan cannot be rolled back, so no host was changed" in run.output
     assert not (folder / "state-seoul").exists()
 
 
@@ -298,5 +298,5 @@ def test_hosts_without_releases_and_misspelt_variables_are_refused(roll, sites):
     assert "stack_app_dir: it is set for none of logsdb" in nobody.output
     misspelt = roll(str(folder / "inventory.yml"), "latest", "-e", "emergency_rollback_evn=keep")
     assert misspelt.code == 2, misspelt.output
-    assert "did you mean emergency_rollback_env? Nothing was touched" in misspelt.output
+    assert "did you mean emergency_rollback_env? Nothing was changed" in misspelt.output
     assert versions(folder) == ["B", "B"]

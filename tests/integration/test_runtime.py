@@ -115,7 +115,7 @@ def test_the_life_of_a_runtime(request_for, tmp_path, monkeypatch):
     assert bring(new, check_mode=True).after == (f"Python {made.version}", "other 3.0", "tiny 2.0")
     # As after an upgrade that was ended between its two renamings.
     os.rename(old.path, f"{old.path}.old")
-    for wrong, words in (("torn", "do not go together: torn 1.0 requires nowhere"), ("tampered", "DO NOT MATCH THE HASHES")):
+    for wrong, words in (("torn", "the packages conflict: torn 1.0 requires nowhere"), ("tampered", "DO NOT MATCH THE HASHES")):
         with pytest.raises(ActionFailed, match=words):
             bring(request_for(wrong), check_mode=False)
     assert tree(old.path) == before

@@ -14,13 +14,13 @@ PLAN = (
     "start backend, wait for its health check",
     "start worker, see it work",
     "see that all of it lives on",
-    "ask the daily checks",
+    "run the daily checks",
 )
 
 
 def test_every_step_was_printed_in_its_order():
     printed = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "printed.log").read_text(encoding="utf-8")
-    last = printed.rpartition("emergency_rollback : Say what was done, or would be")[2]
+    last = printed.rpartition("emergency_rollback : Show the steps")[2]
     message = re.search(r'"msg": \[\n(.*?)\n\s*\]', last, re.DOTALL)
     assert message, last
     steps = [line.strip().removesuffix(",").strip('"') for line in message[1].splitlines()]

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Union
 
+from .._core.times import rfc3339
 from .._shared.mounts import MAX_MOUNTS_TEXT, MOUNTS, holder_of, is_remote, parse_mounts, seen_source
 from .._shared.nas_states import error_name
 from .._shared.text_files import text_of
@@ -121,7 +122,7 @@ def made_since(path: str, begin: int) -> dict[str, list[dict[str, Any]]]:
 
 def _note(descriptor: int, **entry: Any) -> None:
     """Write one line to the journal, and wait until it is on the disk."""
-    data = (json.dumps({**entry, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}) + "\n").encode()
+    data = (json.dumps({**entry, "at": rfc3339(time.time())}) + "\n").encode()
     if os.write(descriptor, data) != len(data):
         raise OSError(errno.ENOSPC, "the journal cannot be written")
     os.fsync(descriptor)

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make or remove the virtual environment with the drivers that some checks need.
 
-It is built beside its place and then put there, so that a failure leaves the former one in use. A marker file tells what
-was made here; a folder without it is never touched. pip comes from the wheelhouse, from Python's ensurepip, or is that of the
-Python itself. Only wheels with a pinned hash are installed, so nothing is compiled and no code of a package runs.
-Times are seconds.
+The environment is built beside its final path and then renamed, so that a failure leaves the former one in use. A marker file records
+what was made; a folder without it is never changed. pip comes from the wheelhouse, from ensurepip, or from the Python itself. Only
+wheels with a pinned hash are installed, so nothing is compiled and no code of a package runs. Times are seconds.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from .._core.children import Program, run, user_name
 from .._core.errors import ActionFailed, WrongQuestion
 from .._core.masking import mask
 
-OLDEST = (3, 10)  # what the drivers want
+OLDEST = (3, 10)  # required by the drivers
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3")
-# Before those of PATH: a distribution's Python is one that every user can read.
+# Searched before PATH: every user can read the Python of a distribution.
 FOLDERS = ("/usr/bin", "/usr/local/bin")
 MARKER = ".ops-remediation.json"
 MADE_BY = "ops.remediation.check_runtime"
 PROBE_WITHIN = 10.0
-LOOK_WITHIN = 20.0
+READ_WITHIN = 20.0
 MOST_REASONS = 6  # in one line
 PIP_FOR_OTHERS = (22, 3)  # the first that installs for another Python
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.!+_-]*)")
@@ -47,7 +46,7 @@ base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable
 print(json.dumps({"path": base, "version": list(sys.version_info[:2]), "machine": platform.machine(),
                   "musl": platform.libc_ver()[0] != "glibc", "prefix": os.path.realpath(sys.base_prefix)}))
 """
-_LOOK = """
+_READ = """
 import json, sys
 from importlib.metadata import distributions
 print(json.dumps({"version": list(sys.version_info[:2]), "installed": {each.metadata["Name"]: each.version for each in distributions()}}))
@@ -56,9 +55,9 @@ print(json.dumps({"version": list(sys.version_info[:2]), "installed": {each.meta
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted; see the options of the module check_runtime.
+    """The options of the module check_runtime.
 
-    wheels: names of the wheels that the controller has; without ``wheelhouse`` they are only looked at.
+    wheels: names of the wheels on the controller; without ``wheelhouse`` they are only compared with the pins.
     """
 
     path: str
@@ -72,7 +71,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Pin:
-    """One package as it is wanted; ``hashes``: SHA-256 of its files."""
+    """One wanted package. hashes: SHA-256 of its files."""
 
     name: str
     version: str
@@ -81,7 +80,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python of this host, outside any virtual environment."""
+    """A Python of this host that is not in a virtual environment."""
 
     path: str
     version: tuple[int, int]
@@ -90,13 +89,13 @@ class Interpreter:
 
     @property
     def short(self) -> str:
-        """Return 3.11 or the like."""
+        """Return the version, such as 3.11."""
         return ".".join(map(str, self.version))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at the place: ``installed`` packages and ``pins`` from which they were made; nothing when it does not run."""
+    """The present runtime. installed: its packages. pins: their requirements. whole: as it was made. Empty when it does not run."""
 
     version: str = ""
     installed: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +105,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Result:
-    """What was done, or would be in check mode. before, after: what the runtime holds, one thing a line."""
+    """The outcome, in check mode the planned one. before, after: the content of the runtime as lines."""
 
     changed: bool
     message: str
@@ -118,7 +117,7 @@ class Result:
     wheels: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the module's answer."""
+        """Return the values that the module returns."""
         return {
             "changed": self.changed,
             "msg": self.message,
@@ -129,13 +128,13 @@ class Result:
         }
 
     def diff(self, path: str) -> dict[str, str]:
-        """Return what ``--diff`` shows."""
+        """Return the diff in Ansible's form."""
         texts = {name: "".join(f"{line}\n" for line in getattr(self, name)) for name in ("before", "after")}
         return {**texts, "before_header": path, "after_header": path}
 
 
 def bring(request: Request, *, check_mode: bool) -> Result:
-    """Make, replace or remove the runtime so that it is as wanted. Raises WrongQuestion and ActionFailed."""
+    """Make, replace or remove the runtime as requested. Raises WrongQuestion and ActionFailed."""
     folder = _folder(request.path)
     if request.state == "absent":
         return _remove(folder, request, check_mode)
@@ -147,7 +146,7 @@ def bring(request: Request, *, check_mode: bool) -> Result:
         return result
     with _alone(folder, request.timeout) as made:
         try:
-            # Another run may have made it meanwhile.
+            # Another run may have made it in the meantime.
             result, interpreter = _plan(folder, request, pins)
             if interpreter is not None:
                 _build(folder, request, pins, interpreter, made)
@@ -158,14 +157,14 @@ def bring(request: Request, *, check_mode: bool) -> Result:
     return result
 
 
-# --- what is wanted
+# --- the pins
 
 
 def parse_pins(text: str) -> dict[str, Pin]:
     """Return the pins of a requirements file by their normalised names.
 
-    Every line is ``name==version --hash=sha256:...``, over several lines with a backslash. Raises WrongQuestion for any
-    other, since what has no hash cannot be verified.
+    Every line is ``name==version --hash=sha256:...``, continued with a backslash. Raises WrongQuestion for any other line, because a
+    package without a hash cannot be verified.
     """
     pins: dict[str, Pin] = {}
     for line in text.replace("\\\n", " ").splitlines():
@@ -175,7 +174,7 @@ def parse_pins(text: str) -> dict[str, Pin]:
         pin, hashes = _PIN.fullmatch(words[0]), [_HASH.fullmatch(word) for word in words[1:]]
         if pin is None or not hashes or None in hashes:
             problem = "is not name==version with --hash=sha256:... of each of its wheels"
-            raise WrongQuestion("requirements", " ".join(line.split())[:100], problem, "write it so, or take the role's own file")
+            raise WrongQuestion("requirements", " ".join(line.split())[:100], problem, "write it in that form, or use the file of the role")
         pins[normalised(pin[1])] = Pin(pin[1], pin[2], frozenset(found[1] for found in hashes if found))
     if not pins:
         raise WrongQuestion("requirements", text[:100], "names no package", "give the text of the role's requirements file")
@@ -183,12 +182,12 @@ def parse_pins(text: str) -> dict[str, Pin]:
 
 
 def normalised(name: str) -> str:
-    """Return a package's name as wheels and indexes compare it."""
+    """Return the normalised name of a package, as wheels and indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def fitting(wheels: Sequence[str], pins: Mapping[str, Pin], python: Interpreter) -> tuple[list[str], list[str]]:
-    """Return the wheels that this Python can use for the pins, and the pins that none is there for."""
+    """Return the wheels that this Python can use for the pins, and the pins without a wheel."""
     found: dict[str, list[str]] = {name: [] for name in pins}
     for wheel in wheels:
         name, version, *tags = wheel[: -len(".whl")].split("-") if wheel.endswith(".whl") else ["", ""]
@@ -200,7 +199,7 @@ def fitting(wheels: Sequence[str], pins: Mapping[str, Pin], python: Interpreter)
 
 
 def _runs_on(pythons: str, abi: str, platforms: str, python: Interpreter) -> bool:
-    """Judge the three tags of a wheel's name; pip itself judges the version of the C library."""
+    """Return whether the three tags of a wheel's name fit a Python; pip itself checks the version of the C library."""
     libc = "musllinux" if python.musl else "manylinux"
     if not any(
         platform == "any" or (platform.startswith((libc, "linux")) and platform.endswith(f"_{python.machine}"))
@@ -215,24 +214,24 @@ def _runs_on(pythons: str, abi: str, platforms: str, python: Interpreter) -> boo
     return False
 
 
-# --- what is there
+# --- the present runtime
 
 
 def _folder(path: str) -> str:
-    """Return the place, made plain; raises WrongQuestion for one that root must not use or that is not ours."""
+    """Return the normalised path. Raises WrongQuestion for a path that root must not use or that holds something else."""
     folder = os.path.normpath(path)
     if not os.path.isabs(path) or folder == "/":
         raise WrongQuestion("path", path, "is not an absolute path of a folder", "give one such as /opt/ops-remediation/runtime")
     reason = unsafe(os.path.dirname(folder))
     if reason:
-        raise WrongQuestion("path", path, f"is no safe place: {reason}", "give a folder that only this user can write to")
+        raise WrongQuestion("path", path, f"is not safe: {reason}", "give a folder that only this user can write to")
     for place in (folder, f"{folder}.new", f"{folder}.old"):
         _must_be_ours(place)
     return folder
 
 
 def unsafe(path: str) -> str:
-    """Say who else could replace what lies at this path, or ""; folders that do not exist yet count as safe."""
+    """Return who else could replace this path, "" for nobody; folders that do not exist yet count as safe."""
     place = os.path.realpath(path)
     while True:
         with contextlib.suppress(FileNotFoundError):
@@ -241,14 +240,14 @@ def unsafe(path: str) -> str:
                 return f"{place} belongs to {user_name(status.st_uid)}"
             # In a folder like /tmp, others can add but not replace.
             if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-                return f"{place} may be written to by all users"
+                return f"all users may write to {place}"
         if place == "/":
             return ""
         place = os.path.dirname(place)
 
 
 def _must_be_ours(place: str) -> None:
-    """Raise WrongQuestion unless nothing is here, an empty folder, or what the marker says we made and nothing else."""
+    """Raise WrongQuestion unless the path is free, an empty folder, or holds only what the marker lists as made here."""
     if not os.path.lexists(place):
         return
     remedy = "move it away, or give another path"
@@ -264,7 +263,7 @@ def _must_be_ours(place: str) -> None:
 
 
 def _marker(place: str) -> dict[str, Any]:
-    """Return what the marker file says, {} when there is none of ours. It has no ``entries`` while the runtime is being built."""
+    """Return the content of the marker file, {} when there is none of ours. It has no ``entries`` while the runtime is being built."""
     try:
         with open(os.path.join(place, MARKER), encoding="utf-8") as file:
             marker = json.load(file)
@@ -273,13 +272,13 @@ def _marker(place: str) -> dict[str, Any]:
     return marker if isinstance(marker, dict) and marker.get("made_by") == MADE_BY else {}
 
 
-def look(folder: str) -> Found:
-    """Return what the runtime at a place holds."""
+def read_runtime(folder: str) -> Found:
+    """Return the runtime at a path."""
     marker = _marker(folder)
     python = os.path.join(folder, "bin", "python")
     if not marker or not os.path.exists(python):
         return Found()
-    seen = _answer_of([python, "-I", "-B", "-c", _LOOK], LOOK_WITHIN)
+    seen = _answer_of([python, "-I", "-B", "-c", _READ], READ_WITHIN)
     if not isinstance(seen, dict):
         return Found()
     version = ".".join(map(str, seen["version"]))
@@ -294,7 +293,7 @@ def look(folder: str) -> Found:
 
 
 def _answer_of(argv: Sequence[str], deadline: float) -> Any:
-    """Return what a small Python program prints as JSON, or the reason (a text) why it did not."""
+    """Return the JSON that a small Python program prints, or the reason (a text) why it printed none."""
     try:
         done = run(argv, deadline=deadline, env=_plain_environment())
     except OSError as error:
@@ -308,11 +307,11 @@ def _answer_of(argv: Sequence[str], deadline: float) -> Any:
         return lines[-1 if "Traceback" in done.stderr else 0][:200]
 
 
-# --- a Python to make it with
+# --- the Python that makes it
 
 
 def find_python(request: Request, pins: Mapping[str, Pin]) -> tuple[Interpreter, tuple[str, ...]]:
-    """Return the Python to use and the wheels that it needs from the wheelhouse. Raises WrongQuestion when none fits."""
+    """Return the Python to use, and the wheels that it needs from the wheelhouse. Raises WrongQuestion when none is suitable."""
     wheels = request.wheels or _wheels_in(request.wheelhouse)
     offline = bool(request.wheels or request.wheelhouse)
     refused: dict[str, str] = {}
@@ -338,29 +337,29 @@ def _wheels_in(folder: str) -> tuple[str, ...]:
             "wheelhouse",
             folder,
             f"cannot be read ({error.strerror})",
-            "give one that was built as the README of the role check_runtime says",
+            "give one that was built as the README of the role check_runtime describes",
         ) from error
 
 
 def _candidates() -> list[str]:
-    """Return the programs that may be a Python, newest first within the system's folders, then within PATH."""
+    """Return the possible Pythons, newest first in the folders of the system, then in PATH."""
     elsewhere = [folder for folder in os.environ.get("PATH", "").split(":") if os.path.isabs(folder) and folder not in FOLDERS]
     places = [os.path.join(folder, name) for group in (FOLDERS, elsewhere) for name in NAMES for folder in group]
     return [place for place in dict.fromkeys(places) if os.access(place, os.X_OK)]
 
 
 def _probed(program: str, *, given: bool) -> Interpreter | str:
-    """Return what a program says of itself, or why it cannot be used. given: an operator named it."""
+    """Return the Python that a program is, or the reason why it cannot be used. given: an operator named it."""
     path = program if os.path.isabs(program) else shutil.which(program)
     if path is None:
-        return "is not there"
-    said = _answer_of([path, "-sEB", "-c", _PROBE], PROBE_WITHIN)
-    if not isinstance(said, dict):
-        return str(said)
-    python = Interpreter(said["path"], (said["version"][0], said["version"][1]), said["machine"], said["musl"])
+        return "does not exist"
+    answer = _answer_of([path, "-sEB", "-c", _PROBE], PROBE_WITHIN)
+    if not isinstance(answer, dict):
+        return str(answer)
+    python = Interpreter(answer["path"], (answer["version"][0], answer["version"][1]), answer["machine"], answer["musl"])
     if python.version < OLDEST:
         return f"is Python {python.short}"
-    for place in (python.path, said["prefix"]):
+    for place in (python.path, answer["prefix"]):
         reason = unsafe(place) or ("" if given else _closed(place))
         if reason:
             return reason
@@ -368,7 +367,7 @@ def _probed(program: str, *, given: bool) -> Interpreter | str:
 
 
 def _closed(path: str) -> str:
-    """Say why other users could not run what root finds here; checks run as the user that owns what they read."""
+    """Return why other users could not run this path, "" when they can; checks run as the user that owns their files."""
     place = os.path.realpath(path)
     while os.geteuid() == 0 and place != "/":
         if not os.stat(place).st_mode & stat.S_IXOTH:
@@ -382,34 +381,34 @@ def _no_python(request: Request, refused: Mapping[str, str]) -> WrongQuestion:
     if request.python:
         return WrongQuestion("python", request.python, f"cannot be used ({seen})", "name a Python 3.10 or newer of this host, or none")
     if any("wheelhouse lacks" in reason for reason in refused.values()):
-        remedy = "build one for a Python of this host, as the README of the role check_runtime says"
+        remedy = "build one for a Python of this host, as the README of the role check_runtime describes"
         return WrongQuestion("wheelhouse", request.wheelhouse or "the given one", f"fits no Python of this host ({seen})", remedy)
     remedy = (
         "install one (Debian 12+ and Ubuntu 22+: apt install python3; RHEL 8+: dnf install python3.11), name one with python,"
-        " or let a checker ask instead (stack_checker)"
+        " or let a checker run the checks (stack_checker)"
     )
     return WrongQuestion("python", "", f"no Python 3.10 or newer was found here ({seen})", remedy)
 
 
-# --- making it
+# --- making the runtime
 
 
 def _plan(folder: str, request: Request, pins: Mapping[str, Pin]) -> tuple[Result, Interpreter | None]:
-    """Return what is to be done, and the Python to do it with; None when nothing is."""
-    found = look(folder)
+    """Return the planned result, and the Python that makes the runtime; None when nothing has to change."""
+    found = read_runtime(folder)
     wanted = {pin.name: pin.version for pin in pins.values()}
     before = _lines(found.version, found.installed)
     if found.whole and found.pins == wanted and _is_wanted_version(request, found.version):
-        message = f"{folder} is as wanted: Python {found.version}, {len(found.installed)} packages"
+        message = f"{folder} is up to date: Python {found.version}, {len(found.installed)} packages"
         return Result(False, message, f"{folder}/bin/python", found.version, found.installed, before, before), None
     python, wheels = find_python(request, pins)
-    message = f"{folder} {'is made anew' if before else 'is made'} with Python {python.short} ({python.path}): {len(pins)} packages"
+    message = f"{folder} {'is replaced' if before else 'is made'} with Python {python.short} ({python.path}): {len(pins)} packages"
     after = _lines(python.short, wanted)
     return Result(True, message, f"{folder}/bin/python", python.short, wanted, before, after, wheels), python
 
 
 def _is_wanted_version(request: Request, version: str) -> bool:
-    """Whether the Python that an operator named, if any, has this version."""
+    """Return whether the Python that an operator named, if any, has this version."""
     if not request.python:
         return True
     python = _probed(request.python, given=True)
@@ -425,23 +424,23 @@ def _lines(version: str, packages: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _as_made(planned: Result, folder: str) -> Result:
-    found = look(folder)
+    found = read_runtime(folder)
     return Result(
         True, planned.message, planned.interpreter, found.version, found.installed, planned.before, _lines(found.version, found.installed)
     )
 
 
 def _must_be_writable(folder: str) -> None:
-    """Raise ActionFailed where this user could not make the runtime."""
+    """Raise ActionFailed where this user may not make the runtime."""
     place = os.path.dirname(folder)
     while not os.path.isdir(place):
         place = os.path.dirname(place)
     if not os.access(place, os.W_OK | os.X_OK):
-        raise ActionFailed(f"path: {place} may not be written to by {user_name(os.geteuid())}; run as root, or give another path")
+        raise ActionFailed(f"path: {user_name(os.geteuid())} may not write to {place}; run as root, or give another path")
 
 
 def _make_parents(folder: str) -> list[str]:
-    """Make the folders above, readable for all; returns those that were not there, outermost first."""
+    """Make the missing parent folders, readable for all; return them, outermost first."""
     missing: list[str] = []
     place = os.path.dirname(folder)
     while not os.path.isdir(place):
@@ -451,7 +450,7 @@ def _make_parents(folder: str) -> list[str]:
 
 
 def _make_folder(place: str) -> bool:
-    """Make one folder that all may read; returns whether it was not there."""
+    """Make one folder that all may read; return whether it was missing."""
     try:
         os.mkdir(place, 0o755)
         os.chmod(place, 0o755)  # noqa: S103 - the umask may have taken that away
@@ -464,9 +463,9 @@ def _make_folder(place: str) -> bool:
 
 @contextlib.contextmanager
 def _alone(folder: str, patience: float) -> Iterator[list[str]]:
-    """Keep other runs away from this place: two hosts of an inventory may be one machine.
+    """Hold an exclusive lock on this path, because two hosts of an inventory may be the same machine.
 
-    Gives the folders above that were not there and were made.
+    Yields the parent folders that were made.
     """
     parent = os.path.dirname(folder)
     give_up = time.monotonic() + patience
@@ -477,9 +476,9 @@ def _alone(folder: str, patience: float) -> Iterator[list[str]]:
         try:
             while not _is_locked(descriptor):
                 if time.monotonic() > give_up:
-                    raise ActionFailed(f"path: another run has been busy beside {folder} for {patience:g} s; try again later")
+                    raise ActionFailed(f"path: another run has held the lock beside {folder} for {patience:g} s; try again later")
                 time.sleep(0.2)
-            # Whoever had the lock may have removed the folder.
+            # The previous holder of the lock may have removed the folder.
             if os.path.isdir(parent) and os.path.samestat(os.fstat(descriptor), os.stat(parent)):
                 yield made
                 return
@@ -488,7 +487,7 @@ def _alone(folder: str, patience: float) -> Iterator[list[str]]:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Try to lock; returns whether it worked."""
+    """Try to lock; return whether that succeeded."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -500,19 +499,19 @@ def _build(folder: str, request: Request, pins: Mapping[str, Pin], python: Inter
     new, old = f"{folder}.new", f"{folder}.old"
     give_up = time.monotonic() + request.timeout
     parents = list(made) or _marker(folder).get("parents", [])
-    told = {"made_by": MADE_BY, "parents": parents}
-    # A run that was ended may have left these.
+    marker = {"made_by": MADE_BY, "parents": parents}
+    # A killed run may have left these.
     _discard(new)
     _put_back(old, folder)
     _discard(old)
     try:
         _make_folder(new)
-        _write_marker(new, told)
+        _write_marker(new, marker)
         _fill(new, request, pins, python, lambda: give_up - time.monotonic())
         _settle(new, folder)
         wanted = {pin.name: pin.version for pin in pins.values()}
         entries = sorted(os.listdir(new))
-        _write_marker(new, {**told, "python": python.short, "pins": wanted, "installed": _installed(new), "entries": entries})
+        _write_marker(new, {**marker, "python": python.short, "pins": wanted, "installed": _installed(new), "entries": entries})
         if os.path.lexists(folder):
             os.rename(folder, old)
         os.rename(new, folder)
@@ -525,13 +524,13 @@ def _build(folder: str, request: Request, pins: Mapping[str, Pin], python: Inter
 
 
 def _put_back(old: str, folder: str) -> None:
-    """Use the former runtime again where no new one took its place."""
+    """Restore the former runtime where no new one replaced it."""
     if os.path.lexists(old) and not os.path.lexists(folder):
         os.rename(old, folder)
 
 
 def _discard(place: str) -> None:
-    """Remove what was made here, the marker last: what is left of it after an interruption is still known as ours."""
+    """Remove a runtime, the marker last, so that the rest after an interruption still counts as made here."""
     if not os.path.lexists(place):
         return
     try:
@@ -573,25 +572,25 @@ def _fill(new: str, request: Request, pins: Mapping[str, Pin], python: Interpret
             "--force-reinstall",
         ]
         _must_succeed("pip could not install the packages", [*pip, "install", *options, *source, "-r", file.name], left)
-    _must_succeed("the packages do not go together", [*pip, "check"], left)
+    _must_succeed("the packages conflict", [*pip, "check"], left)
     extra = sorted(name for name in _installed(new) if normalised(name) not in pins)
     if extra:
-        # What ensurepip brought along.
-        _must_succeed("pip could not remove what is not wanted", [*pip, "uninstall", "--yes", *extra], left)
+        # ensurepip installed these.
+        _must_succeed("pip could not remove unwanted packages", [*pip, "uninstall", "--yes", *extra], left)
 
 
 def _installed(place: str) -> Mapping[str, str]:
     """Return the packages of an environment by name. Raises ActionFailed when its Python does not run."""
-    found = _answer_of([os.path.join(place, "bin", "python"), "-I", "-B", "-c", _LOOK], LOOK_WITHIN)
+    found = _answer_of([os.path.join(place, "bin", "python"), "-I", "-B", "-c", _READ], READ_WITHIN)
     if not isinstance(found, dict):
         raise ActionFailed(f"the new runtime does not run: {found}")
     return found["installed"]
 
 
 def _pip(new: str, request: Request, pins: Mapping[str, Pin], python: Interpreter, left: Callable[[], float]) -> list[str]:
-    """Return how to call a pip that installs into the new environment."""
+    """Return the command of a pip that installs into the new environment. Raises ActionFailed when there is none."""
     inside = os.path.join(new, "bin", "python")
-    # From a wheelhouse, neither an index nor options of the host's configuration count.
+    # With a wheelhouse, the index and the options of the host's configuration are ignored.
     common = ["--no-input", "--disable-pip-version-check", *(["--isolated"] if request.wheelhouse else [])]
     wheel = next((name for name in _wheels_in(request.wheelhouse) if name.startswith("pip-")), None)
     if wheel:
@@ -600,12 +599,12 @@ def _pip(new: str, request: Request, pins: Mapping[str, Pin], python: Interprete
         return [inside, "-I", f"{place}/pip", *common]
     if _run([inside, "-I", "-m", "ensurepip"], left).code == 0:
         return [inside, "-I", "-m", "pip", *common]
-    told = re.match(r"pip (\d+)\.(\d+)", _run([python.path, "-I", "-B", "-m", "pip", "--version"], left).stdout)
-    if told and (int(told[1]), int(told[2])) >= PIP_FOR_OTHERS:
+    version = re.match(r"pip (\d+)\.(\d+)", _run([python.path, "-I", "-B", "-m", "pip", "--version"], left).stdout)
+    if version and (int(version[1]), int(version[2])) >= PIP_FOR_OTHERS:
         return [python.path, "-I", "-B", "-m", "pip", "--python", inside, *common]
     raise ActionFailed(
-        f"{python.path} brings no pip; install it (Debian and Ubuntu: apt install python{python.short}-venv), or use a wheelhouse,"
-        " which has its own (see the README of the role check_runtime, check_runtime_wheelhouse)"
+        f"{python.path} has no pip; install it (Debian and Ubuntu: apt install python{python.short}-venv), or use a wheelhouse,"
+        " which contains one (see the README of the role check_runtime, check_runtime_wheelhouse)"
     )
 
 
@@ -614,11 +613,11 @@ def _must_be_pinned(wheel: str, pins: Mapping[str, Pin]) -> None:
         digest = hashlib.sha256(file.read()).hexdigest()
     if "pip" not in pins or digest not in pins["pip"].hashes:
         name = os.path.basename(wheel)
-        raise WrongQuestion("wheelhouse", name, "is not the pip of the pins: its hash is none of theirs", "build the wheelhouse anew")
+        raise WrongQuestion("wheelhouse", name, "is not the pinned pip: its hash is not among the pins", "build the wheelhouse again")
 
 
 def _settle(new: str, folder: str) -> None:
-    """Take out what names the place of building: scripts for people, and a remark."""
+    """Remove the paths of the temporary folder: scripts that contain it, and its line in pyvenv.cfg."""
     scripts = os.path.join(new, "bin")
     for name in os.listdir(scripts):
         place = os.path.join(scripts, name)
@@ -640,7 +639,7 @@ def _must_succeed(problem: str, argv: Sequence[str], left: Callable[[], float]) 
 
 
 def _run(argv: Sequence[str], left: Callable[[], float]) -> Program:
-    """Run a program within the time that is left. Raises ActionFailed when it is not enough."""
+    """Run a program within the time that is left. Raises ActionFailed when that is not enough."""
     done = run(argv, deadline=max(0.1, left()), env=_pip_environment(), umask=0o022)
     if done.timed_out:
         raise ActionFailed("timeout: the runtime was not made in time; raise the limit, or use a wheelhouse where the index is slow")
@@ -648,32 +647,32 @@ def _run(argv: Sequence[str], left: Callable[[], float]) -> Program:
 
 
 def _complaint(done: Program) -> str:
-    """Return the lines that say most of a program's output: pip marks its errors."""
+    """Return the error lines of a program's output, or its last line; pip marks its errors."""
     lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
     errors = [line[len("ERROR:") :].strip() for line in lines if line.startswith("ERROR:")]
     return mask(" ".join(errors[:3] or lines[-1:] or [f"exit code {done.code}"]), limit=600)
 
 
 def _plain_environment() -> dict[str, str]:
-    """Return an environment that no Python is led astray by."""
+    """Return an environment without variables that change the behaviour of Python."""
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/")}
 
 
 def _pip_environment() -> dict[str, str]:
-    """Return the caller's environment (proxies, indexes, certificates) without what would lead pip to another place."""
-    led_astray = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_REQUIREMENT", "PIP_REQUIRE_VIRTUALENV")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name not in led_astray}
+    """Return the caller's environment (proxies, indexes, certificates) without variables that redirect pip."""
+    redirecting = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_REQUIREMENT", "PIP_REQUIRE_VIRTUALENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name not in redirecting}
     return {**kept, "PIP_USER": "0"}
 
 
-# --- removing it
+# --- removing the runtime
 
 
 def _remove(folder: str, request: Request, check_mode: bool) -> Result:
     places = [place for place in (folder, f"{folder}.new", f"{folder}.old") if os.path.lexists(place) and _marker(place)]
     if not places:
-        return Result(False, f"{folder} is not there")
-    found, parents = look(folder), _marker(places[0]).get("parents", [])
+        return Result(False, f"{folder} does not exist")
+    found, parents = read_runtime(folder), _marker(places[0]).get("parents", [])
     result = Result(True, f"{folder} is removed", before=_lines(found.version, found.installed) or ("a runtime that does not run",))
     if check_mode:
         return result

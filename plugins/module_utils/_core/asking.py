@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from .finding import Finding, from_error
 from .questions import Question
 from .source import Asked, read_all
 from .state import State
+from .times import rfc3339
 
 
 @dataclass
@@ -83,8 +83,8 @@ def _findings(question: Question, asked: Asked, answer: Answer) -> list[Finding]
 
 
 def _stamped(finding: Finding, asked: Asked, asked_from: str) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(asked.now, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return replace(finding, asked_from=asked_from, checked_at=moment, duration_ms=finding.duration_ms or asked.duration_ms).as_dict()
+    duration_ms = finding.duration_ms or asked.duration_ms
+    return replace(finding, asked_from=asked_from, checked_at=rfc3339(asked.now), duration_ms=duration_ms).as_dict()
 
 
 def _remember(questions: Sequence[Question], outcomes: Mapping[str, Outcome], state: State, answer: Answer) -> None:

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .errors import Busy, Crashed, NeedsUser, RemediationError, TooSlow, WrongQuestion, from_dict
+from .times import rfc3339
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -241,7 +242,7 @@ def _hold(path: str, deadline: float, *, unsigned: bool) -> None:
         time.sleep(0.05)
     if not unsigned:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}".encode(), 0)
+        os.pwrite(descriptor, f"process {os.getpid()} since {rfc3339(time.time())}".encode(), 0)
 
 
 def _signature(descriptor: int) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .._core.asking import Answer
 from .._core.errors import RemediationError
 
 Result = dict[str, Any]  # return keys; with ``failed`` and ``msg`` for a failure, and ``warnings``, a list of texts
@@ -25,6 +24,15 @@ class Module(Protocol):
 
     def exit_json(self, **values: Any) -> None:
         """End the module with a success."""
+
+
+class Answer(Protocol):
+    """The answer of the engine, ``_core.asking.Answer``, which a module that asks no checks need not ship."""
+
+    findings: list[dict[str, Any]]
+    wrong: list[str]
+    warnings: list[str]
+    expected: list[str]
 
 
 def run_module(module: Module, body: Callable[[], Mapping[str, Any]], failure: Callable[[RemediationError], Mapping[str, Any]]) -> None:

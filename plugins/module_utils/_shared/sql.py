@@ -27,6 +27,7 @@ from .._core.children import describe_crash
 from .._core.errors import Busy, Crashed, DriverMissing, RemediationError, WrongQuestion
 from .._core.masking import mask
 from .._core.references import read_secret, scrub
+from .._core.times import rfc3339
 from .sql_dialects import DIALECTS, Dialect, Target
 
 PROBE_WITHIN = 2.0  # seconds to find out, after a failure, how far the network lets us
@@ -213,8 +214,7 @@ def _behind_another_login(target: Target) -> dict[str, Any]:
 def refusal(target: Target, reason: str) -> dict[str, Any]:
     """Return what is kept of a refused login; ``moment``: epoch seconds."""
     now = datetime.now(timezone.utc)
-    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {**refusals.refusal(*_credentials(target)), "reason": reason, "at": at, "moment": now.timestamp()}
+    return {**refusals.refusal(*_credentials(target)), "reason": reason, "at": rfc3339(now), "moment": now.timestamp()}
 
 
 def _credentials(target: Target) -> tuple[str, ...]:

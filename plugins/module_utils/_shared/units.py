@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from typing import Any
+
+from .._core.times import rfc3339
 
 DAY = 86400.0  # seconds
 END_OF_TIME = 1e11  # epoch seconds; a later value is no time
@@ -31,4 +33,4 @@ def stamp(moment: Any) -> str | None:
     """Return a time (epoch seconds) as RFC 3339 in UTC, None for an unknown one."""
     if not is_number(moment) or not 0 < moment < END_OF_TIME:
         return None
-    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(moment)

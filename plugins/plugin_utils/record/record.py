@@ -24,6 +24,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.registry im
 from ansible_collections.ops.remediation.plugins.module_utils._areas.run.faults import fault
 from ansible_collections.ops.remediation.plugins.module_utils._core import finding as _finding
 from ansible_collections.ops.remediation.plugins.module_utils._core.masking import mask_all, strip_ansi
+from ansible_collections.ops.remediation.plugins.module_utils._core.times import rfc3339
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.actions import action_of
 from ansible_collections.ops.remediation.plugins.plugin_utils.record.folding import fold, identity
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import catalogue as faults_catalogue
@@ -109,7 +110,7 @@ class RunRecord:
 
     def acted(self, host: str, module: str, task: str, answer: Mapping[str, Any], *, check_mode: bool) -> None:
         """Note what a task's answer says was changed on a host, or would be in check mode."""
-        action = action_of(host, module, task, answer, check_mode=check_mode, at=_rfc3339(datetime.now(timezone.utc)))
+        action = action_of(host, module, task, answer, check_mode=check_mode, at=rfc3339(datetime.now(timezone.utc)))
         if action is not None:
             self._actions.append(action)
 
@@ -143,8 +144,8 @@ class RunRecord:
             "playbook": self.playbook,
             "check_mode": self.check_mode,
             "language": self.settings.language,
-            "started_at": _rfc3339(self.started),
-            "finished_at": _rfc3339(finished),
+            "started_at": rfc3339(self.started),
+            "finished_at": rfc3339(finished),
             "hosts": self._hosts(findings),
             "findings": findings,
             "actions": self._actions,
@@ -197,7 +198,7 @@ class RunRecord:
                 reason = self._failed.get(host) or "the run ended before this host was asked"
                 made.append((host, _finding.unknown("run.reach", reason)))
             made.extend((host, finding) for finding in self._unchecked(host))
-        moment = _rfc3339(datetime.now(timezone.utc))
+        moment = rfc3339(datetime.now(timezone.utc))
         return [{"host": host, **finding.as_dict(), "checked_at": moment, "asked_from": "localhost"} for host, finding in made]
 
     def _needs_telling(self, host: str) -> bool:
@@ -297,7 +298,7 @@ def _clean(finding: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("check", "area", "code", "asked_from", "unit", "checked_at"):
         kept[name] = strip_ansi(kept[name])[:MOST_OF_A_WORD]
     if not _MOMENT.fullmatch(kept["checked_at"]):
-        kept["checked_at"] = _rfc3339(datetime.now(timezone.utc))
+        kept["checked_at"] = rfc3339(datetime.now(timezone.utc))
     kept["subject"] = strip_ansi(kept["subject"])[: _finding.MOST_OF_A_NAME]
     kept["evidence"] = mask_all(kept["evidence"])
     kept["remedies"] = [str(remedy)[:MOST_OF_A_WORD] for remedy in kept["remedies"]]
@@ -341,7 +342,3 @@ def _tells_of_failure(finding: Mapping[str, Any]) -> bool:
 
 def _one_line(text: str) -> str:
     return " ".join(str(text).split())
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -333,5 +333,5 @@ def test_the_guard_refuses_misspelt_variables_only_where_a_playbook_is_strict(ac
     if refused:
         assert result["msg"] == (
             "emergency_rollback_evn (given with -e) is not a variable of this collection; did you mean emergency_rollback_env?"
-            " Nothing was touched: correct the name, or take the variable away"
+            " Nothing was changed: correct the name, or remove the variable"
         )

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..._core.children import call
 from ..._core.errors import ActionFailed, RemediationError, WrongQuestion
+from ..._core.times import rfc3339
 from .archive import delivered_sum, unpack
 from .files import Files, differences, digest_of, manifest_of, read_plain, sha256_of
 from .journal import Journal
@@ -187,8 +188,7 @@ class Backup:
         self.result.sha256 = digest_of(done["manifest"])
 
     def _write_manifest(self, path: str, manifest: dict[str, dict[str, Any]], **more: str) -> None:
-        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now()))
-        kept = {"made_at": made, "sha256": digest_of(manifest), **more, "files": manifest}
+        kept = {"made_at": rfc3339(self.now()), "sha256": digest_of(manifest), **more, "files": manifest}
         try:
             self.files.write(path + MANIFEST, json.dumps(kept, sort_keys=True).encode("utf-8", "surrogateescape"))
         except OSError as error:

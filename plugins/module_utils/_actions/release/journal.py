@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..._core.errors import ActionFailed, WrongQuestion
+from ..._core.times import rfc3339
 from .files import Files, sync
 
 BEGUN, STAGED, STOPPING, PLACED = "begun", "staged", "stopping", "placed"
@@ -82,7 +83,7 @@ class Journal:
 
     def note(self, identity: str, event: str, **details: Any) -> None:
         """Write one line and sync it to the disk. Raises ActionFailed when it cannot be written."""
-        entry = {"id": identity, "event": event, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **details}
+        entry = {"id": identity, "event": event, "at": rfc3339(time.time()), **details}
         self.files.before(f"journal {event}")
         try:
             self._append((json.dumps(entry) + "\n").encode("utf-8", "surrogateescape"))

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypedDict, cast
 from zoneinfo import ZoneInfo
 
+from ..._core.times import rfc3339
 from ..._shared.sql import Session
 
 SHOWN_AUTOMATIONS = 5
@@ -178,11 +179,7 @@ def _moment(value: Any) -> datetime | None:
 def _in_utc(value: Any, zone: ZoneInfo) -> Any:
     """Return the same with every local time as RFC 3339 in UTC."""
     if isinstance(value, datetime):
-        return _stamp(value if value.tzinfo else value.replace(tzinfo=zone))
+        return rfc3339(value if value.tzinfo else value.replace(tzinfo=zone))
     if isinstance(value, dict):
         return {name: _in_utc(one, zone) for name, one in value.items()}
     return [_in_utc(one, zone) for one in value] if isinstance(value, list) else value
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

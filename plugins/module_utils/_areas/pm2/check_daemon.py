@@ -11,8 +11,9 @@ from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
 from ..._shared.pm2_list import LIST_PARAMETERS, Listed
+from ..._shared.units import stamp
 from .blocked import denied
-from .evidence import MOST_NAMES, dump_problem, read_if_possible, stamp, where_of
+from .evidence import MOST_NAMES, dump_problem, read_if_possible, where_of
 from .faults import fault
 from .read_dump import DUMP
 from .read_list import LIST

@@ -18,8 +18,9 @@ from ..._core.finding import Finding, ok
 from ..._core.source import Asked, Source
 from ..._shared import kernel_log
 from ..._shared.pm2_list import LIST_PARAMETERS, WANTED_PARAMETERS, Listed, Process, Wanted, wanted
+from ..._shared.units import stamp
 from .blocked import blocked, unless_intruded
-from .evidence import argument, instances_of, read_if_possible, stamp, where_of, without_remedies
+from .evidence import argument, instances_of, read_if_possible, where_of, without_remedies
 from .faults import fault
 from .history import History, read_histories
 from .list_memory import watched_oom

@@ -15,8 +15,9 @@ from ..._core.check import Check
 from ..._core.finding import Finding, ok
 from ..._core.source import Asked
 from ..._shared.pm2_list import LIST_PARAMETERS, WANTED_PARAMETERS, Listed, Process, SocketMode, Wanted, saved_asleep, wanted
+from ..._shared.units import stamp
 from .blocked import blocked, unless_intruded
-from .evidence import MOST_NAMES, argument, dump_problem, stamp, where_of, without_remedies
+from .evidence import MOST_NAMES, argument, dump_problem, where_of, without_remedies
 from .faults import fault
 from .read_dump import DUMP, DumpEntry, DumpFile, Dumps
 from .read_list import LIST

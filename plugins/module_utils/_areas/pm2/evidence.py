@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from shlex import quote
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..._core.errors import RemediationError
 from ..._core.finding import Finding
 from ..._core.source import Asked
 from ..._shared.commands import command
-from ..._shared.pm2_list import END_OF_TIME, Listed, Process
+from ..._shared.pm2_list import Listed, Process
 
 MOST_NAMES = 20  # of each list of names in evidence
 
@@ -33,13 +32,6 @@ def where_of(asked: Asked, listed: Listed) -> dict[str, str]:
 def argument(text: str) -> dict[str, str]:
     """Return ``argument``, a name or path quoted for a shell, or nothing where the text needs no quotes."""
     return {"argument": quote(text)} if quote(text) != text else {}
-
-
-def stamp(moment: Any) -> str | None:
-    """Return a time (epoch seconds) as RFC 3339 in UTC, None when it is not known."""
-    if not isinstance(moment, (int, float)) or not 0 < moment < END_OF_TIME:
-        return None
-    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def read_if_possible(asked: Asked, source: str) -> Any:

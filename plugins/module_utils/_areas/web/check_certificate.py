@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
 from typing import Any
 
 from ..._core.check import Check
 from ..._core.finding import Finding, ok, unknown
 from ..._core.source import Asked
+from ..._core.times import rfc3339
 from ..._shared.units import DAY
 from .faults import fault
 from .parameters import ADDRESS, TIMEOUT
@@ -80,7 +80,7 @@ def _date_text(moment: float) -> str | None:
     """Return a time (epoch seconds) as RFC 3339 in UTC, None for one before 1970 or after the year 9999."""
     if not 0 < moment <= END_OF_TIME:
         return None
-    return datetime.fromtimestamp(moment, tz=timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(moment)
 
 
 CHECK = Check("web.certificate", "Is each certificate valid for long enough?", judge, (CERTIFICATES,), PARAMETERS, runs_on="web")

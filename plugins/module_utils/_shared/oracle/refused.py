@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from ..._core import refusals
+from ..._core.times import rfc3339
 from .targets import Target
 
 MOST_KEPT = 500
@@ -30,12 +31,7 @@ def account(target: Target) -> str:
 
 def refusal(target: Target) -> dict[str, str]:
     """Return what is kept of a target's refused credentials."""
-    return {**refusals.refusal(account(target), target.password), "at": _stamp()}
-
-
-def _stamp() -> str:
-    """Return this moment, RFC 3339 in UTC, with milliseconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**refusals.refusal(account(target), target.password), "at": rfc3339(time.time(), "milliseconds")}
 
 
 def held_since(target: Target, known: Mapping[str, Any]) -> str:

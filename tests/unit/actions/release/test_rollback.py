@@ -159,7 +159,7 @@ def test_a_release_that_is_a_link_to_elsewhere_is_told_and_not_taken(place, tmp_
     identity = name[-12:] if place.layout == "folder" else "20261119"
     reasons, line = refused(place, identity)
     assert reasons == ["unreadable"]
-    assert f"is a link to {elsewhere}; and a release cannot be a link; add" in line
+    assert f"is a link to {elsewhere}, and a release cannot be a link; add" in line
     assert any(f"{identity} (" in line and "is a link to" in line for line in _release.listing(place.request(None))["lines"])
 
 
@@ -376,7 +376,7 @@ def test_what_the_user_may_not_read_is_refused(place):
     ("options", "words"),
     [
         ({"app_dir": "opt/tank"}, "app_dir: 'opt/tank' is not the absolute path of a folder"),
-        ({"app_dir": "/nope/tank"}, "lies in a folder that does not exist"),
+        ({"app_dir": "/nope/tank"}, "is in a folder that does not exist"),
         ({"app_dir": "/etc/hostname"}, "is neither a folder nor a link to one"),
         ({"parts": ["backend", "page"]}, "is not among backend, worker, frontend, env"),
         ({"override": ["everything"]}, "override: 'everything' cannot be overridden; choose from open_run, same_release, damaged"),
