@@ -93,7 +93,9 @@ def environment_with(core: str, python: str) -> Path:
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
         (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
         argv = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", folder / "requirements.txt"]
-        subprocess.run(argv, check=True)
+        installed = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if installed.returncode:
+            sys.exit(f"versions: {core} cannot be installed: {installed.stderr.strip()[-1500:]}")
         (folder / "done").touch()
     return folder
 
