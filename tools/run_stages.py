@@ -53,7 +53,7 @@ STAGES = {
     "faults-sample": Stage([*FAULTS, "--rows", "sample"], 0.9, 80, replica="faults-sample"),
     "faults": Stage([*FAULTS, "--rows", "once"], 0.9, 640, replica="faults"),
     "faults-rest": Stage([*FAULTS, "--rows", "rest"], 0.9, 430, replica="faults-rest"),
-    "molecule": Stage([*MOLECULE, "--part", "roles"], 0.8, 240, in_containers=True),
+    "molecule": Stage([*MOLECULE, "--part", "roles"], 0.9, 350, in_containers=True),
     "molecule-rest": Stage([*MOLECULE, "--part", "modules"], 1.2, 500, in_containers=True),
     "container-faults": Stage(
         [*FAULTS, "--containers", "--rows", "once", "--lanes", "1"], 0.5, 200, in_containers=True, replica="faults-hosts"

@@ -19,7 +19,8 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
 
-from plugins.module_utils._areas.registry import REGISTERED  # noqa: E402 - found through the line above
+from plugins.module_utils._areas.catalogue import FAULTS as CATALOGUE  # noqa: E402 - found through the line above
+from plugins.module_utils._areas.registry import REGISTERED  # noqa: E402
 from tests.faults.breakages import BREAKAGES  # noqa: E402
 
 REPLICA = CHECKOUT / "tests" / "replica" / "replica"
@@ -189,6 +190,14 @@ def differs_in_containers(case: Case) -> bool:
 def asks_systemd(case: Case) -> bool:
     """Whether what is asked goes through the connection to a host of its own, or to its systemd."""
     return case.code.startswith("pm2.startup") or case.code in _OF_THE_CONNECTION
+
+
+def may_explain(cause: Case, case: Case) -> bool:
+    """Whether the fault of one row may be folded under that of another: made together, it would be no root."""
+    if cause.expected["severity"] > case.expected["severity"]:
+        return False
+    named = [follows.code for follows in CATALOGUE[case.code].follows if not follows.same_subject]
+    return cause.code in named or f"{CATALOGUE[cause.code].area}.*" in named
 
 
 def matches(patterns: list[str], text: str) -> list[str]:

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cases import CHECKOUT, INSTANCE, BenchError, Case, asks_systemd, cases, differs_in_containers, matches, replica
+from cases import CHECKOUT, INSTANCE, BenchError, Case, asks_systemd, cases, differs_in_containers, matches, may_explain, replica
 
 from tests.replica.fault_control import offers
 from tests.replica.paths import Paths
@@ -335,6 +335,8 @@ def disturb(case: Case, other: Case) -> bool:
     if case.area == other.area or (case.by_worker and other.by_worker):
         return True
     pairs = ((case, other), (other, case))
+    if any(may_explain(one, two) for one, two in pairs):
+        return True
     if any(logs(one) and (two.by_worker or two.area in NEED_APPLICATIONS) for one, two in pairs):
         return True
     return any(one.by_worker and one.area != "ses" and two.area == "oracle" for one, two in pairs)
@@ -365,7 +367,7 @@ def chosen_by(rows: str, kind: str, every: list[Case]) -> list[Case]:
     once = once_in_containers(every) if kind == "containers" else once_of_each_code(every)
     if rows == "sample":
         # The one that waits least; of those the first.
-        quick = sorted(once, key=lambda case: case.settle_s + A_RUN_S * runs_more([case]))
+        quick = sorted(once, key=lambda case: (case.settle_s, case.after_a_run, case.asked_before))
         once = list({case.area: case for case in reversed(quick)}.values())
     return [case for case in every if (case in once) == (rows != "rest")]
 

@@ -146,3 +146,12 @@ def test_a_lane_is_called_with_its_groups(runner, bench, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["run.py", "--json", str(tmp_path / "rows.json"), "pm2.stopped,ses.sandbox", "pm2.stopped:exited"])
     assert runner.main() == 0
     assert [[case.address for case in group] for group in ran] == [["pm2.stopped", "ses.sandbox"], ["pm2.stopped:exited"]]
+
+
+def test_what_may_be_folded_under_another_fault_is_not_made_with_it(runner, bench):
+    rows = {case.address: case for case in bench.cases()}
+    assert bench.may_explain(rows["ses.unreachable"], rows["backend.no_answer"])
+    assert runner.disturb(rows["backend.no_answer"], rows["ses.unreachable"])
+    assert not runner.disturb(rows["backend.di_error"], rows["ses.unreachable"])
+    # A readable dump explains no silent backend.
+    assert not bench.may_explain(rows["pm2.dump_readable"], rows["backend.no_answer"])
