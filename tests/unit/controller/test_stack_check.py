@@ -133,7 +133,7 @@ def test_a_variable_that_refers_to_what_is_undefined_is_named(act):
 
     result, sent = act(action, ASKED, stack_pm2_user="{{ nowhere }}", template=template)
     assert sent == []
-    assert result["msg"].startswith("stack_pm2_user: '(not shown)' refers to what is not defined ('nowhere' is undefined); define it")
+    assert result["msg"].startswith("stack_pm2_user: '(not shown)' refers to an undefined variable ('nowhere' is undefined); define it")
     assert result["expected"] == ["pm2.daemon"]
 
 
