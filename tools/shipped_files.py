@@ -13,8 +13,6 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 CHECKOUT = Path(__file__).resolve().parent.parent
 COLLECTIONS = CHECKOUT / ".cache" / "collections"
 FOLDER = COLLECTIONS / "ansible_collections/ops/remediation/plugins"
@@ -71,7 +69,8 @@ def main(arguments: list[str]) -> int:
         print(f"{name:<20} {payload.size / 1024:5.0f} kB  {len(payload.files):3} files")
     if "--write" in arguments:
         head = "---\n# Made by `python tools/shipped_files.py --write`: what Ansible sends to a host for each module.\n"
-        SNAPSHOT.write_text(head + yaml.safe_dump({name: payload.files for name, payload in made.items()}), encoding="utf-8")
+        lists = ("\n".join([f"{name}:", *(f"  - {file}" for file in payload.files)]) for name, payload in made.items())
+        SNAPSHOT.write_text(head + "\n".join(lists) + "\n", encoding="utf-8")
     return 0
 
 

@@ -16,17 +16,17 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 LISTED = yaml.safe_load((CHECKOUT / "tests/packaging/shipped_files.yml").read_text(encoding="utf-8"))
 ALL = "all"
-# The areas whose checks a module runs; it may ship the faults.py of others.
+# The areas whose checks a module runs, or whose readers an action uses; a module may ship the faults.py of others.
 AREAS = {
     "attachment_scan": {"attachments", "nas"},
     "check_runtime": set(),
     "host_check": {"host"},
     "log_scan": {"backend", "worker"},
     "oracle_connect_test": {"oracle"},
-    "pm2_control": set(),
-    "release_backup": set(),
-    "release_info": set(),
-    "release_rollback": set(),
+    "pm2_control": {"pm2"},
+    "release_backup": {"nginx", "pm2"},
+    "release_info": {"nginx", "pm2"},
+    "release_rollback": {"nginx", "pm2"},
     "ses_quota": {"ses"},
     "stack_check": ALL,
     "web_check": {"backend", "web"},
