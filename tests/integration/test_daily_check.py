@@ -19,7 +19,7 @@ from conftest import CHECKOUT
 SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
 AREAS = {"tank-app": ("pm2", "backend", "worker", "host", "logsdb", "oracle", "nas", "attachments", "ses"), "tank-web": ("nginx", "web")}
 LISTED = [
-    entry["check"]
+    entry if isinstance(entry, str) else entry["check"]
     for entry in yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]
 ]
 CHECKS = {host: {check for check in LISTED if check.split(".")[0] in areas} for host, areas in AREAS.items()}

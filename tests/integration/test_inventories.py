@@ -19,7 +19,7 @@ from inventory_rules import INVENTORIES, listed, uncommented, wrong_variables
 
 EXAMPLE = CHECKOUT / "inventories/example"
 LISTED = [
-    entry["check"]
+    entry if isinstance(entry, str) else entry["check"]
     for entry in yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]
 ]
 
