@@ -98,7 +98,7 @@ THING_UPPER = Source("AREA.THING", read, ("host",))
 AREA.no_answer:
   title:
     en: "AREA at {{ subject }} does not answer"
-    ko: "{{ subject }}의 AREA가 응답하지 않습니다"
+    ko: "{{ subject }}의 AREA가 응답하지 않음"
   cause:
     en: "{{ evidence.problem }}."
     ko: "{{ evidence.problem }}."
@@ -186,7 +186,7 @@ def register(area: str, question: str) -> None:
         f"\n\ndef _{area}() -> tuple[Check, ...]:\n    from .{area}.area import CHECKS\n\n    return CHECKS\n\n\nREGISTERED: ",
     )
     change(HOUSE / "_areas/registry.py", "}\n# All that", f'    "{area}": _{area},\n}}\n# All that')
-    change(HOUSE / "_areas/catalogue.py", "\nFAULTS: ", f"from .{area}.faults import FAULTS as {area.upper()}\n\nFAULTS: ")
+    add_import(HOUSE / "_areas/catalogue.py", f"from .{area}.faults import FAULTS as {area.upper()}")
     change(HOUSE / "_areas/catalogue.py", "    **RUN,\n", f"    **{area.upper()},\n    **RUN,\n")
     change(CHECKOUT / "roles/daily_check/defaults/main.yml", "daily_check_extra: []", f"  - {area}.{question}\ndaily_check_extra: []")
 
@@ -197,6 +197,16 @@ def change(path: Path, before: str, after: str) -> None:
     if text.count(before) != 1:
         sys.exit(f"new_area: {path.relative_to(CHECKOUT)} has no single {before!r}; add the area there by hand")
     path.write_text(text.replace(before, after), encoding="utf-8")
+    print(f"changed {path.relative_to(CHECKOUT)}")
+
+
+def add_import(path: Path, line: str) -> None:
+    """Add a relative import to a file whose relative imports stand in one block, one a line, in order."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    places = [number for number, one in enumerate(lines) if one.startswith("from .")]
+    block = slice(places[0], places[-1] + 1)
+    lines[block] = sorted([*lines[block], f"{line}\n"])
+    path.write_text("".join(lines), encoding="utf-8")
     print(f"changed {path.relative_to(CHECKOUT)}")
 
 

@@ -17,7 +17,10 @@ import yaml
 from conftest import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
-AREAS = {"tank-app": ("pm2", "backend", "worker", "host", "logsdb", "oracle", "nas", "attachments", "ses"), "tank-web": ("nginx", "web")}
+AREAS = {
+    "tank-app": ("pm2", "backend", "worker", "host", "logsdb", "oracle", "nas", "attachments", "ses", "redis"),
+    "tank-web": ("nginx", "web"),
+}
 LISTED = [
     entry["check"]
     for entry in yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]

@@ -14,6 +14,7 @@ from .nas.faults import FAULTS as NAS
 from .nginx.faults import FAULTS as NGINX
 from .oracle.faults import FAULTS as ORACLE
 from .pm2.faults import FAULTS as PM2
+from .redis.faults import FAULTS as REDIS
 from .run.faults import FAULTS as RUN
 from .ses.faults import FAULTS as SES
 from .web.faults import FAULTS as WEB
@@ -31,5 +32,6 @@ FAULTS: dict[str, Fault] = {
     **WEB,
     **HOST,
     **LOGSDB,
+    **REDIS,
     **RUN,
 }

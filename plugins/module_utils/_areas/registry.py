@@ -82,6 +82,12 @@ def _logsdb() -> tuple[Check, ...]:
     return CHECKS
 
 
+def _redis() -> tuple[Check, ...]:
+    from .redis.area import CHECKS
+
+    return CHECKS
+
+
 REGISTERED: questions.Registry = {
     "pm2": _pm2,
     "backend": _backend,
@@ -94,6 +100,7 @@ REGISTERED: questions.Registry = {
     "web": _web,
     "host": _host,
     "logsdb": _logsdb,
+    "redis": _redis,
 }
 # All that a finding may belong to: the areas that have checks, and the run itself.
 AREAS = (*REGISTERED, "run")

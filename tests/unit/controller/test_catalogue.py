@@ -41,7 +41,8 @@ TABLE = {
     " web.gateway_timeout web.certificate_expired"
     " nas.path_missing nas.no_permission nas.disk_90 attachments.batch_missing"
     " oracle.no_privilege oracle.needs_thick oracle.instant_client_missing"
-    " ses.throttled ses.reject_5 ses.account_probation ses.sandbox ses.identity_unverified ses.spf ses.dkim ses.mail_from",
+    " ses.throttled ses.reject_5 ses.account_probation ses.sandbox ses.identity_unverified ses.spf ses.dkim ses.mail_from"
+    " redis.no_answer redis.refused redis.read_only redis.memory_95",
     "P2": "pm2.memory_restart pm2.killed pm2.not_saved pm2.dump_differs pm2.startup_missing pm2.startup_wrong pm2.dump_readable pm2.runs_as_root"
     " backend.env_readable worker.unknown_error"
     " run.unreachable run.no_hosts run.check_unknown run.check_crashed run.check_timeout run.driver_missing run.credentials_held"
@@ -50,7 +51,7 @@ TABLE = {
     " attachments.not_found attachments.case_differs attachments.near_name attachments.duplicated attachments.empty attachments.unreadable"
     " attachments.damaged attachments.wrong_type attachments.extension attachments.bad_name attachments.no_name attachments.still_written"
     " ses.quota_80 ses.quota_forecast ses.rate_near_limit ses.bounce_5 ses.bounce_rising ses.complaint_01 ses.complaint_rising"
-    " ses.invalid_address",
+    " ses.invalid_address redis.loading redis.memory_80 redis.save_failed",
     "P3": "host.log_not_rotated host.port_open nginx.restarted web.certificate_30 web.headers_missing nas.writable attachments.retention"
     " ORA-28002 oracle.too_much_privilege ses.policy_too_wide ses.key_old",
 }

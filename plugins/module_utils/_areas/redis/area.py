@@ -1,0 +1,10 @@
+# Copyright: the ops.remediation maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The area redis: its checks."""
+
+from __future__ import annotations
+
+from . import check_ping
+
+CHECKS = (check_ping.CHECK,)
