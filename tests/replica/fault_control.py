@@ -70,6 +70,7 @@ def clear_all(replica: Replica, paths: Paths) -> None:
     replica.restore_attachments()
     replica.install_boot_unit()
     replica.restore_web()
+    replica.restore_parts()
     restart_and_settle(replica, "backend", "worker")
     _remember(paths, [])
 

@@ -101,6 +101,10 @@ class Replica(ABC):
         """Put nginx's configuration and certificate there as they were delivered; start nginx, or reload it where they were not so."""
 
     @abstractmethod
+    def restore_parts(self) -> None:
+        """Have the parts of parts/ as they were delivered; nothing to do where there are none."""
+
+    @abstractmethod
     def stop_logsdb(self) -> None:
         """Stop LogsDB's server; returns when it has ended."""
 

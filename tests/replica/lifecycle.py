@@ -224,8 +224,7 @@ def _start_parts(replica: LocalReplica) -> None:
     wait_until(lambda: _page_served(replica), _START_S, f"nginx does not serve {replica.facts['web_url']}")
     pm2_processes.ensure_healthy(replica)
     host_parts.ensure(paths, account)
-    for part in parts():
-        part.restore(replica.place(part))
+    replica.restore_parts()
 
 
 def _write_facts(replica: LocalReplica) -> None:

@@ -169,6 +169,10 @@ class LocalReplica(Replica):
         elif changed:
             self.web.reload()
 
+    def restore_parts(self) -> None:
+        for part in parts():
+            part.restore(self.place(part))
+
     def stop_logsdb(self) -> None:
         self.database.stop()
 

@@ -171,6 +171,9 @@ class ContainerReplica(Replica):
         self.hosts.inside(APP_HOST, {"settings": vars(settings)})
         self.restore_web()
 
+    def restore_parts(self) -> None:
+        """No part of parts/ is here."""
+
     def restore_web(self) -> None:
         self.hosts.inside(WEB_HOST, {})
 
