@@ -100,8 +100,8 @@ def run_together(together: list[Case], home: str, clean_run: str) -> list[Row]:
     if any(case.after_a_run for case in together):
         daily_check(home)
     with contextlib.ExitStack() as made:
-        # Cleared in the order in which they were made: what needs the worker at work waits until Oracle, which comes first, answers again.
-        for case in reversed(together):
+        # Oracle is cleared first (what is added last): what needs the worker at work waits until Oracle answers again.
+        for case in sorted(together, key=lambda case: case.area == "oracle"):
             made.callback(case.clear)
         # What the worker must be at work for comes before what takes its work away.
         for case in sorted(together, key=lambda case: not case.by_worker):
