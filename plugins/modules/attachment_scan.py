@@ -46,7 +46,8 @@ options:
       - V(present) only checks.
       - V(renamed) renames where the match is unambiguous, then checks again. It needs a writable mount, and should be approved by a person.
       - V(undone) gives the files of all renames of the same O(state_dir) their old names back. It checks nothing, and uses no other options than
-        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and the task fails; run it again when it is mounted.
+        O(deadline) and O(rename_as). While the file system that held a file is not mounted, that file stays in the journal and
+        the task fails; run it again when it is mounted.
     type: str
     choices: [present, renamed, undone]
     default: present

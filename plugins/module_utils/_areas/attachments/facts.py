@@ -116,7 +116,8 @@ class Summary(PackedDetails):
     """The judged part of a reading.
 
     complete: whether every folder answered. listed: whether wanted names were given. counts: by outcome; codes: by code; examples: rows by
-    code; groups: outcomes by customer group. details are cut to the number in the settings. files: in all folders. read: files whose contents were read; unread: those that the time did not reach.
+    code; groups: outcomes by customer group. details are cut to the number in the settings. files: in all folders. read: files
+    whose contents were read; unread: those that the time did not reach.
     """
 
     at: float
