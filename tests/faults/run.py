@@ -161,8 +161,11 @@ def judge(case: Case, row: Row, code: int, record: dict[str, Any], causes: set[s
     if first is None or first["code"] != cause:
         row.problem += f" first root is {first['code'] if first else 'missing'}"
         return
+    # The same fault may show twice: in the worker's log, and, once enough mails have failed, in LogsDB. The row is about one of them.
+    same = [finding for finding in in_area if finding["code"] == cause]
+    first = next((finding for finding in same if finding["subject"] == case.subject), first)
     if cause != case.code:
-        first = folded_under(first, case.code, record)
+        first = folded_under(same, case.code, record)
         if first is None:
             row.problem += f" nothing is folded under {cause}"
             return
@@ -175,9 +178,10 @@ def judge(case: Case, row: Row, code: int, record: dict[str, Any], causes: set[s
         row.problem += " " + "; ".join([*wrong, *unread])
 
 
-def folded_under(root: dict[str, Any], code: str, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the finding of a code that follows from a root."""
-    return next((finding for finding in record["findings"] if finding["code"] == code and finding["follows_from"] == root["id"]), None)
+def folded_under(roots: list[dict[str, Any]], code: str, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the finding of a code that follows from one of these roots."""
+    ids = {root["id"] for root in roots}
+    return next((finding for finding in record["findings"] if finding["code"] == code and finding["follows_from"] in ids), None)
 
 
 def wrong_facts(case: Case, finding: dict[str, Any], code: int) -> list[str]:
