@@ -61,6 +61,7 @@ def _templates() -> tuple[Check, ...]:
 
 
 REGISTERED["templates"] = _templates
+AREAS = (*REGISTERED, "run")
 """
 EXTRA = [{"check": "templates.plain"}, {"check": "templates.driver"}]
 
