@@ -116,7 +116,7 @@ def test_a_wrong_password_is_tried_once_and_told_by_nobody(play, tmp_path, repli
         [one["follows_from"] for one in run.record["findings"] if one["code"] == "run.credentials_held"] for run in (first, second, third)
     ]
     assert held == [[], [by_check(second, "logsdb.reach")["id"]], []]
-    assert "not tried again before it changes" in by_check(second, "logsdb.reach")["texts"]["en"]["cause"]
+    assert "not tried again until it changes" in by_check(second, "logsdb.reach")["texts"]["en"]["cause"]
     kept = "".join(path.read_text() for path in (tmp_path / "state").glob("*.json"))
     assert "refused" in kept
     assert PLANTED not in kept

@@ -145,7 +145,7 @@ def test_every_fault_is_found_in_one_run_and_a_password_tried_once(play, invento
 
     second = play(inventory=str(path))
     held = next(one for one in second.record["findings"] if (one["check"], one["subject"]) == ("oracle.connect", "password"))
-    assert (held["code"], "not tried again before they change" in held["texts"]["en"]["cause"]) == ("ORA-01017", True)
+    assert (held["code"], "not tried again until they change" in held["texts"]["en"]["cause"]) == ("ORA-01017", True)
     assert [attempt["outcome"] for attempt in databases["well"].control.logins(user="TANK")] == ["ORA-01017"]
     assert held_back(first.record) == {}
     assert held_back(second.record)["password"] == held["id"]

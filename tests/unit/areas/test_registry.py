@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("area", registry.REGISTERED)
@@ -20,3 +25,8 @@ def test_each_check_is_of_the_area_that_lists_it(area):
 
 def test_each_fault_is_of_an_area():
     assert {fault.area for fault in FAULTS.values()} == set(registry.AREAS)
+
+
+def test_the_schema_of_the_run_record_knows_each_area():
+    schema = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
+    assert set(registry.AREAS) <= set(schema["properties"]["findings"]["items"]["properties"]["area"]["enum"])
