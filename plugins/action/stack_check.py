@@ -12,13 +12,9 @@ same task: a further task would cost every host a third of a second, even those 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleUndefinedVariable
@@ -34,9 +30,6 @@ from ansible_collections.ops.remediation.plugins.plugin_utils.run import paramet
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.module_answer import ALWAYS
 
 KEPT = (*ALWAYS, "findings")
-BUILD_WITHIN = 30.0  # seconds that building the module's archive may take; it takes half a second
-KILLED_WITHIN = 1.0
-POLL = 0.01
 COMMAND_NOT_FOUND = 127  # exit code of a shell
 
 
@@ -121,28 +114,9 @@ class ActionModule(ActionBase):
         if validated.error_messages:
             return {"failed": True, "msg": "; ".join(validated.error_messages)}
         try:
-            with self._module_being_built(task_vars):
-                return ask_here(
-                    validated.validated_parameters, ArgumentSpecValidator, _registry.REGISTERED, read_only=self._task.check_mode
-                )
+            return ask_here(validated.validated_parameters, ArgumentSpecValidator, _registry.REGISTERED, read_only=self._task.check_mode)
         except Exception as error:
             return {"failed": True, "msg": describe_crash(error)}
-
-    @contextlib.contextmanager
-    def _module_being_built(self, task_vars: dict[str, Any]) -> Iterator[None]:
-        """Build the archive of the module in a child process during the checks, for the task that runs on the hosts next.
-
-        Ansible builds it once in a run, in half a second; the task that needs the module reports a failure.
-        """
-        child = os.fork()
-        if not child:
-            with contextlib.suppress(BaseException):
-                self._configure_module(module_name="ops.remediation.stack_check", module_args={"checks": []}, task_vars=task_vars)
-            os._exit(0)
-        try:
-            yield
-        finally:
-            _end(child)
 
     def _is_controller(self, task_vars: dict[str, Any]) -> bool:
         """Return whether the task is delegated to this machine, as this user, with this Python and no special environment."""
@@ -155,27 +129,6 @@ class ActionModule(ActionBase):
             and not any(self._task.environment or [])
             and self._templar.template(python) == sys.executable
         )
-
-
-def _end(child: int) -> None:
-    """Wait for the child that builds. Kill it when it hangs, and abandon it when it still does not end (a dead file system)."""
-    if not _has_ended(child, BUILD_WITHIN):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        _has_ended(child, KILLED_WITHIN)
-
-
-def _has_ended(child: int, within: float) -> bool:
-    end = time.monotonic() + within
-    while True:
-        try:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return True
-        except ChildProcessError:
-            return True
-        if time.monotonic() >= end:
-            return False
-        time.sleep(POLL)
 
 
 def _parts(checks: Sequence[Mapping[str, Any]], questions: Sequence[Question], runtime: str) -> list[tuple[list[Any], str]]:

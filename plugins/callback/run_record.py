@@ -29,6 +29,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
+from ansible_collections.ops.remediation.plugins.plugin_utils.run import build_ahead
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.version import VERSION
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render
 
@@ -83,10 +84,12 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     _record: record.RunRecord  # from the start of the playbook on
+    _builder = 0  # process id of what builds a module ahead
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin a record; tasks learn from the environment that somebody keeps one."""
         self._record = record.RunRecord(os.path.basename(playbook._file_name), VERSION)
+        self._builder = build_ahead.begin(playbook)
         # Each task of each host is a fork of this process: what is imported here is not imported again in every one.
         _registry.every()
         self._publish()
@@ -121,6 +124,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
+        build_ahead.end(self._builder)
         if not self._record.is_ours:
             return
         document = self._record.document()

@@ -170,11 +170,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry
 from ansible_collections.ops.remediation.plugins.module_utils._core.stack_check import ARGUMENTS, ask_here
+from ansible_collections.ops.remediation.plugins.module_utils._modules import archive_imports
 from ansible_collections.ops.remediation.plugins.module_utils._modules.run_module import run_module
 
 
 def main() -> None:
     """Ask the checks, and return their findings."""
+    archive_imports.compile_once()
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(
         module,

@@ -4,8 +4,6 @@
 """What the bench asks of attachments: a million files against find, the product's own size, whole plays against
 ansible.builtin.find, and a slow mount.
 
-`python tests/bench/attachment_rows.py [rows...]` runs these rows alone: million, product, plays, slow. It prints what the
-machine is doing, since both sides of a ratio are measured in turn in one run.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from table import FRESH, Row
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT)]
@@ -73,7 +71,7 @@ def read(folder: Path, collections: Path, options: dict[str, Any]) -> dict[str, 
     """Read in a bounded child of a Python of its own, as the module does; what was measured there."""
     path = folder / "options.json"
     path.write_text(json.dumps({"answer_within": 250, "details": 10, **options}), encoding="utf-8")
-    command = [sys.executable, "-c", _READ, str(collections), str(path)]
+    command = [*FRESH, sys.executable, "-c", _READ, str(collections), str(path)]
     return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout)
 
 
@@ -87,15 +85,10 @@ def timed(argv: list[str]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def state_of_the_machine() -> str:
-    """Say what the machine does besides, since it is not ours alone."""
-    return f"{os.cpu_count()} cores, load {' '.join(f'{one:.1f}' for one in os.getloadavg())}"
-
-
 # --- a million files
 
 
-def million(folder: Path, collections: Path, row: Callable[..., Any], rounds: int = 5) -> list[Any]:
+def million(folder: Path, collections: Path, rounds: int = 5) -> list[Row]:
     """1,000,000 files in 200 folders, 10,000 wanted names: against find -type f and find -printf, memory, and linear cost."""
     root = folder / "million"
     sizes = (10_000, 100_000, 1_000_000)
@@ -130,12 +123,12 @@ def million(folder: Path, collections: Path, row: Callable[..., Any], rounds: in
     cpu = statistics.median(pair[0]["cpu"] / pair[3] for pair in pairs)
     print(f"  CPU time, ours / find -type f: {cpu:.2f}")
     rows.append(
-        row("1,000,000 files, 10,000 wanted / find -type f", ours, plain, statistics.median(p[0]["seconds"] / p[1] for p in pairs), 2.0)
+        Row("1,000,000 files, 10,000 wanted / find -type f", ours, plain, statistics.median(p[0]["seconds"] / p[1] for p in pairs), 2.0)
     )
-    rows.append(row("the same / find -printf '%s %f'", ours, printf, statistics.median(p[0]["seconds"] / p[2] for p in pairs), 1.0))
-    rows.append(row("the same, memory in MB / 200", peak, 200.0, peak / 200, 1.0))
+    rows.append(Row("the same / find -printf '%s %f'", ours, printf, statistics.median(p[0]["seconds"] / p[2] for p in pairs), 1.0))
+    rows.append(Row("the same, memory in MB / 200", peak, 200.0, peak / 200, 1.0))
     a_file = [walls[size] / size for size in sizes]
-    rows.append(row("walk a file, 1,000,000 / 100,000 files", a_file[2] * 1e6, a_file[1] * 1e6, a_file[2] / a_file[1], 1.5))
+    rows.append(Row("walk a file, 1,000,000 / 100,000 files", a_file[2] * 1e6, a_file[1] * 1e6, a_file[2] / a_file[1], 1.5))
     shutil.rmtree(root)
     return rows
 
@@ -154,7 +147,7 @@ def _fill(root: Path, number: int, each: int) -> None:
 # --- the product's own size
 
 
-def product(folder: Path, collections: Path, row: Callable[..., Any], rounds: int = 7) -> list[Any]:
+def product(folder: Path, collections: Path, rounds: int = 7) -> list[Row]:
     """10,000 files in one folder, 1,000 wanted names: seconds inside the module with contents judged, and matches a second without."""
     from tests.replica.attachments import _FORMATS
 
@@ -177,16 +170,16 @@ def product(folder: Path, collections: Path, row: Callable[..., Any], rounds: in
     )
     shutil.rmtree(root)
     return [
-        row("10,000 files, 1,000 wanted with contents / 0.3 s", seconds, 0.3, seconds / 0.3, 1.0),
-        row("a match in ms / 20 ms", each * 1000, 20.0, each / 0.02, 0.5),
-        row("10,000 matches a second / ours", 10_000.0, 1 / each, 10_000 * each, 1.0),
+        Row("10,000 files, 1,000 wanted with contents / 0.3 s", seconds, 0.3, seconds / 0.3, 1.0),
+        Row("a match in ms / 20 ms", each * 1000, 20.0, each / 0.02, 0.5),
+        Row("10,000 matches a second / ours", 10_000.0, 1 / each, 10_000 * each, 1.0),
     ]
 
 
 # --- whole plays
 
 
-def plays(folder: Path, _collections: Path, row: Callable[..., Any], rounds: int = 3) -> list[Any]:
+def plays(folder: Path, _collections: Path, rounds: int = 3) -> list[Row]:
     """200,000 files: the play with this module against one with ansible.builtin.find that asks the same."""
     root = folder / "plays"
     make_files(root, 200_000, 40)
@@ -216,7 +209,7 @@ def plays(folder: Path, _collections: Path, row: Callable[..., Any], rounds: int
             measured[play.name].append(time.perf_counter() - started)
     shutil.rmtree(root)
     seconds, reference = statistics.median(measured["ours.yml"]), measured["stock.yml"][0]
-    return [row("play over 200,000 files / ansible.builtin.find", seconds, reference, seconds / reference, 1 / 20)]
+    return [Row("play over 200,000 files / ansible.builtin.find", seconds, reference, seconds / reference, 1 / 20)]
 
 
 def _python() -> str:
@@ -288,7 +281,7 @@ mfusepy.FUSE(Slow(), sys.argv[1], foreground=True, nothreads=False, ro=True)
 """.replace("{{", "{").replace("}}", "}")
 
 
-def slow(folder: Path, collections: Path, row: Callable[..., Any], rounds: int = 3) -> list[Any]:
+def slow(folder: Path, collections: Path, rounds: int = 3) -> list[Row]:
     """A mount that takes 5 ms for each operation: folders read by many threads against one after the other."""
     if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         print("bench: the slow mount is left out: it needs root and /dev/fuse")
@@ -310,7 +303,7 @@ def slow(folder: Path, collections: Path, row: Callable[..., Any], rounds: int =
             server.terminate()
             server.wait(timeout=20)
     ours, reference = statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
-    return [row("slow mount, folders in parallel / one by one", ours, reference, statistics.median(a / b for a, b in pairs), 1 / 3)]
+    return [Row("slow mount, folders in parallel / one by one", ours, reference, statistics.median(a / b for a, b in pairs), 1 / 3)]
 
 
 _WALK = """
@@ -335,34 +328,6 @@ def _walk(collections: Path, mount: Path, readers: int) -> float:
 PARTS = {"million": million, "product": product, "plays": plays, "slow": slow}
 
 
-def rows(folder: Path, collections: Path, row: Callable[..., Any], parts: list[str] | None = None) -> list[Any]:
-    """Return the rows of the bench; ``row`` makes one of name, ours, reference, ratio and bar."""
-    made = []
-    for part in parts or list(PARTS):
-        print(f"attachments, {part}: {state_of_the_machine()}", flush=True)
-        for one in PARTS[part](folder, collections, row):
-            print(
-                f"{one.name:<52} {one.ours:>9.4f}   {one.reference:>9.4f}    ratio {one.ratio:>7.4f}  bar {one.bar:<5.3g} {'ok' if one.within else 'OVER'}",
-                flush=True,
-            )
-            made.append(one)
-    return made
-
-
-@dataclass
-class _Row:
-    name: str
-    ours: float
-    reference: float
-    ratio: float
-    bar: float
-
-    @property
-    def within(self) -> bool:
-        return self.ratio <= self.bar
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        done = rows(Path(name), CHECKOUT / ".cache" / "collections", _Row, sys.argv[1:] or None)
-    sys.exit(0 if all(one.within for one in done) else 1)
+def rows(folder: Path, collections: Path, part: str) -> list[Row]:
+    """Return the rows of one of PARTS."""
+    return PARTS[part](folder, collections)

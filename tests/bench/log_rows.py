@@ -14,9 +14,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from table import FRESH, Row
 
 SIZE = 500 * 1000 * 1000
 NEW = 1000 * 1000  # bytes that are appended before the second run, in whole lines
@@ -82,7 +83,7 @@ def write_log(path: Path, size: int = SIZE) -> None:
 
 def scan(collections: Path, log: Path, state: Path) -> dict[str, Any]:
     """Scan in a Python of its own, as a module is; what it measured of itself."""
-    command = [sys.executable, "-c", _MEASURE, str(collections), str(log), str(state)]
+    command = [*FRESH, sys.executable, "-c", _MEASURE, str(collections), str(log), str(state)]
     return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
 
 
@@ -112,16 +113,11 @@ def measure(folder: Path, collections: Path, rounds: int = 5, size: int = SIZE) 
     return {"seconds": seconds, "grep": grep, "mb": peak, "second": second["seconds"]}
 
 
-def rows(folder: Path, collections: Path, row: Callable[..., Any]) -> list[Any]:
-    """Return the three rows of the bench; ``row`` makes one of name, ours, reference, ratio and bar."""
+def rows(folder: Path, collections: Path) -> list[Row]:
+    """Return the three rows of the bench."""
     told = measure(folder, collections)
-    made = [
-        row("log scan of 500 MB / grep -cE", told["seconds"], told["grep"], told["seconds"] / told["grep"], 2.0),
-        row("log scan of 500 MB, memory in MB / 60", told["mb"], 60.0, told["mb"] / 60, 1.0),
-        row("log scan, second run with 1 MB new / 0.2 s", told["second"], 0.2, told["second"] / 0.2, 1.0),
+    return [
+        Row("log scan of 500 MB / grep -cE", told["seconds"], told["grep"], told["seconds"] / told["grep"], 2.0),
+        Row("log scan of 500 MB, memory in MB / 60", told["mb"], 60.0, told["mb"] / 60, 1.0),
+        Row("log scan, second run with 1 MB new / 0.2 s", told["second"], 0.2, told["second"] / 0.2, 1.0),
     ]
-    for one in made:
-        print(
-            f"{one.name:<52} {one.ours:>9.4f}   {one.reference:>9.4f}    ratio {one.ratio:>7.4f}  bar {one.bar:<5.3g} {'ok' if one.within else 'OVER'}"
-        )
-    return made

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from table import FRESH, Row
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
@@ -37,7 +38,7 @@ def measure(folder: Path, collections: Path) -> dict[str, Any]:
             "rounds": ROUNDS,
             "folder": str(folder / "state"),
         }
-        command = [sys.executable, str(Path(__file__).with_name("oracle_measure.py")), str(collections)]
+        command = [*FRESH, sys.executable, str(Path(__file__).with_name("oracle_measure.py")), str(collections)]
         done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise SystemExit(f"bench: oracle_measure.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -46,17 +47,12 @@ def measure(folder: Path, collections: Path) -> dict[str, Any]:
         server.stop()
 
 
-def rows(folder: Path, collections: Path, row: Callable[..., Any]) -> list[Any]:
-    """Return the rows of the bench; ``row`` makes one of name, ours, reference, ratio and bar."""
+def rows(folder: Path, collections: Path) -> list[Row]:
+    """Return the rows of the bench."""
     told = measure(folder, collections)
-    made = [
-        row("Oracle connect test, 10 accounts / the slowest", *told["distinct"], 1.3),
-        row("Oracle connect test, 10 of one account / the slowest", *told["shared"], 2.2),
-        row("Oracle connect test of one / driver's own", *told["one"], 1.5),
-        row("Oracle connect test, memory in MB / 70", told["mb"], 70.0, told["mb"] / 70, 1.0),
+    return [
+        Row("Oracle connect test, 10 accounts / the slowest", *told["distinct"], 1.3),
+        Row("Oracle connect test, 10 of one account / the slowest", *told["shared"], 2.2),
+        Row("Oracle connect test of one / driver's own", *told["one"], 1.5),
+        Row("Oracle connect test, memory in MB / 70", told["mb"], 70.0, told["mb"] / 70, 1.0),
     ]
-    for one in made:
-        print(
-            f"{one.name:<52} {one.ours:>9.4f}   {one.reference:>9.4f}    ratio {one.ratio:>7.4f}  bar {one.bar:<5.3g} {'ok' if one.within else 'OVER'}"
-        )
-    return made

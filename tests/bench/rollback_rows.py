@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from table import Row
+
 ROUNDS = 5
 BAR = 1.5
 PAUSE = 0.01  # seconds between two looks at the health check
@@ -74,8 +76,8 @@ class Module:
     roll_back: Callable[..., Any]
 
 
-def rows(folder: Path, facts: Mapping[str, Any], module: Module, row: Callable[..., Any]) -> list[Any]:
-    """Return the row of the bench; row makes one."""
+def rows(folder: Path, facts: Mapping[str, Any], module: Module) -> list[Row]:
+    """Return the row of the bench."""
     app = Path(facts["app_dir"])
     other = app.with_name(f"{app.name}-backup-202601010000")
     subprocess.run(["cp", "-a", app, other], check=True)
@@ -96,18 +98,15 @@ def rows(folder: Path, facts: Mapping[str, Any], module: Module, row: Callable[.
             if path != app and path.stat().st_ino != delivered:
                 subprocess.run(["rm", "-rf", str(path)], check=True)
     ratio = statistics.median(ours / reference for ours, reference in pairs)
-    one = row(
-        "rollback, health away / PM2's own stop and start",
-        statistics.median(ours for ours, _ in pairs),
-        statistics.median(reference for _, reference in pairs),
-        ratio,
-        BAR,
-    )
-    print(
-        f"{one.name:<52} {one.ours:>9.4f} s {one.reference:>9.4f} s  ratio {ratio:>7.4f}  bar {BAR:<5.3g} {'ok' if one.within else 'OVER'}",
-        flush=True,
-    )
-    return [one]
+    return [
+        Row(
+            "rollback, health away / PM2's own stop and start",
+            statistics.median(ours for ours, _ in pairs),
+            statistics.median(reference for _, reference in pairs),
+            ratio,
+            BAR,
+        )
+    ]
 
 
 def away(facts: Mapping[str, Any], function: Callable[[], None]) -> float:

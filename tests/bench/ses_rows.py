@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from table import FRESH, Row
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT))
@@ -52,8 +52,8 @@ cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=now - datetime.t
 """
 
 
-def rows(folder: Path, collections: Path, row: Callable[..., Any]) -> list[Any]:
-    """Return the rows of the bench; ``row`` makes one of name, ours, reference, ratio and bar."""
+def rows(folder: Path, collections: Path) -> list[Row]:
+    """Return the rows of the bench."""
     aws = Aws(folder / "aws")
     try:
         key, secret = aws.people.keys["tank-monitor"]
@@ -61,21 +61,20 @@ def rows(folder: Path, collections: Path, row: Callable[..., Any]) -> list[Any]:
         keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": aws.url}
         environment = {**os.environ, **keys, "PYTHONPATH": os.pathsep.join([str(collections), os.environ.get("PYTHONPATH", "")])}
         module = _module(folder, aws)
-        ours = lambda: _run([sys.executable, "-m", "ansible_collections.ops.remediation.plugins.modules.ses_quota", module], environment)  # noqa: E731
+        asks = [sys.executable, "-m", "ansible_collections.ops.remediation.plugins.modules.ses_quota", module]
+        ours = lambda: _run(asks, environment)  # noqa: E731
         one = _compare(
-            row, "ses_quota / import boto3 and one get_send_quota", ours, lambda: _run([sys.executable, "-c", _ONE], environment), 2.0
+            "ses_quota / import boto3 and one get_send_quota", ours, lambda: _run([sys.executable, "-c", _ONE], environment), 2.0
         )
         aws.do("fault.set", {"kind": "slow", "seconds": FAR_AWAY})
         name = f"ses_quota / one by one with boto3, {FAR_AWAY:g} s a call"
-        made = [one, _compare(row, name, ours, lambda: _run([sys.executable, "-c", _ALL], environment), 1.0)]
-        megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        made.append(row("ses_quota, memory in MB / 120", megabytes, float(MOST_MB), megabytes / MOST_MB, 1.0))
+        made = [one, _compare(name, ours, lambda: _run([sys.executable, "-c", _ALL], environment), 1.0)]
+        peak = folder / "ses-peak"
+        _run([*FRESH, "--peak", str(peak), *asks], environment)
+        megabytes = int(peak.read_text(encoding="ascii")) / 1024
+        made.append(Row("ses_quota, memory in MB / 120", megabytes, float(MOST_MB), megabytes / MOST_MB, 1.0))
     finally:
         aws.close()
-    for one in made:
-        print(
-            f"{one.name:<52} {one.ours:>9.4f}   {one.reference:>9.4f}    ratio {one.ratio:>7.4f}  bar {one.bar:<5.3g} {'ok' if one.within else 'OVER'}"
-        )
     return made
 
 
@@ -100,18 +99,18 @@ def _run(argv: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise SystemExit(f"bench: {argv[1:3]} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}")
-    if "ses_quota" in argv[2]:
+    if any("ses_quota" in word for word in argv):
         bad = [finding["code"] for finding in json.loads(done.stdout)["findings"] if finding["status"] != "ok"]
         if bad:
             raise SystemExit(f"bench: SES is not well: {bad}")
 
 
-def _compare(row: Callable[..., Any], name: str, ours: Callable[[], None], reference: Callable[[], None], bar: float) -> Any:
+def _compare(name: str, ours: Callable[[], None], reference: Callable[[], None], bar: float) -> Row:
     ours()
     reference()
     pairs = [(_seconds(ours), _seconds(reference)) for _round in range(ROUNDS)]
     first, second = (statistics.median(values) for values in zip(*pairs))
-    return row(name, first, second, statistics.median(one / other for one, other in pairs), bar)
+    return Row(name, first, second, statistics.median(one / other for one, other in pairs), bar)
 
 
 def _seconds(function: Callable[[], None]) -> float:
