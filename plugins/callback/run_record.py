@@ -29,9 +29,15 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.ops.remediation.plugins.module_utils._areas import registry as _registry
 from ansible_collections.ops.remediation.plugins.plugin_utils.record import record
-from ansible_collections.ops.remediation.plugins.plugin_utils.run import build_ahead
+from ansible_collections.ops.remediation.plugins.plugin_utils.run import build_ahead, playbook_tasks
 from ansible_collections.ops.remediation.plugins.plugin_utils.run.version import VERSION
 from ansible_collections.ops.remediation.plugins.plugin_utils.texts import render
+
+GUARD = "ops.remediation.run_guard"
+NOTHING_RAN = (
+    "nothing was checked: no host of the inventory was in this run, and not even its first task ran; see the warnings above about the"
+    " inventory, and look at it with ansible-inventory -i <inventory> --graph and at the --limit of this run"
+)
 
 
 def _result_of(task_result: Any) -> dict[str, Any]:
@@ -84,11 +90,13 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     _record: record.RunRecord  # from the start of the playbook on
+    _guarded = False  # whether the playbook is one of this collection
     _builder = 0  # process id of what builds a module ahead
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Begin a record; tasks learn from the environment that somebody keeps one."""
         self._record = record.RunRecord(os.path.basename(playbook._file_name), VERSION)
+        self._guarded = playbook_tasks.names_module(playbook, GUARD)
         self._builder = build_ahead.begin(playbook)
         # Each task of each host is a fork of this process: what is imported here is not imported again in every one.
         _registry.every()
@@ -123,9 +131,12 @@ class CallbackModule(CallbackBase):
             self._record.unreachable(host, reason)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Write and print. A run that is not one of this collection's (no guard, no findings) stays silent."""
+        """Write and print. A playbook of others stays silent; one of this collection that ran no task has failed."""
         build_ahead.end(self._builder)
         if not self._record.is_ours:
+            if self._guarded:
+                self._display.error(NOTHING_RAN)
+                raise SystemExit(1)  # Ansible ends a run without hosts as if all were well
             return
         document = self._record.document()
         place = None

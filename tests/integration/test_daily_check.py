@@ -182,6 +182,14 @@ def test_a_limit_that_leaves_no_host(play):
     assert play("--limit", "nosuchhost").code != 0
 
 
+def test_a_limit_on_an_inventory_that_is_empty(play, tmp_path):
+    # Ansible itself ends such a run with 0, before the first task.
+    (tmp_path / "empty.yml").write_text("all: {}\n")
+    run = play("--limit", "app1", inventory=str(tmp_path / "empty.yml"))
+    assert run.code == 1
+    assert "nothing was checked: no host of the inventory was in this run" in run.output
+
+
 def test_a_limit_keeps_guard_and_verdict(play):
     run = play("--limit", "tank-app")
     assert run.code == 0

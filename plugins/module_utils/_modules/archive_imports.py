@@ -41,7 +41,8 @@ def _spec(name: str, folder: str, archive: zipimport.zipimporter) -> ModuleSpec 
     except zipimport.ZipImportError:
         return None
     place = f"{folder}/{name.rpartition('.')[2]}"
-    spec = ModuleSpec(name, archive, origin=f"{place}/__init__.py" if package else f"{place}.py", is_package=package)
+    loader: Any = archive  # typeshed does not know it as a loader
+    spec = ModuleSpec(name, loader, origin=f"{place}/__init__.py" if package else f"{place}.py", is_package=package)
     spec.has_location = True
     if package:
         spec.submodule_search_locations = [place]
@@ -51,4 +52,4 @@ def _spec(name: str, folder: str, archive: zipimport.zipimporter) -> ModuleSpec 
 def compile_once() -> None:
     """Let what is imported from now on be compiled once."""
     if ArchiveFinder not in sys.meta_path:
-        sys.meta_path.insert(0, ArchiveFinder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, ArchiveFinder)

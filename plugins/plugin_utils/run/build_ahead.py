@@ -20,12 +20,12 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible import constants, context
 from ansible.release import __version__ as ansible_version
+from ansible_collections.ops.remediation.plugins.plugin_utils.run.playbook_tasks import names_module
 
 MODULE = "ops.remediation.stack_check"
 BUILD_WITHIN = 30  # seconds
@@ -37,7 +37,7 @@ PLUGINS = Path(__file__).resolve().parents[2]
 
 def begin(playbook: Any) -> int:
     """Start the child where a play of ``playbook`` asks checks; returns its process id, 0 without one."""
-    if not _asks_checks(playbook):
+    if not names_module(playbook, MODULE):
         return 0
     try:
         child = os.fork()
@@ -66,25 +66,6 @@ def _has_ended(child: int) -> bool:
         return bool(os.waitpid(child, os.WNOHANG)[0])
     except ChildProcessError:
         return True
-
-
-def _asks_checks(playbook: Any) -> bool:
-    """Whether a task of the playbook, or of a role that it names, is stack_check. What it includes at run time is not seen."""
-    return any(
-        getattr(task, "resolved_action", None) == MODULE or task.action == MODULE
-        for play in playbook.get_plays()
-        for block in [*play.tasks, *(block for role in play.roles for block in role.get_task_blocks())]
-        for task in _tasks(block)
-    )
-
-
-def _tasks(entry: Any) -> Iterator[Any]:
-    """Yield the tasks of a block, those of the blocks within it too, or the task that ``entry`` is."""
-    if not hasattr(entry, "block"):
-        yield entry
-        return
-    for inner in [*entry.block, *entry.rescue, *entry.always]:
-        yield from _tasks(inner)
 
 
 def _provide() -> None:
@@ -131,8 +112,10 @@ def _keep(ansibles: Path, shelf: Path, kept: Path) -> None:
     for file in ansibles.glob("*stack_check*"):
         if file.suffix != ".lock":
             shutil.copy(file, new)
-    with contextlib.suppress(OSError):  # another run was faster
+    try:
         new.rename(kept)
+    except OSError:  # another run was faster
+        shutil.rmtree(new, ignore_errors=True)
     for old in sorted(shelf.iterdir(), key=lambda folder: -folder.stat().st_mtime)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 

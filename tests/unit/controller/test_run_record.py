@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,7 +53,7 @@ DOORS = {
 def callback(monkeypatch):
     monkeypatch.setenv(record.VERDICT_VARIABLE, "")
     made = run_record.CallbackModule()
-    made.v2_playbook_on_start(SimpleNamespace(_file_name="site.yml"))
+    made.v2_playbook_on_start(SimpleNamespace(_file_name="site.yml", get_plays=list))
     return made
 
 
@@ -176,6 +177,19 @@ def test_what_changed_nothing_and_what_others_change_is_no_action(callback, acti
 def test_a_playbook_of_others_stays_silent(callback):
     callback.v2_runner_on_ok(result({"changed": True, "actions": ["restart worker (1)"]}, "ops.remediation.pm2_control"))
     assert not callback._record.is_ours
+
+
+@pytest.mark.parametrize(("action", "fails"), [("ops.remediation.run_guard", True), ("ansible.builtin.ping", False)])
+def test_a_playbook_of_this_collection_that_ran_no_task_fails(monkeypatch, action, fails):
+    monkeypatch.setenv(record.VERDICT_VARIABLE, "")
+    guard = SimpleNamespace(block=[SimpleNamespace(action=action)], rescue=[], always=[])
+    made = run_record.CallbackModule()
+    made.v2_playbook_on_start(SimpleNamespace(_file_name="site.yml", get_plays=lambda: [SimpleNamespace(tasks=[guard], roles=[])]))
+    said = []
+    monkeypatch.setattr(made._display, "error", said.append)
+    with pytest.raises(SystemExit) if fails else contextlib.nullcontext():
+        made.v2_playbook_on_stats(None)
+    assert said == ([run_record.NOTHING_RAN] if fails else [])
 
 
 def test_the_short_name_of_a_module_counts_too(callback):

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -161,18 +159,6 @@ def test_a_checker_that_is_the_controller_is_asked_in_this_process(act, tmp_path
 )
 def test_any_other_checker_is_asked_by_the_module(act, differs):
     assert act(action, ASKED, **{**CONTROLLER, **THIS_PYTHON, **differs})[1]
-
-
-def test_a_module_that_is_not_built_in_time_holds_nobody_up(monkeypatch):
-    monkeypatch.setattr(action, "BUILD_WITHIN", 0.2)
-    made = action.ActionModule.__new__(action.ActionModule)
-    made._configure_module = lambda **options: time.sleep(60)
-    began = time.monotonic()
-    with made._module_being_built({}):
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-    assert 0.2 <= time.monotonic() - began < 30  # not the minute
-    assert children
-    assert not os.path.exists(f"/proc/{children[-1]}")
 
 
 def test_a_wrong_argument_fails_in_this_process_as_in_the_module(act):
