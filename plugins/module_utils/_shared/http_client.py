@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An HTTP client for checks: one GET request, bounded in time and in bytes as a whole.
 
-Standard library only; no proxy of the environment is used. A server that sends a byte a second is cut off. Certificates are not judged unless
-the caller gives a context that does. Times are seconds, sizes are bytes.
+Standard library only; no proxy of the environment is used. A server that sends a byte a second is cut off. Any certificate is accepted:
+web.certificate is the check that judges them. Times are seconds, sizes are bytes.
 """
 
 from __future__ import annotations
@@ -117,18 +117,16 @@ def get(
     address: str | None = None,
     max_body: int = MAX_BODY,
     redirects: int = MAX_REDIRECTS,
-    context: ssl.SSLContext | None = None,
 ) -> Answer:
     """Request an address and return the answer; redirects are followed within the same time.
 
     within: seconds for everything. address: connect to this address instead of to the host of the url; the host's name is still sent.
-    max_body: a longer body is cut. redirects: how many are followed; with 0, a redirect is an answer like any other. context: judges the
-    certificate of the server; without it, any certificate is accepted.
+    max_body: a longer body is cut. redirects: how many are followed; with 0, a redirect is an answer like any other.
     Never raises for what a server does; raises WrongQuestion for a url that is not a web address.
     """
     started = time.monotonic()
     end = started + within
-    answer = _get_once(url, end, address, max_body, context)
+    answer = _get_once(url, end, address, max_body)
     followed = 0
     while redirects and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("location"):
         if followed == redirects:
@@ -137,7 +135,7 @@ def get(
         followed += 1
         target = urljoin(answer.url, answer.headers["location"])
         try:
-            answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body, context)
+            answer = _get_once(target, end, address if _same_host(target, answer.url) else None, max_body)
         except WrongQuestion:
             answer.problem, answer.detail = NONSENSE, "a redirect to what is no address of the web"
             break
@@ -167,11 +165,11 @@ def _same_host(one: str, other: str) -> bool:
     return urlsplit(one).hostname == urlsplit(other).hostname
 
 
-def _get_once(url: str, end: float, address: str | None, max_body: int, context: ssl.SSLContext | None) -> Answer:
+def _get_once(url: str, end: float, address: str | None, max_body: int) -> Answer:
     scheme, host, port, target = split(url)
     answer = Answer(url)
     try:
-        with open_connection(scheme, host, port, end, address, context) as connection:
+        with open_connection(scheme, host, port, end, address) as connection:
             _send(connection, host, port if port != {"http": 80, "https": 443}[scheme] else None, target, end)
             _receive(connection, answer, end, max_body)
     except (OSError, http.client.HTTPException, ValueError) as error:
