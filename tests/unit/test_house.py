@@ -21,6 +21,20 @@ FLOORS = ("_core", "_shared", "_areas", "_actions", "_modules")
 PUBLIC = "faults"
 # Files of _areas that know all areas.
 TABLES = ("registry", "catalogue")
+# Who connects by TCP, so that a time limit, several addresses and each kind of failure are handled once.
+CONNECTS = "module_utils/_shared/tcp.py"
+NETWORK_CALLS = ("socket", "create_connection", "getaddrinfo", "gethostbyname", "gethostbyname_ex")
+# Calls elsewhere, each with the reason why it is no TCP connection.
+NO_TCP = {
+    ("module_utils/_shared/pm2_rpc.py", "socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)"): "PM2 listens on a Unix socket",
+    ("module_utils/_shared/dns.py", "socket.socket(family, socket.SOCK_DGRAM)"): "UDP: all queries over one socket",
+    ("module_utils/_areas/host/read_clock.py", "socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)"): "NTP is UDP",
+    ("module_utils/_areas/host/read_clock.py", "socket.socket(family, kind, protocol)"): "NTP is UDP: the kind is that of the line above",
+    (
+        "module_utils/_areas/nginx/ports.py",
+        "socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)",
+    ): "binds a UDP socket to learn whether an address is this machine's, and connects to nothing",
+}
 
 
 def imports(path: Path) -> Iterator[tuple[str, ...]]:
@@ -81,6 +95,19 @@ def test_an_area_has_its_parts(area):
     assert {path.name for path in folder.iterdir()} >= {"__init__.py", "faults.py", "texts.yml"}
     for check in registry.REGISTERED.get(area, tuple)():
         assert (folder / f"check_{check.id.partition('.')[2]}.py").is_file(), f"{check.id} has no file of its name"
+
+
+def test_one_file_connects_by_tcp():
+    found = set()
+    for path in sorted((CHECKOUT / "plugins").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.func if isinstance(node, ast.Call) else None
+            if isinstance(name, ast.Attribute) and ast.unparse(name.value) == "socket" and name.attr in NETWORK_CALLS:
+                found.add((path.relative_to(CHECKOUT / "plugins").as_posix(), ast.unparse(node)))
+            # What is imported by name would not be found above.
+            assert not (isinstance(node, ast.ImportFrom) and node.module == "socket"), f"{path}: import socket, and nothing from it"
+    assert {path for path, _call in found} >= {CONNECTS}
+    assert {(path, call) for path, call in found if path != CONNECTS} == set(NO_TCP)
 
 
 def test_packages_are_empty_and_names_are_nobody_elses():

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 from .._core.errors import DriverMissing, WrongQuestion
+from . import tcp
 
 NEXT_SERVER_AFTER = 1.0  # seconds without an answer
 LARGEST = 4096
@@ -147,13 +148,15 @@ def _over_tcp(query: Any, server: tuple[str, int], until: float) -> DnsAnswer:
     import dns.message
 
     try:
-        with socket.create_connection(server, timeout=max(0.1, until - time.monotonic())) as connection:
+        connection, _address = tcp.connect(*server, max(until, time.monotonic() + 0.1))
+        with connection:
             wire = query.to_wire()
             connection.sendall(struct.pack("!H", len(wire)) + wire)
             (length,) = struct.unpack("!H", _exactly(connection, 2, until))
             return _answer(query, dns.message.from_wire(_exactly(connection, length, until)))
     except (OSError, struct.error, dns.exception.DNSException, ValueError) as error:
-        return {"state": "failed", "values": [], "said": f"over TCP: {type(error).__name__}"}
+        reason = error.__cause__ if isinstance(error, tcp.NotConnected) else error
+        return {"state": "failed", "values": [], "said": f"over TCP: {type(reason).__name__}"}
 
 
 def _exactly(connection: socket.socket, count: int, until: float) -> bytes:

@@ -13,7 +13,6 @@ import contextlib
 import importlib.util
 import re
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from .._core.errors import Busy, Crashed, DriverMissing, RemediationError, Wrong
 from .._core.masking import mask
 from .._core.references import read_secret, scrub
 from .._core.times import rfc3339
+from . import tcp
 from .sql_dialects import DIALECTS, Dialect, Target
 
 PROBE_WITHIN = 2.0  # seconds to find out, after a failure, how far the network lets us
@@ -36,6 +36,14 @@ SAID = 240  # characters kept of a driver's message
 # A login with a refused password counts towards the lock of the account, so it is never repeated. A login to an account that is
 # locked or expired does not count, and the database administrator ends both without a change of the credentials.
 REFUSALS = ("password",)
+# How far the network let us when no connection was made: (stage, reason).
+_NETWORK: dict[tcp.State, tuple[str, str]] = {
+    "name": ("name", "not_resolved"),
+    "timeout": ("network", "timeout"),
+    "refused": ("network", "refused"),
+    "denied": ("network", "unreachable"),
+    "unreachable": ("network", "unreachable"),
+}
 LOGIN = "login"  # the one account of a memory, and what its lock is called
 
 # Messages of drivers and servers (English and Korean), with the stage that was reached and the reason.
@@ -418,16 +426,12 @@ def _explained(target: Target, error: Any, late: bool = False) -> Unreachable:
 def _network(target: Target) -> tuple[str, str]:
     """Return how far the network lets us to a server whose driver gave up: (stage, reason)."""
     try:
-        with socket.create_connection((target.host, target.port), timeout=PROBE_WITHIN):
-            return "network", "connects"
-    except socket.gaierror:
-        return "name", "not_resolved"
-    except ConnectionRefusedError:
-        return "network", "refused"
-    except (TimeoutError, socket.timeout):  # two kinds before Python 3.10
-        return "network", "timeout"
-    except OSError:
-        return "network", "unreachable"
+        addresses = tcp.resolve(target.host, target.port)  # a slow name server takes nothing of the time to connect
+        connection, _address = tcp.connect_to(addresses, time.monotonic() + PROBE_WITHIN)
+    except tcp.NotConnected as error:
+        return _NETWORK[error.state]
+    connection.close()
+    return "network", "connects"
 
 
 def _short(target: Target, error: Any) -> str:

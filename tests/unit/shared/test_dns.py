@@ -82,6 +82,14 @@ def test_asking_again_over_tcp_ends_in_time():
     assert answers["example.com TXT"]["state"] == "failed"
 
 
+def test_a_closed_port_of_tcp_is_named():
+    import dns.message
+
+    query = dns.message.make_query("example.com", "TXT")
+    found = shared_dns._over_tcp(query, ("127.0.0.1", 1), time.monotonic() + 1)
+    assert found == {"state": "failed", "values": [], "said": "over TCP: ConnectionRefusedError"}
+
+
 def test_a_forged_answer_is_not_taken():
     """The first answers are about another name, or are no DNS messages."""
     import dns.message

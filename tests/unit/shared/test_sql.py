@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
+from typing import get_args
 from urllib.parse import quote
 
 import pytest
@@ -21,7 +22,7 @@ from ansible_collections.ops.remediation.plugins.module_utils._areas.logsdb impo
 from ansible_collections.ops.remediation.plugins.module_utils._core import children as _process
 from ansible_collections.ops.remediation.plugins.module_utils._core import state as _state
 from ansible_collections.ops.remediation.plugins.module_utils._core.errors import Crashed, DriverMissing, RemediationError, WrongQuestion
-from ansible_collections.ops.remediation.plugins.module_utils._shared import sql
+from ansible_collections.ops.remediation.plugins.module_utils._shared import sql, tcp
 
 from ..areas.logsdb.helpers import SEOUL, make_database, parameters, read_sqlite
 
@@ -201,6 +202,17 @@ def test_what_databases_say(text, stage, reason):
     target = sql.Target("postgresql", "", 0, "l", "m", 1.0, 1.0)
     found = sql._explained(target, SimpleNamespace(orig=text))
     assert (found.stage, found.reason) == (stage, reason)
+
+
+@pytest.mark.parametrize("state", get_args(tcp.State))
+def test_how_far_the_network_lets_us(state, monkeypatch):
+    def fail(*_arguments):
+        raise tcp.NotConnected(state, OSError(1, "x"))
+
+    monkeypatch.setattr(tcp, "resolve", fail)
+    target = sql.target_of(parameters(dialect="postgresql", host="db", port=1, database="logs"))
+    expected = {"name": ("name", "not_resolved"), "timeout": ("network", "timeout"), "refused": ("network", "refused")}
+    assert sql._network(target) == expected.get(state, ("network", "unreachable"))
 
 
 # --- what a refused login means

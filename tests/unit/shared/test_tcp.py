@@ -118,9 +118,28 @@ def test_the_last_failure_counts(silent):
     with pytest.raises(tcp.NotConnected) as raised:
         tcp.connect_to(addresses, soon(0.4))
     assert raised.value.state == "refused"
+    with pytest.raises(tcp.NotConnected) as raised:
+        tcp.connect_to(addresses, soon(0.4), first_failure=True)
+    assert (raised.value.state, raised.value.address) == ("timeout", "127.0.0.1")
+
+
+def test_the_cause_is_the_systems_error():
+    assert isinstance(failure("127.0.0.1", 1).__cause__, ConnectionRefusedError)
+
+
+def test_a_family_that_the_kernel_lacks_leaves_the_next(server):
+    lacking = 99999  # no such family, as AF_INET6 is none where the kernel was started without it
+    port = server.getsockname()[1]
+    connection, address = tcp.connect_to([tcp.Address(lacking, ("::1", port)), tcp.Address(socket.AF_INET, ("127.0.0.1", port))], soon())
+    connection.close()
+    assert address.place == f"127.0.0.1:{port}"
+    with pytest.raises(tcp.NotConnected) as raised:
+        tcp.connect_to([tcp.Address(lacking, ("::1", port))], soon())
+    assert raised.value.state == "unreachable"
 
 
 def test_addresses_are_few_and_each_once(monkeypatch):
     rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number // 2}", 1)) for number in range(20)]
     monkeypatch.setattr(tcp.socket, "getaddrinfo", lambda *_arguments, **_options: rows)
     assert [address.text for address in tcp.resolve("x", 1)] == ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert len(tcp.resolve("x", 1, 16)) == 10

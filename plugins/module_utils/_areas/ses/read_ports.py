@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
-import socket
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from ..._core.errors import WrongQuestion
+from ..._shared import tcp
 from .facts import Port
 
 REACH_WITHIN = 3.0  # seconds
+_STATES: dict[tcp.State, str] = {"name": "no_name", "timeout": "silent"}  # any other one is "refused": the system has said why
 
 
 def places(region: str, endpoints: Mapping[str, str], smtp_endpoint: str | None) -> dict[str, tuple[str, int]]:
@@ -39,31 +36,11 @@ def reach(role: str, host: str, port: int, until: float, ports: dict[str, Port])
     end = min(until, started + REACH_WITHIN)
     ports[role] = {"place": place, "state": "silent", "said": "", "waited": REACH_WITHIN}
     try:
-        addresses = list(dict.fromkeys(info[4] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-    except OSError as error:
-        said = str(error.strerror or error)
-        ports[role] = {"place": place, "state": "no_name", "said": said, "waited": round(time.monotonic() - started, 1)}
+        connection, _address = tcp.connect(host, port, end)
+    except tcp.NotConnected as error:
+        state = _STATES.get(error.state, "refused")
+        said = "timed out" if state == "silent" else error.detail
+        ports[role] = {"place": place, "state": state, "said": said, "waited": round(time.monotonic() - started, 1)}
         return
-    said = ""
-    for address in addresses:
-        said = _connect(address, end)
-        if not said:
-            ports[role] = {"place": place, "state": "open", "said": "", "waited": round(time.monotonic() - started, 2)}
-            return
-        if time.monotonic() >= end:
-            break
-    state = "silent" if said == "timed out" else "refused"
-    ports[role] = {"place": place, "state": state, "said": said, "waited": round(time.monotonic() - started, 1)}
-
-
-def _connect(address: tuple[Any, ...], end: float) -> str:
-    """Return the error of a connection, "" for none."""
-    family = socket.AF_INET6 if ":" in str(address[0]) else socket.AF_INET
-    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as one, selectors.DefaultSelector() as selector:
-        one.setblocking(False)
-        code = one.connect_ex(address)
-        selector.register(one, selectors.EVENT_WRITE)
-        if code and not selector.select(max(0.0, end - time.monotonic())):
-            return "timed out"
-        code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        return os.strerror(code) if code else ""
+    connection.close()
+    ports[role] = {"place": place, "state": "open", "said": "", "waited": round(time.monotonic() - started, 2)}

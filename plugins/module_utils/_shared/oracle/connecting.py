@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._core.errors import Busy
+from .. import tcp
 from . import client, probe, refused
 from .gates import Gate, passed, stuck
 from .outcome import COUNTED, Outcome
-from .probe import STRANGERS, Address
+from .probe import STRANGERS
 from .progress import WAITS, Abandoned, Failed, NotTried, Progress, Run, begin, stage
 from .targets import Target
 
@@ -41,9 +42,9 @@ def connected(run: Run, progress: Progress) -> Any:
         with run.changed:
             progress.answer["protocol"] = protocol
     with stage(run, progress, "tcp") as until:
-        connection, address = probe.connect(addresses, until)
+        connection, address = tcp.connect_to(addresses, until, first_failure=True)
     with run.changed:
-        progress.answer["address"] = address.text
+        progress.answer["address"] = address.place
     with stage(run, progress, "listener") as until:
         peer, banner = probe.look_at(connection, tls=protocol == "tcps", until=until)
         if peer == probe.CLOSED and protocol == "tcp" and probe.speaks_tls(address, until):
@@ -93,13 +94,13 @@ def _note_where_it_ended(run: Run, progress: Progress, name: str) -> None:
             times[name] = round(times.get(name, 0.0) + times.pop("login"), 1)
 
 
-def _pass_the_gate(run: Run, progress: Progress, addresses: Sequence[Address]) -> Gate:
+def _pass_the_gate(run: Run, progress: Progress, addresses: Sequence[tcp.Address]) -> Gate:
     """Wait until this account may be tried; return its gate. Raises NotTried when its password was refused, now or in an earlier run."""
     begin(run, progress, WAITS)
     target = progress.target
     held = run.held.get(target.name, "")
     with run.changed:
-        gate = progress.gate = run.gates.of(target, (address.text for address in addresses))
+        gate = progress.gate = run.gates.of(target, (address.place for address in addresses))
         while gate.state == "asking" and not progress.over:
             run.changed.wait()
         if progress.over:
@@ -121,14 +122,14 @@ def _pass_the_gate(run: Run, progress: Progress, addresses: Sequence[Address]) -
     return gate
 
 
-def _be_alone(run: Run, progress: Progress, gate: Gate, addresses: Sequence[Address]) -> None:
+def _be_alone(run: Run, progress: Progress, gate: Gate, addresses: Sequence[tcp.Address]) -> None:
     """Wait until no other run logs in to this account, then read what it learnt: this password may be refused by now.
 
     Raises NotTried for a refused password, Abandoned when the time is over. Raises Failed where the other run's login hung: that
     login may have counted as a wrong password, and the server does not answer.
     """
     target, began = progress.target, time.monotonic()
-    account = " ".join((min((address.text for address in addresses), default=target.place), target.user.upper(), target.mode))
+    account = " ".join((min((address.place for address in addresses), default=target.place), target.user.upper(), target.mode))
     try:
         hung = progress.alone.enter_context(run.refusals.alone(account, lambda: progress.over or time.monotonic() >= run.until))
     except Busy:

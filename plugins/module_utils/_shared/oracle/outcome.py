@@ -18,6 +18,7 @@ from typing import Any
 
 from ..._core.masking import mask
 from ..._core.references import scrub
+from .. import tcp
 
 SAID = 200  # characters kept of a driver's message
 # The account's state: every login with the same credentials gets this answer.
@@ -176,7 +177,8 @@ def _known(error: BaseException, code: str, stage: str) -> Outcome:
 
 def _of_the_network(error: OSError, stage: str, secrets: tuple[str, ...]) -> Outcome:
     number = errno.errorcode.get(error.errno or 0, "")
-    if isinstance(error, socket.gaierror):
+    state = error.state if isinstance(error, tcp.NotConnected) else ""
+    if isinstance(error, socket.gaierror) or state == "name":
         known = {socket.EAI_AGAIN: "no_dns"}
         return Outcome("oracle.name_unknown", known.get(error.errno or 0, "unknown"), "gaierror")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -184,7 +186,7 @@ def _of_the_network(error: OSError, stage: str, secrets: tuple[str, ...]) -> Out
         return Outcome("ORA-12537", reason, type(error).__name__, {"said": said(error, secrets)})
     if isinstance(error, ssl.SSLError):
         return Outcome("ORA-12537", "tls", type(error).__name__, {"said": said(error, secrets)})
-    if isinstance(error, (TimeoutError, socket.timeout)) and not number:
+    if (isinstance(error, (TimeoutError, socket.timeout)) or state == "timeout") and not number:
         return Outcome("ORA-12170", "timeout", "TimeoutError")
     if error.errno in _ERRNO:
         code, reason = _ERRNO[error.errno]

@@ -16,12 +16,12 @@ import ssl
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+
+from .. import tcp
 
 LISTENER, CLOSED, SILENT, SSH, HTTP, TLS, OTHER = "listener", "closed", "silent", "ssh", "http", "tls", "other"
 STRANGERS = (SSH, HTTP, TLS, OTHER)  # no Oracle client can connect to these
-MOST_ADDRESSES = 16
+MOST_ADDRESSES = 16  # of all hosts that a target names
 _BANNER = 60  # characters kept of the first line of a stranger
 _PING = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)))"
 _HEADER = 58
@@ -31,49 +31,18 @@ _CONNECT = 1
 _LISTENER_ANSWERS = (2, 4, 5, 11)  # accept, refuse, redirect, resend
 
 
-@dataclass(frozen=True)
-class Address:
-    """One address of a name, as a socket needs it."""
-
-    family: int
-    sockaddr: tuple[Any, ...]
-
-    @property
-    def text(self) -> str:
-        """The address and port as text."""
-        return f"{self.sockaddr[0]}:{self.sockaddr[1]}"
-
-
-def resolve(places: Sequence[tuple[str, int]]) -> list[Address]:
-    """Return the addresses of hosts and ports, in their order. Raises socket.gaierror when no name is known."""
-    found: list[Address] = []
-    failure: OSError | None = None
+def resolve(places: Sequence[tuple[str, int]]) -> list[tcp.Address]:
+    """Return the addresses of hosts and ports, in their order. Raises tcp.NotConnected when no name is known."""
+    found: list[tcp.Address] = []
+    failure = tcp.NotConnected("name", socket.gaierror(socket.EAI_NONAME, "no host is named"))
     for host, port in places:
         try:
-            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            failure = error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, "not a host name")
-            continue
-        found += [Address(row[0], row[4]) for row in rows]
+            found += tcp.resolve(host, port, MOST_ADDRESSES)
+        except tcp.NotConnected as error:
+            failure = error
     if not found:
-        raise failure or socket.gaierror(socket.EAI_NONAME, "no host is named")
+        raise failure
     return list(dict.fromkeys(found))[:MOST_ADDRESSES]
-
-
-def connect(addresses: Sequence[Address], until: float) -> tuple[socket.socket, Address]:
-    """Return a connection to the first address that accepts one, and that address; raises the first failure (OSError)."""
-    failures: list[OSError] = []
-    for number, address in enumerate(addresses):
-        left = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
-        connection = socket.socket(address.family, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(left)
-            connection.connect(address.sockaddr)
-            return connection, address
-        except OSError as error:
-            connection.close()
-            failures.append(error)
-    raise failures[0]
 
 
 def look_at(connection: socket.socket, *, tls: bool, until: float) -> tuple[str, str]:
@@ -108,11 +77,11 @@ def _encrypted(connection: socket.socket, until: float) -> ssl.SSLSocket:
     return context.wrap_socket(connection)
 
 
-def speaks_tls(address: Address, until: float) -> bool:
+def speaks_tls(address: tcp.Address, until: float) -> bool:
     """Whether a TLS handshake succeeds at an address whose peer closed a connection without TLS."""
     until = min(until, time.monotonic() + _TLS_WITHIN)
     try:
-        connection, _address = connect([address], until)
+        connection, _address = tcp.connect_to([address], until)
         with connection, _encrypted(connection, until):
             return True
     except (OSError, ValueError):

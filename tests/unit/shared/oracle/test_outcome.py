@@ -11,6 +11,7 @@ import ssl
 
 import pytest
 from ansible_collections.ops.remediation.plugins.module_utils._areas.catalogue import FAULTS
+from ansible_collections.ops.remediation.plugins.module_utils._shared import tcp
 from ansible_collections.ops.remediation.plugins.module_utils._shared.oracle import outcome as _oracle_outcome
 
 
@@ -52,6 +53,28 @@ def test_every_known_number_leads_into_the_catalogue(number):
 def test_errors_of_the_network(error, code, reason):
     outcome = _oracle_outcome.explain(error, "login")
     assert (outcome.code, outcome.reason) == (code, reason)
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ("name", socket.gaierror(socket.EAI_NONAME, "x")),
+        ("name", socket.gaierror(socket.EAI_AGAIN, "x")),
+        ("timeout", socket.timeout("timed out")),
+        ("timeout", OSError(errno.ETIMEDOUT, "x")),
+        ("refused", OSError(errno.ECONNREFUSED, "x")),
+        ("denied", OSError(errno.EACCES, "x")),
+        ("unreachable", OSError(errno.EHOSTUNREACH, "x")),
+        ("unreachable", OSError(errno.EMFILE, "x")),
+    ],
+)
+def test_a_failure_to_connect_means_what_the_systems_error_means(state, error):
+    assert _oracle_outcome.explain(tcp.NotConnected(state, error), "tcp") == _oracle_outcome.explain(error, "tcp")
+
+
+def test_a_text_that_no_name_can_be_is_an_unknown_name():
+    outcome = _oracle_outcome.explain(tcp.NotConnected("name", UnicodeError("label too long")), "name")
+    assert (outcome.code, outcome.reason, outcome.driver_code) == ("oracle.name_unknown", "unknown", "gaierror")
 
 
 def test_the_inner_error_counts():
