@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(CHECKOUT / "tests" / "bench"))  # its files import each other by name
 SPEC = importlib.util.spec_from_file_location("log_rows", CHECKOUT / "tests" / "bench" / "log_rows.py")
 log_rows = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(log_rows)
