@@ -176,8 +176,8 @@ from ansible_collections.ops.remediation.plugins.module_utils._modules.run_modul
 
 def main() -> None:
     """Ask the checks, and return their findings."""
-    archive_imports.compile_once()
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    archive_imports.compile_once()
     run_module(
         module,
         lambda: ask_here(module.params, ArgumentSpecValidator, registry.REGISTERED, read_only=module.check_mode),

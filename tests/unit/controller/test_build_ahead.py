@@ -165,7 +165,7 @@ ASKS = task(build_ahead.MODULE)
     ],
 )
 def test_only_a_playbook_that_asks_checks_starts_the_child(monkeypatch, tmp_path, given, built):
-    monkeypatch.setattr(build_ahead, "_provide", lambda: (tmp_path / "built").touch())
+    monkeypatch.setattr(build_ahead, "_provide", (tmp_path / "built").touch)
     child = build_ahead.begin(given)
     assert bool(child) is built
     if child:
