@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the bench asks of attachments: a million files against find, the product's own size, whole plays against
 ansible.builtin.find, and a slow mount.
-
 """
 
 from __future__ import annotations

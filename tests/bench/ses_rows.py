@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from table import FRESH, Row
@@ -62,7 +63,7 @@ def rows(folder: Path, collections: Path) -> list[Row]:
         environment = {**os.environ, **keys, "PYTHONPATH": os.pathsep.join([str(collections), os.environ.get("PYTHONPATH", "")])}
         module = _module(folder, aws)
         asks = [sys.executable, "-m", "ansible_collections.ops.remediation.plugins.modules.ses_quota", module]
-        ours = lambda: _run(asks, environment)  # noqa: E731
+        ours = partial(_run, asks, environment)
         one = _compare(
             "ses_quota / import boto3 and one get_send_quota", ours, lambda: _run([sys.executable, "-c", _ONE], environment), 2.0
         )

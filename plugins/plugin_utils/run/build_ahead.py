@@ -105,13 +105,13 @@ def _is_ours_alone(folder: Path) -> bool:
 
 
 def _keep(ansibles: Path, shelf: Path, kept: Path) -> None:
+    built = [file for file in ansibles.glob("*stack_check*") if file.suffix != ".lock"]
     shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _is_ours_alone(shelf):
+    if not built or not _is_ours_alone(shelf):
         return
     new = Path(tempfile.mkdtemp(dir=shelf, prefix="new-"))
-    for file in ansibles.glob("*stack_check*"):
-        if file.suffix != ".lock":
-            shutil.copy(file, new)
+    for file in built:
+        shutil.copy(file, new)
     try:
         new.rename(kept)
     except OSError:  # another run was faster

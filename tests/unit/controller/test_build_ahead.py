@@ -136,6 +136,13 @@ def test_an_archive_that_another_run_kept_meanwhile_stays(ansible):
     assert (kept / ARCHIVE).read_text() == "archive 1"
 
 
+def test_nothing_is_kept_where_ansible_keeps_no_archive(ansible, monkeypatch):
+    monkeypatch.setattr(build_ahead, "_build", (ansible.temporary.parent / "built").touch)
+    build_ahead.constants.DEFAULT_LOCAL_TMP = str(ansible.temporary)
+    build_ahead._provide()
+    assert list(ansible.shelf.iterdir()) == []
+
+
 # --- the child
 
 
