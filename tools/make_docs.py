@@ -5,6 +5,7 @@ python tools/make_docs.py [--check]     --check writes nothing, names what is no
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ from tools import stack_variables  # noqa: E402
 MADE = "<!-- Made by tools/make_docs.py; change the code, then run `make docs`. -->"
 INPUTS_BEGIN = "<!-- inputs: made by `make docs` from meta/argument_specs.yml -->"
 INPUTS_END = "<!-- end of inputs -->"
+AREAS_BEGIN = "<!-- areas: made by `make docs` from plugins/module_utils/_areas/*/area.py -->"
+AREAS_END = "<!-- end of areas -->"
 OPTIONS_BEGIN = "<!-- options: made by `make docs` from plugins/plugin_utils/run/run_variables.yml -->"
 OPTIONS_END = "<!-- end of options -->"
 LANGUAGE_NAMES = {"en": "English", "ko": "한국어"}
@@ -45,9 +48,10 @@ def documents() -> dict[Path, str]:
         path = readme.parent / "meta/argument_specs.yml"
         made[path] = stack_variables.specification(path.read_text(encoding="utf-8"), read_by(readme.parent))
         specs = yaml.safe_load(made[path])
-        made[readme] = with_table(readme, INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END)
+        made[readme] = with_table(readme.read_text(encoding="utf-8"), INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END)
     readme = CHECKOUT / "README.md"
-    made[readme] = with_table(readme, OPTIONS_BEGIN, options(variables.of_the_run()), OPTIONS_END)
+    text = with_table(readme.read_text(encoding="utf-8"), AREAS_BEGIN, areas(), AREAS_END)
+    made[readme] = with_table(text, OPTIONS_BEGIN, options(variables.of_the_run()), OPTIONS_END)
     return made
 
 
@@ -163,13 +167,27 @@ def gap(expression: str) -> str:
     return re.split(r"[\s|(]", expression.replace("evidence.", ""), maxsplit=1)[0]
 
 
-def with_table(readme: Path, begin: str, lines: Iterable[str], end: str) -> str:
-    """Return a README with the table between its two marks brought up to date."""
-    before, found, rest = readme.read_text(encoding="utf-8").partition(begin)
+def with_table(readme: str, begin: str, lines: Iterable[str], end: str) -> str:
+    """Return the text of a README with the table between its two marks brought up to date."""
+    before, found, rest = readme.partition(begin)
     _old, ended, after = rest.partition(end)
     if not (found and ended):
-        sys.exit(f"{readme}: the lines '{begin}' and '{end}' are missing")
+        sys.exit(f"a README lacks the lines '{begin}' and '{end}'")
     return "\n".join([before + begin, "", *lines, "", end + after])
+
+
+def areas() -> list[str]:
+    """Return the table of areas: what the second paragraph of each area's docstring says."""
+    return table(("Area", "What is checked"), ((f"`{area}`", cell(what_is_checked(area))) for area in _registry.REGISTERED))
+
+
+def what_is_checked(area: str) -> str:
+    """Return what an area says of itself, in one line."""
+    path = CHECKOUT / "plugins/module_utils/_areas" / area / "area.py"
+    paragraphs = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")
+    if len(paragraphs) < 2:
+        sys.exit(f"{path.relative_to(CHECKOUT)}: the docstring has no second paragraph, which says what is checked")
+    return " ".join(paragraphs[1].split())
 
 
 def inputs(specs: Mapping[str, Any]) -> list[str]:

@@ -14,13 +14,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from ansible_collections.ops.remediation.plugins.module_utils._areas.registry import REGISTERED
 from conftest import CHECKOUT
 
 SCHEMA = json.loads((CHECKOUT / "plugins/plugin_utils/record/schemas/run_record-1.json").read_text(encoding="utf-8"))
-AREAS = {
-    "tank-app": ("pm2", "backend", "worker", "host", "logsdb", "oracle", "nas", "attachments", "ses", "redis"),
-    "tank-web": ("nginx", "web"),
-}
+WEB = ("nginx", "web")
+# A whole replica has every area there is.
+AREAS = {"tank-app": tuple(area for area in REGISTERED if area not in WEB), "tank-web": WEB}
 LISTED = [
     entry if isinstance(entry, str) else entry["check"]
     for entry in yaml.safe_load((CHECKOUT / "roles/daily_check/defaults/main.yml").read_text(encoding="utf-8"))["daily_check_checks"]

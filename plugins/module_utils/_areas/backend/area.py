@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of the area backend (manual 1, section 3)."""
+"""The checks of the area backend (manual 1, section 3).
+
+Does the health API answer well and fast, do the logs say why the backend does not start, who may read `.env`?
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of the area logsdb (M2-11)."""
+"""The checks of the area logsdb (M2-11).
+
+Does it answer, and is work waiting? (PostgreSQL, MySQL/MariaDB, Oracle, SQLite)
+"""
 
 from __future__ import annotations
 

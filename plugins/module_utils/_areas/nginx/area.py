@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The area nginx: its checks (manual 1 section 8, manual 2 section 10)."""
+"""The area nginx: its checks (manual 1 section 8, manual 2 section 10).
+
+Does nginx run with the configuration on disk, and who holds its ports?
+"""
 
 from __future__ import annotations
 

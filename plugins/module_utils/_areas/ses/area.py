@@ -1,7 +1,10 @@
 # Copyright: the ops.remediation maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of the area ses (manual 1 section 7, manual 2 section 8)."""
+"""The checks of the area ses (manual 1 section 7, manual 2 section 8).
+
+Quota with forecast, send rate, bounces and complaints (also when they only rise), account, identities and their DNS, keys, clock, ports.
+"""
 
 from __future__ import annotations
 
