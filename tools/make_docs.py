@@ -48,7 +48,9 @@ def documents() -> dict[Path, str]:
         path = readme.parent / "meta/argument_specs.yml"
         made[path] = stack_variables.specification(path.read_text(encoding="utf-8"), read_by(readme.parent))
         specs = yaml.safe_load(made[path])
-        made[readme] = with_table(readme.read_text(encoding="utf-8"), INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END)
+        made[readme] = with_table(
+            readme.read_text(encoding="utf-8"), INPUTS_BEGIN, inputs(specs["argument_specs"]["main"]["options"]), INPUTS_END
+        )
     readme = CHECKOUT / "README.md"
     text = with_table(readme.read_text(encoding="utf-8"), AREAS_BEGIN, areas(), AREAS_END)
     made[readme] = with_table(text, OPTIONS_BEGIN, options(variables.of_the_run()), OPTIONS_END)
@@ -107,7 +109,7 @@ def faults() -> str:
     lines = ["# Faults", "", MADE, ""]
     lines += [
         "What the checks can find. P0: sending stops, P1: sending is at risk or one part is down, P2: trouble to come, P3: advice.",
-        "Class of a remedy: auto (reversible, limited in number), approval (needs a person's consent), manual (instructions only).",
+        "Class of a remedy: auto (reversible, limited in number), approval (needs a person's consent).",
         "None of the remedies is carried out by this version; the ids are for later ones.",
         "Source: M1, M2 manual and section, F a fact of the product, + an addition of this collection.",
         "In the texts, ‹name› is filled in from the finding, and [one | other] stands for a choice.",

@@ -30,6 +30,7 @@ from typing import Any
 from cases import CHECKOUT, INSTANCE, BenchError, Case, asks_systemd, cases, differs_in_containers, matches, may_explain, replica
 
 from tests.replica.fault_control import offers
+from tests.replica.parts import parts
 from tests.replica.paths import Paths
 
 RESULT = CHECKOUT / ".cache" / f"{INSTANCE}.json"
@@ -41,9 +42,10 @@ ONLY_LOGGING = json.dumps(
     }
 )
 # Queues of areas that have nothing to do with each other: of each, one row may be made together with one of every other. Rows of areas
-# that are not named here are made by themselves: without LogsDB much else has no answer either.
+# that are not named here are made by themselves: without LogsDB much else has no answer either. A later part of the replica has an area
+# of its own, and nothing else there uses it.
 APPLICATIONS = ("pm2", "backend", "worker")
-APART = (APPLICATIONS, ("oracle",), ("attachments", "nas"), ("nginx", "web"), ("host",), ("ses",))
+APART = (APPLICATIONS, ("oracle",), ("attachments", "nas"), ("nginx", "web"), ("host",), ("ses",), *((part.name,) for part in parts()))
 # Areas that need PM2 and its applications: the worker logs in to Oracle, and nginx hands the API on to the backend.
 NEED_APPLICATIONS = ("oracle", "nginx", "web")
 # Rows of such areas that are no more than a file, which nothing else looks at; they go with those of the host.

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-AUTO, APPROVAL, MANUAL = "auto", "approval", "manual"
+AUTO, APPROVAL = "auto", "approval"
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """An action against a fault: its id, and who may decide on it (AUTO, APPROVAL or MANUAL)."""
+    """An action against a fault: its id, and who may decide on it (AUTO or APPROVAL)."""
 
     id: str
     permission: str

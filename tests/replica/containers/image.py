@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 from ..cache import Cache
+from ..lifecycle import locked
+from ..paths import Paths
 from ..system import ReplicaError, clean_environment, progress, run_or_fail
 from ..toolchain import Node
 from . import engine
@@ -21,12 +23,20 @@ _NAME = "localhost/tank-replica-host"
 def ensure(cache: Cache, node: Node) -> str:
     """Name of the image for the present sources, built when it is missing. TANK_BASE_IMAGE names another base."""
     name = f"{_NAME}:{_version(cache, node)}"
-    if engine.call("image", "inspect", name).rc != 0:
-        base = os.environ.get("TANK_BASE_IMAGE") or _base()
-        progress(f"building the hosts' image from {base} (about 60 s) ...")
-        _build(name, base, cache, node)
-        _forget_others(name)
+    if _is_here(name):
+        return name
+    # One build at a time for all instances of a base folder; the one that was waited for may have made this image.
+    with locked(Paths(cache.packages.parent.parent, ".image")):
+        if not _is_here(name):
+            base = os.environ.get("TANK_BASE_IMAGE") or _base()
+            progress(f"building the hosts' image from {base} (about 60 s) ...")
+            _build(name, base, cache, node)
+            _forget_others(name)
     return name
+
+
+def _is_here(name: str) -> bool:
+    return engine.call("image", "inspect", name).rc == 0
 
 
 def _version(cache: Cache, node: Node) -> str:
@@ -37,7 +47,7 @@ def _version(cache: Cache, node: Node) -> str:
 def _base() -> str:
     """A Debian image: one that is here, else one that can be pulled, else one made from Debian's packages."""
     for name in (_IMPORTED, _PULLED):
-        if engine.call("image", "inspect", name).rc == 0:
+        if _is_here(name):
             return name
     if engine.call("pull", "--quiet", _PULLED, timeout=120).rc == 0:
         return _PULLED

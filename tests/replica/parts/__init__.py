@@ -1,7 +1,8 @@
 """Parts of the local replica that came later, each in a folder of its own: what is in here starts, stops and is checked with the replica.
 
 A folder `<name>/` has `part.py` with a `PART` (see :class:`Part`), and `packages.txt`, a line `<program> <Debian package>` for each program it needs
-(`make setup` installs what is missing). A replica in containers has none of these parts.
+(`make setup` installs what is missing). A replica in containers has none of these parts. The name of a part is that of its area, and no other part
+uses it: the fault bench breaks it together with others.
 """
 
 from __future__ import annotations

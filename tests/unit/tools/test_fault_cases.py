@@ -140,6 +140,15 @@ def test_the_lanes_make_each_row_once_and_together_only_what_does_not_disturb(ru
         assert len(group) == 1 or all(runner.areas_of(case) for case in group), group
 
 
+def test_a_later_part_of_the_replica_is_broken_together_with_others(runner, bench):
+    every = bench.cases()
+    shared = [group for lane in runner.lanes_of(every, 2) for group in lane if len(group) > 1]
+    areas = {case.area: [other.area for other in group] for group in shared for case in group}
+    for part in runner.parts():
+        assert part.name in areas, f"the rows of {part.name} are made by themselves"
+        assert [case.address for case in every if case.area == part.name and runner.areas_of(case) != (part.name,)] == []
+
+
 def test_a_lane_is_called_with_its_groups(runner, bench, monkeypatch, tmp_path):
     ran = []
     monkeypatch.setattr(runner, "run_rows", lambda groups, clean_runs, kind: ran.extend(groups) or [])

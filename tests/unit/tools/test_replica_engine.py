@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(CHECKOUT))
 
-from tests.replica import cli  # noqa: E402 - found through the line above
+from tests.replica import cli, lifecycle  # noqa: E402 - found through the line above
+from tests.replica.cache import Cache  # noqa: E402
 from tests.replica.containers import engine, hosts, image  # noqa: E402
 from tests.replica.paths import Paths  # noqa: E402
+from tests.replica.runtime import Runtime  # noqa: E402
 from tests.replica.system import ReplicaError, Result  # noqa: E402
 
 NET = ipaddress.ip_network
@@ -147,6 +151,35 @@ def images(monkeypatch):
     monkeypatch.setattr(engine, "call", call)
     monkeypatch.setattr(engine, "missing", lambda: "")
     return there
+
+
+def test_an_image_that_two_want_at_once_is_built_once(monkeypatch, tmp_path):
+    """The second waits for the first to end, and then uses what that one built."""
+    built, building, waits, may_end = [], threading.Event(), threading.Event(), threading.Event()
+
+    def build(name, *_arguments):
+        building.set()
+        assert may_end.wait(30)
+        built.append(name)
+
+    monkeypatch.setattr(engine, "call", lambda *arguments, **_options: Result(0 if arguments[2] in built else 1, "", ""))
+    monkeypatch.setattr(image, "_version", lambda *_arguments: "0123456789ab")
+    monkeypatch.setattr(image, "_base", lambda: "debian")
+    monkeypatch.setattr(image, "_build", build)
+    monkeypatch.setattr(image, "_forget_others", lambda _name: None)
+    monkeypatch.setattr(lifecycle, "progress", lambda text: waits.set() if text.startswith("waiting") else None)
+    runtime = Runtime(tmp_path / "cache/code-1", tmp_path / "cache/python-1")
+    cache = Cache(tmp_path / "cache/packages-1", tmp_path / "cache/build-1", runtime)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            first = pool.submit(image.ensure, cache, None)
+            assert building.wait(30)
+            second = pool.submit(image.ensure, cache, None)
+            assert waits.wait(30), "two builds at the same time"
+        finally:
+            may_end.set()
+        names = [first.result(30), second.result(30)]
+    assert built == names[:1] == names[1:]
 
 
 def test_own_images_go_and_those_of_others_stay(images):

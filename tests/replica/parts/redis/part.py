@@ -1,4 +1,4 @@
-"""Redis: the account `monitor` may only PING and INFO; the default user has a password too."""
+"""Redis with 16 MB and no file of data: the account `monitor` may only PING and INFO; the default user has a password too."""
 
 from __future__ import annotations
 
