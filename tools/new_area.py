@@ -22,7 +22,10 @@ LICENCE = """\
 """
 FILES = {
     "plugins/module_utils/_areas/AREA/__init__.py": "",
-    "plugins/module_utils/_areas/AREA/area.py": '''"""The area AREA: its checks."""
+    "plugins/module_utils/_areas/AREA/area.py": '''"""The area AREA: its checks.
+
+«What is checked, in a sentence for the table of areas in README.md.»
+"""
 
 from __future__ import annotations
 

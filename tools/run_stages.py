@@ -79,6 +79,7 @@ ENVIRONMENT |= {"PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', 
 LONGEST = 2400
 CLEANS_UP = 90  # seconds that a stage which was told to end has for removing its containers
 RUNNING: list[subprocess.Popen[str]] = []
+INTERRUPTED: list[int] = []  # signals that came: a stage that had just started and was not yet in RUNNING ends too
 # What a stage says about the tests it ran: a line of its own (`<word>: 3 passed, 1 failed`), the last line of pytest,
 # or the last line of the fault table.
 OWN_COUNT = re.compile(r"^(?:\w+: )?\d+ passed, \d+ failed(?:, \d+ skipped)?(?: in \d+ s)?$")
@@ -265,20 +266,28 @@ def deadline(child: subprocess.Popen[str]) -> Iterator[None]:
 def known(child: subprocess.Popen[str]) -> Iterator[None]:
     """Remember a stage while it runs, for Ctrl-C."""
     RUNNING.append(child)
+    if INTERRUPTED:
+        interrupt_stage(child)
     try:
         yield
     finally:
         RUNNING.remove(child)
 
 
-def interrupt(_number: int, _frame: object) -> None:
+def interrupt(number: int, _frame: object) -> None:
     """Hand Ctrl-C (or SIGTERM) on to the stages, and end those that do not heed it."""
+    INTERRUPTED.append(number)
     for child in RUNNING.copy():
-        end(child, signal.SIGINT)
-        killer = Timer(CLEANS_UP, end, (child, signal.SIGKILL))
-        killer.daemon = True
-        killer.start()
+        interrupt_stage(child)
     raise KeyboardInterrupt
+
+
+def interrupt_stage(child: subprocess.Popen[str]) -> None:
+    """Ask a stage to end, and kill it when it does not heed that."""
+    end(child, signal.SIGINT)
+    killer = Timer(CLEANS_UP, end, (child, signal.SIGKILL))
+    killer.daemon = True
+    killer.start()
 
 
 def end(child: subprocess.Popen[str], number: signal.Signals) -> None:

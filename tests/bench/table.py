@@ -66,10 +66,11 @@ def _ticks() -> tuple[int, int]:
 
 
 def measured(makers: Iterable[Callable[[], Iterable[Row]]]) -> Iterator[Row]:
-    """Make rows and print each; before each maker the machine is watched."""
+    """Make rows and print each; before each row the machine is watched (a maker may measure several rows at once)."""
     for make in makers:
         in_use = processors_in_use()
         for row in make():
             row.in_use = in_use
             print(row, flush=True)
             yield row
+            in_use = max(in_use, processors_in_use())

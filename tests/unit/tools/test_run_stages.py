@@ -253,3 +253,9 @@ def test_when_it_is_stopped_it_waits_until_the_stage_has_cleaned_up(tmp_path, nu
         stages.send_signal(number)
         assert stages.wait(60) == 130
     assert (tmp_path / "cleaned").exists()
+
+
+def test_a_stage_that_had_just_begun_when_it_was_stopped_is_stopped_too(monkeypatch):
+    monkeypatch.setattr(run_stages, "INTERRUPTED", [signal.SIGINT])
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as begun, run_stages.known(begun):
+        assert begun.wait(30) == -signal.SIGINT
