@@ -172,8 +172,11 @@ def components(replica: ContainerReplica) -> list[Component]:
 
 
 def reboot(replica: ContainerReplica, names: list[str]) -> None:
-    """Restart whole hosts; what they run must come back by itself."""
-    for host in names or list(HOSTS):
+    """Restart whole hosts; what they run must come back by itself.
+
+    Without names all of them, what others depend on first: an application that saw its database go is restarted after it.
+    """
+    for host in names or list(reversed(HOSTS)):
         if host not in HOSTS:
             raise ReplicaError(f"no host {host!r}; there are {', '.join(HOSTS)}")
         replica.hosts.reboot(host)
